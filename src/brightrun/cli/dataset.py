@@ -1,0 +1,203 @@
+"""`brightrun dataset`: audit a file, look at what will be learnt, prepare and split it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from brightrun.cli.models import REFERENCE_MODEL, chat_model_for
+from brightrun.cli.show import byte_progress, plain_table, print_json, results
+from brightrun.cli.show_audit import show_audit, show_split
+from brightrun.datasets.audit import audit_dataset
+from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.prepare import PreparedDataset, prepare_dataset
+from brightrun.datasets.preview import preview_conversation
+from brightrun.datasets.split import Split
+from brightrun.errors import DatasetError
+from brightrun.files import write_model
+
+app = typer.Typer(help="Datasets: audit, preview, prepare, split.", no_args_is_help=True)
+
+
+class ClientProfile(StrEnum):
+    """Whether the client's profile goes into the system prompt."""
+
+    keep = "keep"
+    system_prompt = "system_prompt"
+
+
+class OverLength(StrEnum):
+    """What happens to a conversation over the maximum."""
+
+    refuse = "refuse"
+    drop = "drop"
+
+
+File = Annotated[Path, typer.Argument(help="The file of conversations.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Model = Annotated[str, typer.Option(help="Base model whose tokenizer and template count.")]
+NoRepair = Annotated[bool, typer.Option("--no-repair", help="Quarantine damaged answers instead of mending them.")]
+RepairJson = Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes that make the file no JSON.")]
+Profile = Annotated[ClientProfile, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
+MaxLength = Annotated[int | None, typer.Option("--max-seq-length", help="Longest conversation in tokens.")]
+Over = Annotated[OverLength, typer.Option(help="Refuse a longer conversation, or drop it into the ledger.")]
+Fraction = Annotated[float, typer.Option("--held-out-fraction", min=0.01, max=0.5, help="Share kept for the proof.")]
+Seed = Annotated[int, typer.Option(min=0, help="Decides which conversations are held out.")]
+Previous = Annotated[
+    Path | None, typer.Option(help="A split.json of before: every conversation in it stays on its side.")
+]
+
+
+@app.command()
+def audit(
+    file: File,
+    model: Model = REFERENCE_MODEL,
+    no_repair: NoRepair = False,
+    repair_json: RepairJson = False,
+    client_profile: Profile = ClientProfile.keep,
+    max_seq_length: MaxLength = None,
+    over_length: Over = OverLength.refuse,
+    json: Json = False,
+) -> None:
+    """Read a file and tell what was found in it. Exit status 0: usable, perhaps with warnings; 2: refused."""
+    options = _options(no_repair, repair_json, client_profile, max_seq_length, over_length)
+    with byte_progress(f"Auditing {file.name}") as progress:
+        report = audit_dataset(file, chat=chat_model_for(model), options=options, progress=progress)
+    if json:
+        print_json(report)
+    else:
+        show_audit(report)
+    if report.refused:
+        raise typer.Exit(2)
+
+
+@app.command()
+def preview(
+    file: File,
+    conversation: Annotated[str, typer.Option(help="Which conversation: its number from 1, or its id.")] = "1",
+    model: Model = REFERENCE_MODEL,
+    no_repair: NoRepair = False,
+    repair_json: RepairJson = False,
+    client_profile: Profile = ClientProfile.keep,
+    json: Json = False,
+) -> None:
+    """Show a conversation as the model sees it; what is learnt is green and underlined."""
+    chat = chat_model_for(model)
+    options = _options(no_repair, repair_json, client_profile, None, OverLength.refuse)
+    shown = preview_conversation(file, conversation, chat=chat, options=options)
+    pieces = chat.preview_spans(shown.messages())
+    encoded = chat.encode_conversation(shown.messages())
+    if json:
+        print_json(
+            {
+                "conversation": shown.id, "tokens": len(encoded.input_ids), "learnt_tokens": encoded.learnt_tokens,
+                "answers": len(encoded.answer_spans),
+                "pieces": [{"text": text, "learnt": learnt} for text, learnt in pieces],
+            }
+        )  # fmt: skip
+        return
+    results.print(f"[bold]Conversation {shown.id}[/]", highlight=False)
+    results.print(
+        f"{len(encoded.input_ids):,} tokens, of them {encoded.learnt_tokens:,} learnt (green, underlined) "
+        f"in {len(encoded.answer_spans)} answers. Template: {chat.name}.\n",
+        highlight=False,
+    )
+    painted = Text()
+    for text, learnt in pieces:
+        painted.append(text, style="green underline" if learnt else "dim")
+    results.print(painted)
+
+
+@app.command()
+def prepare(
+    file: File,
+    out: Annotated[Path, typer.Option(help="Folder to write; it must not exist yet.")],
+    model: Model = REFERENCE_MODEL,
+    no_repair: NoRepair = False,
+    repair_json: RepairJson = False,
+    client_profile: Profile = ClientProfile.keep,
+    max_seq_length: MaxLength = None,
+    over_length: Over = OverLength.refuse,
+    held_out_fraction: Fraction = 0.1,
+    seed: Seed = 42,
+    previous: Previous = None,
+    json: Json = False,
+) -> None:
+    """Write train.jsonl, held_out.jsonl, the audit, the split and the ledger of every repair and omission."""
+    if out.exists():
+        raise DatasetError(f"{out} exists already.", hint="Choose another folder with --out; nothing was written.")
+    options = _options(no_repair, repair_json, client_profile, max_seq_length, over_length)
+    prepared = _prepare(file, out, model, options, held_out_fraction, seed, previous)
+    if json:
+        print_json(prepared)
+        return
+    show_audit(prepared.audit)
+    show_split(prepared.split)
+    results.print(
+        f"\nWritten to {out}: train.jsonl, held_out.jsonl, audit.json, split.json, ledger.jsonl",
+        highlight=False,
+    )
+
+
+@app.command()
+def split(
+    file: File,
+    out: Annotated[Path | None, typer.Option(help="Write the split to this file.")] = None,
+    model: Model = REFERENCE_MODEL,
+    held_out_fraction: Fraction = 0.1,
+    seed: Seed = 42,
+    previous: Previous = None,
+    json: Json = False,
+) -> None:
+    """Show which conversations train and which are held out for the proof, by persona and emotional arc."""
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as scratch:
+        target = Path(scratch) / "prepared"
+        prepared = _prepare(file, target, model, ReadOptions(), held_out_fraction, seed, previous)
+    if out is not None:
+        write_model(out, prepared.split)
+    if json:
+        print_json(prepared.split)
+        return
+    show_split(prepared.split)
+    table = plain_table("Held out", "conversation")
+    for name in prepared.split.held_out:
+        table.add_row(name)
+    results.print(table)
+
+
+def _prepare(
+    file: Path, out: Path, model: str, options: ReadOptions, fraction: float, seed: int, previous: Path | None
+) -> PreparedDataset:
+    with byte_progress(f"Preparing {file.name}") as progress:
+        return prepare_dataset(
+            file, out, chat=chat_model_for(model), options=options, held_out_fraction=fraction, seed=seed,
+            previous=_read_split(previous), progress=progress,
+        )  # fmt: skip
+
+
+def _read_split(path: Path | None) -> Split | None:
+    if path is None:
+        return None
+    try:
+        return Split.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} is not a split.", hint="Give the split.json of an earlier prepare.") from error
+
+
+def _options(
+    no_repair: bool, repair_json: bool, profile: ClientProfile, max_seq_length: int | None, over: OverLength
+) -> ReadOptions:
+    values: dict[str, Any] = {
+        "repair": not no_repair,
+        "repair_json": repair_json,
+        "client_profile": profile.value,
+        "max_seq_length": max_seq_length,
+        "over_length": over.value,
+    }
+    return ReadOptions.model_validate(values)

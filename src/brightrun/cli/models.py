@@ -1,0 +1,56 @@
+"""Finds the base model a person named: pulled or not, and how its messages are tokenised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brightrun.catalogue.folders import find_pulled, read_model_record
+from brightrun.catalogue.models import BaseModelEntry, find_model, load_models
+from brightrun.catalogue.shapes import entry_of_folder
+from brightrun.chat.chat_model import ChatModel
+from brightrun.chat.llama3 import llama3_chat_model
+from brightrun.chat.model_folder import load_chat_model
+from brightrun.errors import ModelError
+from brightrun.settings import read_settings
+
+EMBEDDED_MODEL = "smollm2-135m-instruct"
+REFERENCE_MODEL = "llama-3-70b-instruct"
+
+
+def pulled_model(name: str) -> tuple[Path, BaseModelEntry]:
+    """The folder and entry of a pulled model.
+
+    Raises:
+        ModelError: unknown, not pulled, or pulled and not yet converted.
+    """
+    folder = find_pulled(name, read_settings().models)
+    if folder is None:
+        known = find_model(name).name
+        raise ModelError(
+            f"The base model {known} is not on this machine.", hint=f"Pull it: brightrun model pull {known}"
+        )
+    if read_model_record(folder).needs_conversion:
+        raise ModelError(f"{name} was pulled but not converted.", hint=f"Pull it again: brightrun model pull {name}")
+    return folder, entry_of_folder(folder)
+
+
+def chat_model_for(name: str) -> ChatModel:
+    """The tokenizer and template of a model: its own where it is pulled, Meta's file for Llama 3 where not.
+
+    Raises:
+        ModelError: unknown, or not pulled and not of the Llama 3 family.
+    """
+    folder = find_pulled(name, read_settings().models)
+    if folder is not None:
+        return load_chat_model(pulled_model(name)[0])
+    entry = find_model(name)
+    if entry.name.startswith("llama-3"):
+        return llama3_chat_model()
+    raise ModelError(
+        f"The tokenizer of {entry.name} is not on this machine.",
+        hint=f"Pull it: brightrun model pull {entry.name}",
+    )
+
+
+def known_names() -> list[str]:
+    return list(load_models())

@@ -1,0 +1,34 @@
+"""`brightrun quickstart`: the whole product in about five minutes on a laptop, with its own dataset and model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brightrun.cli.model import bring
+from brightrun.cli.models import EMBEDDED_MODEL
+from brightrun.cli.show import print_json, results
+from brightrun.cli.start_run import Wish
+from brightrun.cli.train import parse_settings, train_once
+from brightrun.datasets.sample_dataset import sample_dataset_path
+
+
+def quickstart(
+    out: Annotated[Path, typer.Option(help="The run's folder.")] = Path("runs/quickstart"),
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train SmolLM2-135M on the sample dataset on this machine's CPU and prove what it learnt."""
+    if not json:
+        results.print("[bold]1  The base model[/]", highlight=False)
+    bring(EMBEDDED_MODEL)
+    if not json:
+        results.print("\n[bold]2  The data, the plan, the training, the proof[/]", highlight=False)
+    wish = Wish(sample_dataset_path(), EMBEDDED_MODEL, "quickstart", parse_settings(set_ or []))
+    result = train_once(wish, out, quiet=json)
+    if json:
+        print_json(result)

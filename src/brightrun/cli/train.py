@@ -1,0 +1,139 @@
+"""`brightrun train`: one command from a file of conversations to a proven adapter."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brightrun.cli.dataset import ClientProfile
+from brightrun.cli.models import EMBEDDED_MODEL
+from brightrun.cli.show import duration, plain_table, print_json, problems, results
+from brightrun.cli.show_audit import show_audit
+from brightrun.cli.start_run import ReadyRun, Wish, ready_run
+from brightrun.cli.watch_run import run_and_watch
+from brightrun.contract.states import JobStatus
+from brightrun.errors import NotEnoughMemory, RecipeError, RunFolderError
+from brightrun.evaluation.comparison import Comparison
+from brightrun.planning.plan import TrainingPlan
+
+
+def train(
+    file: Annotated[Path, typer.Argument(help="The file of conversations.")],
+    model: Annotated[str, typer.Option(help="Base model, one that was pulled.")] = EMBEDDED_MODEL,
+    recipe: Annotated[str, typer.Option(help="conservative, balanced, aggressive or quickstart.")] = "balanced",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; by default one under runs/.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Only go on with a run that was begun in --out.")] = False,
+    client_profile: Annotated[ClientProfile, typer.Option(help="Put the client's profile into the system prompt.")] = (
+        ClientProfile.keep
+    ),
+    repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Audit and plan, then stop.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Audit, plan, train, compare. Killed half-way? The same command goes on and ends with the same adapter."""
+    wish = Wish(file, model, recipe, parse_settings(set_ or []), client_profile.value, repair_json)
+    folder = out or _default_folder(file, model)
+    if resume and not (folder / "job.json").exists():
+        raise RunFolderError(f"There is no run in {folder} to go on with.", hint="Give its folder with --out.")
+    result = train_once(wish, folder, quiet=json, dry_run=dry_run)
+    if json:
+        print_json(result)
+
+
+def parse_settings(pairs: list[str]) -> dict[str, str]:
+    """`key=value` strings as a mapping. Raises RecipeError where there is no `=`."""
+    settings = {}
+    for pair in pairs:
+        key, mark, value = pair.partition("=")
+        if not mark:
+            raise RecipeError(f"--set {pair} has no value.", hint="Write it as --set key=value.")
+        settings[key.strip()] = value.strip()
+    return settings
+
+
+def train_once(wish: Wish, out: Path, *, quiet: bool, dry_run: bool = False) -> dict[str, object]:
+    """Prepare, plan, run and tell; returns what `--json` prints."""
+    ready = ready_run(wish, out)
+    if not quiet:
+        if not ready.resumed:
+            show_audit(ready.audit)
+        show_plan(ready.plan)
+    if ready.plan.fits is False:
+        raise NotEnoughMemory(f"This run needs {_memory(ready.plan)}.")
+    if dry_run:
+        return {"run": str(out), "job_id": ready.spec.job_id, "plan": ready.plan.model_dump(mode="json")}
+    last = run_and_watch(ready.folder) if not _is_finished(ready) else None
+    if last is None:
+        problems.print(f"The run in {out} is finished already.", highlight=False)
+    comparison = Comparison.model_validate_json(ready.folder.comparison.read_bytes())
+    if not quiet:
+        _tell_result(ready, comparison)
+    return {
+        "run": str(out),
+        "job_id": ready.spec.job_id,
+        "status": JobStatus.COMPLETED.value,
+        "adapter": str(ready.folder.adapter),
+        "report": str(ready.folder.report),
+        "held_out": comparison.overall.model_dump(mode="json"),
+    }
+
+
+def show_plan(plan: TrainingPlan) -> None:
+    """What will happen, before it does."""
+    table = plain_table("Plan", "", ">")
+    table.show_header = False
+    t = plan.training
+    rows = {
+        "sequences": f"{plan.sequences:,} with {plan.answers:,} answers",
+        "tokens per epoch": f"{plan.tokens_per_epoch:,}, of them {plan.learnt_tokens_per_epoch:,} learnt",
+        "steps": f"{plan.steps:,} of about {plan.answers_per_step} answers",
+        "tokens in all": f"{plan.tokens_total:,}",
+        "adapter": f"{plan.trainable_parameters:,} parameters",
+        "memory": _memory(plan),
+        "training": f"{duration(t.expected_seconds)} ({duration(t.low_seconds)} to {duration(t.high_seconds)})",
+    }
+    if plan.evaluation is not None:
+        rows["measuring held-out loss"] = f"{duration(plan.evaluation.expected_seconds)} more, then the answers"
+    for name, value in rows.items():
+        table.add_row(name, value)
+    results.print(table)
+    results.print(f"[dim]Time on {plan.device_name}: {t.obtained}.[/]\n", highlight=False)
+
+
+def _memory(plan: TrainingPlan) -> str:
+    needed = f"about {plan.memory.total_bytes / 1e9:.1f} GB"
+    if plan.memory_available_bytes is None:
+        return needed
+    return f"{needed} of {plan.memory_available_bytes / 1e9:.1f} GB free"
+
+
+def _is_finished(ready: ReadyRun) -> bool:
+    return ready.resumed and ready.folder.report.exists() and ready.folder.adapter.exists()
+
+
+def _tell_result(ready: ReadyRun, comparison: Comparison) -> None:
+    folder = ready.folder
+    results.print(
+        f"\n[bold green]Made[/]  {folder.adapter}  (adapter, model card, self-test, manifest)",
+        highlight=False,
+    )
+    results.print(f"[bold]Shown[/] {comparison.overall.sentence}", highlight=False, soft_wrap=True)
+    results.print(
+        f"[bold]Next[/]  open {folder.report}, or talk to both: brightrun chat {folder.root}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _default_folder(file: Path, model: str) -> Path:
+    """`runs/<dataset>-<model>-<day>`: the same command on the same day goes on with the same run."""
+    day = datetime.now(UTC).strftime("%Y-%m-%d")
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{file.stem}-{model.rsplit('/', maxsplit=1)[-1]}-{day}")
+    return Path("runs") / name

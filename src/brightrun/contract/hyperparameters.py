@@ -1,0 +1,83 @@
+"""Every knob of a training run, documented field by field; form help, CLI help and recipes come from this model."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LLAMA_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Hyperparameters(BaseModel):
+    """The resolved settings of a run, under the names of the specification's configuration.
+
+    `batch_size` and `gradient_accumulation_steps` are counted in answers: one optimizer step sees about
+    `batch_size × gradient_accumulation_steps` answers, in rows of at most `batch_size` answers each.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    r: int = Field(16, ge=1, le=512, description="Rank of the adapter: how much it can store.")
+    lora_alpha: int = Field(32, ge=1, le=2048, description="Scale of the adapter; it acts as alpha / r.")
+    lora_dropout: float = Field(0.05, ge=0.0, lt=1.0, description="Share of adapter inputs dropped while training.")
+    target_modules: tuple[str, ...] = Field(
+        LLAMA_PROJECTIONS, min_length=1, description="The linear layers that receive an adapter."
+    )
+    num_epochs: float = Field(3.0, gt=0, le=100, description="How often every conversation is seen.")
+    max_steps: int | None = Field(None, ge=1, description="Stop after this many steps, before num_epochs if smaller.")
+    learning_rate: float = Field(2e-4, gt=0, le=1.0, description="Peak step size of the optimizer.")
+    lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
+        "cosine", description="How the learning rate falls after the warm-up."
+    )
+    warmup_ratio: float = Field(0.03, ge=0.0, lt=1.0, description="Share of the steps spent raising the learning rate.")
+    batch_size: int = Field(4, ge=1, le=1024, description="Answers per row that the machine holds at once.")
+    gradient_accumulation_steps: int = Field(4, ge=1, le=1024, description="Rows summed into one optimizer step.")
+    max_seq_length: int | None = Field(
+        None,
+        ge=16,
+        description="Longest sequence in tokens; absent means as long as the data needs. Never cut silently.",
+    )
+    over_length: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="A conversation longer than max_seq_length: refuse the run, or drop it into the ledger.",
+    )
+    sequences: Literal["conversation", "answer"] = Field(
+        "conversation",
+        description="One sequence per conversation with loss on every answer, or one per answer.",
+    )
+    packing: bool = Field(True, description="Join the sequences of a row without padding; they never see each other.")
+    optim: Literal["adamw_torch_fused", "adamw_torch", "paged_adamw_32bit", "paged_adamw_8bit", "adamw_8bit"] = Field(
+        "adamw_torch_fused", description="The optimizer."
+    )
+    weight_decay: float = Field(0.0, ge=0.0, le=1.0, description="Decay of the adapter's weights per step.")
+    max_grad_norm: float = Field(
+        0.3, gt=0, description="Gradients longer than this are scaled down (QLoRA paper, 2305.14314)."
+    )
+    quantization: Literal["auto", "nf4", "none"] = Field(
+        "auto",
+        description="How the base is held: 4-bit NF4, doubly quantised, or as it is. auto: nf4 on CUDA, none on a CPU.",
+    )
+    gradient_checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Recompute activations in the backward pass to save memory. auto: on for CUDA, off on a CPU.",
+    )
+    keep: Literal["last", "best"] = Field(
+        "last", description="Deliver the last adapter, or the one with the lowest held-out loss."
+    )
+    seed: int = Field(
+        42,
+        ge=0,
+        lt=2**32,
+        description="Decides the adapter's first weights, the order of the data and dropout.",
+    )
+    held_out_fraction: float = Field(0.1, gt=0.0, le=0.5, description="Share of the conversations kept for the proof.")
+    evaluations: int = Field(10, ge=1, le=100, description="How often held-out loss is measured during the run.")
+    checkpoints: int = Field(10, ge=1, le=1000, description="How often a checkpoint is written during the run.")
+    sample_answers: int = Field(8, ge=1, le=64, description="Held-out prompts answered before and after training.")
+    sample_tokens: int = Field(256, ge=8, le=4096, description="Longest answer to a held-out prompt, in tokens.")
+
+    @property
+    def answers_per_step(self) -> int:
+        """The effective batch in answers."""
+        return self.batch_size * self.gradient_accumulation_steps

@@ -1,0 +1,38 @@
+"""The audit of a file of conversations: what it holds, what is wrong with it, what would be trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from brightrun.chat.chat_model import ChatModel
+from brightrun.datasets.audit_report import AuditReport
+from brightrun.datasets.examination import Examination
+from brightrun.datasets.findings import Finding, FindingExample
+from brightrun.datasets.options import ReadOptions
+
+__all__ = ["AuditReport", "Finding", "FindingExample", "ReadOptions", "audit_dataset"]
+
+AS_IT_IS = ReadOptions()
+
+
+def audit_dataset(
+    path: Path,
+    *,
+    chat: ChatModel,
+    options: ReadOptions = AS_IT_IS,
+    progress: Callable[[int, int], None] | None = None,
+) -> AuditReport:
+    """Read a file once and report. Writes nothing.
+
+    Args:
+        progress: Called with bytes done and bytes in all.
+
+    Raises:
+        DatasetError: the file cannot be read as conversations: syntax, format, structure. Findings of the
+            severity "error" do not raise; they set `refused`.
+    """
+    examination = Examination(path, chat, options, progress=progress)
+    for _ in examination.conversations():
+        pass
+    return examination.report()

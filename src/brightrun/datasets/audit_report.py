@@ -1,0 +1,72 @@
+"""The audit's result: what a file holds, what was done to it, and whether it can be trained on. Data only."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brightrun.datasets.checks.header_counts import HeaderCounts
+from brightrun.datasets.findings import Finding
+from brightrun.datasets.options import ReadOptions
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CrisisCounts(_Frozen):
+    """Answers that point to a crisis line: in the file, and among those that are learnt."""
+
+    before: int
+    after: int
+
+
+class CoverageCell(_Frozen):
+    """One cell of persona × emotional arc."""
+
+    persona: str | None
+    arc: str | None
+    conversations: int
+
+
+class LengthBin(_Frozen):
+    """Conversations with `from_tokens` ≤ tokens < `to_tokens`."""
+
+    from_tokens: int
+    to_tokens: int
+    conversations: int
+
+
+class AuditReport(_Frozen):
+    """Everything an audit found. Tokens are of what is trained on, after repair, quarantine and drops."""
+
+    format: str = Field(description="Detected from the content.")
+    file_name: str
+    sha256: str = Field(description="sha256 of the file's bytes.")
+    conversations: int
+    turns: int = Field(description="Client turns and answers; unanswered last client turns included.")
+    answers: int
+    trainable: int = Field(description="Answers that are learnt.")
+    trainable_conversations: int = Field(description="Conversations with at least one learnt answer, none dropped.")
+    repaired: int = Field(description="Answers that were repaired.")
+    repaired_client_turns: int
+    quarantined: int = Field(
+        description="Answers kept as context and not learnt, because they or their history are damaged."
+    )
+    dropped: int = Field(description="Conversations left out for their length.")
+    tokens: int = Field(description="One sequence per conversation.")
+    tokens_separate: int = Field(description="The same answers as separate examples, each with its whole history.")
+    learnt_tokens: int = Field(description="Tokens that carry loss: answers and their end-of-turn tokens.")
+    longest_tokens: int
+    over_length: int = Field(description="Conversations longer than max_seq_length.")
+    max_seq_length: int | None
+    tokenizer: str = Field(description="The chat model that counted.")
+    template_sha256: str
+    options: ReadOptions
+    header: HeaderCounts | None = Field(description="The header's counts beside the body's; absent without a header.")
+    personas: dict[str, int] = Field(description="Conversations by persona; those without one are not in it.")
+    arcs: dict[str, int] = Field(description="Conversations by emotional arc; those without one are not in it.")
+    coverage: list[CoverageCell]
+    crisis_answers: CrisisCounts
+    lengths: list[LengthBin]
+    findings: list[Finding]
+    refused: bool = Field(description="Whether a finding is an error, so that nothing may be trained on this file.")

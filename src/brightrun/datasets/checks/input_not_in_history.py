@@ -1,0 +1,17 @@
+"""Answers whose history does not end with the client's input, as it does in all known files."""
+
+from __future__ import annotations
+
+from brightrun.datasets.findings import Finding, Tally
+
+NAME = "input_not_in_history"
+EXPLANATION = (
+    "The history of these answers does not end with the client's input, as it does in other files "
+    "of this format. "
+    "The input was put behind the history, once."
+)
+MEND = "Nothing to do; check one example to be sure that no client turn is missing or doubled."
+
+
+def findings(found: Tally) -> list[Finding]:
+    return found.finding(NAME, "warning", EXPLANATION, MEND)

@@ -1,0 +1,47 @@
+"""Answers whose last sentence has no end. Suspicious and not certain, so they are learnt and shown."""
+
+from __future__ import annotations
+
+import re
+
+from brightrun.datasets.checks.cut_answers import is_cut
+from brightrun.datasets.conversation import Conversation
+from brightrun.datasets.findings import Finding, Tally, excerpt
+
+NAME = "unfinished_answers"
+EXPLANATION = "These answers end without a sentence's end and may have been cut. They are learnt as they are."
+MEND = "Read the examples; where an answer was cut, export it again or remove the conversation."
+
+_LIST_ITEM = re.compile(r"\s*(?:[-*•–#>|]|\d+[.)])")
+_SIGNATURE_WORDS = 5
+
+
+def seems_unfinished(text: str) -> bool:
+    """Ends in a letter, a digit or a mark that promises more; the last line is no list item or signature."""
+    ending = text.rstrip()
+    if not ending or is_cut(ending) or not (ending[-1].isalnum() or ending[-1] in ",;:-–—(&/"):
+        return False
+    *earlier, last = ending.splitlines()
+    if ending[-1] in ",;(&/":
+        return True
+    short = bool(earlier) and len(last.split()) <= _SIGNATURE_WORDS
+    return not (short or _LIST_ITEM.match(last) or _is_address(last))
+
+
+class UnfinishedAnswers:
+    def __init__(self) -> None:
+        self._found = Tally()
+
+    def look(self, conversation: Conversation) -> None:
+        for turn in conversation.answers:
+            if turn.trainable and seems_unfinished(turn.content):
+                self._found.add(excerpt(turn.content, end=True), conversation=conversation.id, turn=turn.number)
+
+    def findings(self) -> list[Finding]:
+        return self._found.finding(NAME, "warning", EXPLANATION, MEND)
+
+
+def _is_address(line: str) -> bool:
+    """The last word is a link, a phone number or the like, which take no full stop."""
+    word = line.rsplit(maxsplit=1)[-1]
+    return "://" in word or "@" in word or bool(re.fullmatch(r"[\d()+-]{7,}", word))

@@ -1,0 +1,85 @@
+"""A conversation as every reader yields it, whatever the format was. Knows no tokens and no file syntax."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from brightrun.chat.messages import Message, Role
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of the client or of the consultant; `number` counts from 1 without the system prompt."""
+
+    number: int
+    role: Role
+    content: str
+    target: bool = False  # an answer the file offers for training; False for client turns and answers of weight 0
+    repaired: bool = False
+    quarantined: str | None = None  # why this answer is not trained on
+
+    @property
+    def is_answer(self) -> bool:
+        return self.role == "assistant"
+
+    @property
+    def trainable(self) -> bool:
+        return self.target and self.quarantined is None
+
+
+class Labels(NamedTuple):
+    """What the file says of one answer. Kept to show that it carries no signal, never used as quality."""
+
+    turn: int
+    quality_score: float | None
+    sub_scores: tuple[float, ...]
+    confidences: tuple[float, ...]
+    human_reviewed: bool
+    client_emotion: str | None
+    context_emotion: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns in order, and what the file knows of client and topic; `place` is where it stands."""
+
+    id: str
+    place: str
+    system: str | None
+    turns: tuple[Turn, ...]
+    persona: str | None = None
+    arc: str | None = None
+    topic: str | None = None
+    client_persona: str | None = None
+    client_background: str | None = None
+    stated_turns: int | None = None
+    quality_tier: str | None = None
+    labels: tuple[Labels, ...] = field(default=())
+
+    @property
+    def answers(self) -> tuple[Turn, ...]:
+        return tuple(turn for turn in self.turns if turn.is_answer)
+
+    @property
+    def trainable_answers(self) -> int:
+        return sum(turn.trainable for turn in self.turns)
+
+    @property
+    def ends_unanswered(self) -> bool:
+        return bool(self.turns) and not self.turns[-1].is_answer
+
+    def messages(self) -> list[Message]:
+        """System prompt and turns up to the last answer that is learnt; nothing after it can be learnt from.
+
+        Empty where no answer is trainable. Quarantined answers before the last learnt one stay as context,
+        unlearnt.
+        """
+        last = max((index for index, turn in enumerate(self.turns) if turn.trainable), default=-1)
+        if last < 0:
+            return []
+        opening = [] if self.system is None else [Message("system", self.system)]
+        return opening + [Message(turn.role, turn.content, turn.trainable) for turn in self.turns[: last + 1]]
+
+    def with_turns(self, turns: tuple[Turn, ...]) -> Conversation:
+        return replace(self, turns=turns)

@@ -1,0 +1,239 @@
+"""One pass over a file: read, mend, check and count. The audit and the preparation both walk it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from brightrun.chat.chat_model import ChatModel, EncodedConversation
+from brightrun.contract.job_spec import file_sha256
+from brightrun.datasets.audit_report import AuditReport, CrisisCounts
+from brightrun.datasets.checks import duplicates, input_not_in_history, json_syntax, near_duplicates
+from brightrun.datasets.checks.check import Check, Mender
+from brightrun.datasets.checks.constant_scores import ConstantScores
+from brightrun.datasets.checks.control_tokens import ControlTokens
+from brightrun.datasets.checks.crisis_answers import CrisisAnswers
+from brightrun.datasets.checks.cut_answers import CutAnswers
+from brightrun.datasets.checks.cut_client_turns import CutClientTurns
+from brightrun.datasets.checks.emotional_context import EmotionalContext
+from brightrun.datasets.checks.escaped_client_turns import EscapedClientTurns
+from brightrun.datasets.checks.escaped_newlines import EscapedNewlines
+from brightrun.datasets.checks.header_counts import HeaderCheck, HeaderCounts
+from brightrun.datasets.checks.no_signal import NoSignal
+from brightrun.datasets.checks.not_targets import NotTargets
+from brightrun.datasets.checks.nothing_learnt import NothingLearnt
+from brightrun.datasets.checks.over_length import OverLength
+from brightrun.datasets.checks.short_answers import ShortAnswers
+from brightrun.datasets.checks.unanswered_end import UnansweredEnd
+from brightrun.datasets.checks.unfinished_answers import UnfinishedAnswers
+from brightrun.datasets.checks.unprompted_name import UnpromptedName
+from brightrun.datasets.client_profile import ClientProfile
+from brightrun.datasets.conversation import Conversation
+from brightrun.datasets.findings import Finding
+from brightrun.datasets.fingerprints import DuplicateGroups, Fingerprints
+from brightrun.datasets.ledger import Log, discard
+from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.problems import Problems
+from brightrun.datasets.readers.detect import open_dataset
+from brightrun.datasets.readers.file_text import Progress
+from brightrun.datasets.readers.notes import Notes
+from brightrun.datasets.totals import Totals
+from brightrun.errors import BrightRunError
+
+_COUNTED = (
+    "conversations",
+    "turns",
+    "answers",
+    "trainable",
+    "trainable_conversations",
+    "repaired",
+    "repaired_client_turns",
+    "quarantined",
+    "dropped",
+    "tokens",
+    "tokens_separate",
+    "learnt_tokens",
+)
+_SEVERITIES = ("error", "warning", "info")
+
+
+class _Reporting(Protocol):
+    def findings(self) -> list[Finding]: ...
+
+
+class Examined(NamedTuple):
+    """A conversation as it is after mending. `kept`: it is trained on or held out."""
+
+    conversation: Conversation
+    kept: bool
+    learnt_tokens: int
+
+
+class Examination:
+    """Walk `conversations()` to its end, then ask for `report()` and `groups`."""
+
+    groups: DuplicateGroups
+
+    def __init__(
+        self,
+        path: Path,
+        chat: ChatModel,
+        options: ReadOptions,
+        *,
+        log: Log = discard,
+        progress: Progress | None = None,
+    ) -> None:
+        self._path, self._chat, self._options = path, chat, options
+        self._progress = progress
+        self._notes = Notes(Problems(path.name), repair_json=options.repair_json, log=log)
+        self._format = ""
+        self._totals = Totals()
+        self._build_checks(log)
+
+    def _build_checks(self, log: Log) -> None:
+        options = self._options
+        profiled = options.client_profile == "system_prompt"
+        self._menders: list[Mender] = [
+            EscapedNewlines(log, repair=options.repair),
+            EscapedClientTurns(log, repair=options.repair),
+            CutAnswers(log),
+            CutClientTurns(log),
+            *([ClientProfile()] if profiled else []),
+        ]
+        self._unanswered = UnansweredEnd()
+        self._header = HeaderCheck()
+        self._checks: list[Check] = [
+            UnfinishedAnswers(),
+            ShortAnswers(),
+            UnpromptedName(profile_added=profiled),
+            NotTargets(),
+            self._unanswered,
+            self._header,
+            ConstantScores(),
+            NoSignal(),
+            EmotionalContext(),
+        ]
+        self._control = ControlTokens(self._chat.special_tokens)
+        self._length = OverLength(log, limit=options.max_seq_length, policy=options.over_length)
+        self._crisis = CrisisAnswers()
+        self._nothing = NothingLearnt(log)
+
+    def conversations(self) -> Iterator[Examined]:
+        """Every conversation of the file, mended and counted.
+
+        Raises:
+            DatasetError: the file cannot be used; all places found are in its details.
+        """
+        opened = open_dataset(self._path, self._notes, self._progress)
+        self._format = opened.format
+        with closing(Fingerprints()) as fingerprints:
+            for conversation in opened.conversations:
+                fingerprints.add(conversation)
+                yield self._examine(conversation)
+            self._notes.problems.refuse()
+            self.groups = fingerprints.groups()
+
+    def _examine(self, conversation: Conversation) -> Examined:
+        for mender in self._menders:
+            conversation = mender.mend(conversation)
+        for check in self._checks:
+            check.look(conversation)
+        self._totals.add(conversation)
+        learnt_tokens = self._measure(conversation)
+        kept = learnt_tokens is not None
+        self._crisis.look(conversation, kept=kept)
+        return Examined(conversation, kept, learnt_tokens or 0)
+
+    def _measure(self, conversation: Conversation) -> int | None:
+        """Learnt tokens of a conversation that is kept; None where it is dropped or cannot be learnt."""
+        if self._control.contains(conversation) or self._nothing.is_untrainable(conversation):
+            return None
+        encoded = self._encode(conversation)
+        tokens, learnt = len(encoded.input_ids), encoded.learnt_tokens
+        answers = len(encoded.answer_spans)
+        if self._length.is_dropped(conversation.id, tokens=tokens, learnt_tokens=learnt, answers=answers):
+            self._totals.counts["dropped"] += 1
+            return None
+        self._totals.keep(encoded)
+        return learnt
+
+    def _encode(self, conversation: Conversation) -> EncodedConversation:
+        """Raises what the chat model raises, with the conversation's place put before the message."""
+        try:
+            return self._chat.encode_conversation(conversation.messages())
+        except BrightRunError as error:
+            raise type(error)(
+                f"{self._path.name}, {conversation.place} (conversation {conversation.id}): {error.message}",
+                hint=error.hint,
+                details={**error.details, "conversation": conversation.id, "place": conversation.place},
+            ) from error
+
+    def report(self) -> AuditReport:
+        """The audit, once every conversation was walked."""
+        totals = self._totals
+        header = self._reconcile()
+        findings = self._findings()
+        return AuditReport(
+            format=self._format,
+            file_name=self._path.name,
+            sha256=file_sha256(self._path),
+            **{name: totals.counts[name] for name in _COUNTED},
+            longest_tokens=totals.longest_tokens,
+            over_length=self._length.count,
+            max_seq_length=self._options.max_seq_length,
+            tokenizer=self._chat.name,
+            template_sha256=self._chat.template_sha256,
+            options=self._options,
+            header=header,
+            personas=totals.personas(),
+            arcs=totals.arcs(),
+            coverage=totals.coverage(),
+            crisis_answers=CrisisCounts(before=self._crisis.before, after=self._crisis.after),
+            lengths=totals.lengths(),
+            findings=findings,
+            refused=any(finding.severity == "error" for finding in findings),
+        )
+
+    def _reconcile(self) -> HeaderCounts | None:
+        """The header beside the body.
+
+        A JSONL has lines for answers only. What its header counts beyond them, up to one turn per
+        conversation, are last client turns without an answer; they are counted as turns.
+        """
+        stated = self._notes.header
+        if stated.pairs is None and stated.conversations is None:
+            return None
+        counts = self._totals.counts
+        beyond = (stated.pairs or 0) - counts["turns"]
+        if self._notes.answers_only and 0 < beyond <= counts["conversations"]:
+            self._unanswered.learn_of(beyond)
+            counts["turns"] += beyond
+        side_by_side = HeaderCounts(
+            header_conversations=stated.conversations,
+            header_pairs=stated.pairs,
+            conversations=counts["conversations"],
+            turns=counts["turns"],
+            answers=counts["answers"],
+        )
+        self._header.compare(side_by_side)
+        return side_by_side
+
+    def _findings(self) -> list[Finding]:
+        counts = self._totals.counts
+        self._nothing.conclude(trainable=counts["trainable"], answers=counts["answers"])
+        sources: list[_Reporting] = [
+            *self._menders,
+            *self._checks,
+            self._control,
+            self._length,
+            self._nothing,
+            self._crisis,
+        ]
+        found = [finding for source in sources for finding in source.findings()]
+        found += json_syntax.findings(self._notes.json_repairs)
+        found += input_not_in_history.findings(self._notes.input_not_in_history)
+        found += duplicates.findings(self.groups.exact)
+        found += near_duplicates.findings(self.groups.near)
+        return sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))

@@ -1,0 +1,73 @@
+"""What a check reports: a count, its explanation and mend, and a few examples. Knows no check."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Severity = Literal["info", "warning", "error"]
+EXAMPLES_SHOWN = 5
+EXCERPT_CHARACTERS = 120
+
+
+class FindingExample(BaseModel):
+    """One place where a check found something."""
+
+    model_config = ConfigDict(frozen=True)
+
+    conversation: str | None = Field(
+        None, description="Id of the conversation, absent where it is about the whole file."
+    )
+    turn: int | None = Field(None, description="Number of the turn, from 1.")
+    detail: str = Field(description="What was found there, in at most about 120 characters of the text.")
+
+
+class Finding(BaseModel):
+    """Everything one check found in a file."""
+
+    model_config = ConfigDict(frozen=True)
+
+    check: str
+    severity: Severity
+    count: int = Field(ge=0)
+    explanation: str
+    mend: str
+    examples: list[FindingExample] = Field(default_factory=list)
+
+
+class Tally:
+    """A count with its first few examples, so that memory does not grow with the file."""
+
+    def __init__(self, *, shown: int = EXAMPLES_SHOWN) -> None:
+        self.count = 0
+        self.examples: list[FindingExample] = []
+        self._shown = shown
+
+    def add(self, detail: str, *, conversation: str | None = None, turn: int | None = None) -> None:
+        self.count += 1
+        if len(self.examples) < self._shown:
+            self.examples.append(FindingExample(conversation=conversation, turn=turn, detail=detail))
+
+    def finding(self, check: str, severity: Severity, explanation: str, mend: str) -> list[Finding]:
+        """One finding, or none where nothing was counted."""
+        if not self.count:
+            return []
+        return [
+            Finding(
+                check=check,
+                severity=severity,
+                count=self.count,
+                explanation=explanation,
+                mend=mend,
+                examples=self.examples,
+            )
+        ]
+
+
+def excerpt(text: str, *, end: bool = False) -> str:
+    """The beginning (or end) of a text on one line, for a report."""
+    line = " ".join(text.split())
+    if len(line) <= EXCERPT_CHARACTERS:
+        return line
+    return "…" + line[-EXCERPT_CHARACTERS:] if end else line[:EXCERPT_CHARACTERS] + "…"

@@ -1,0 +1,31 @@
+"""One conversation of a file, mended as training would have it, for looking at what is learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brightrun.chat.chat_model import ChatModel
+from brightrun.datasets.conversation import Conversation
+from brightrun.datasets.examination import Examination
+from brightrun.datasets.options import ReadOptions
+from brightrun.errors import DatasetError
+
+
+def preview_conversation(path: Path, wanted: str, *, chat: ChatModel, options: ReadOptions) -> Conversation:
+    """The conversation with that id (its beginning is enough), or with that number from 1.
+
+    Raises:
+        DatasetError: the file is unusable, no conversation is meant, or nothing of it is learnt.
+    """
+    count = 0
+    for number, examined in enumerate(Examination(path, chat, options).conversations(), start=1):
+        count = number
+        conversation = examined.conversation
+        if wanted == str(number) or (conversation.id.startswith(wanted) and not wanted.isdecimal()):
+            if not examined.learnt_tokens:
+                raise DatasetError(f"Nothing of conversation {conversation.id} is learnt; the audit says why.")
+            return conversation
+    raise DatasetError(
+        f"{path.name} has no conversation {wanted}.",
+        hint=f"Give a number from 1 to {count}, or a conversation's id.",
+    )

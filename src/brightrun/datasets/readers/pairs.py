@@ -1,0 +1,179 @@
+"""Training pairs of one conversation merged into its turns. Holds the two traps of the format: the history of
+an answer already ends with the client's input, and earlier answers must reappear word for word.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brightrun.chat.messages import Role
+from brightrun.datasets.conversation import Conversation, Labels, Turn
+from brightrun.datasets.problems import UnreadableRecordError
+from brightrun.datasets.readers.fields import (
+    Json,
+    as_object,
+    at,
+    kind,
+    maybe_number,
+    maybe_object,
+    maybe_text,
+    need,
+    need_list,
+    need_text,
+)
+from brightrun.datasets.readers.notes import Notes
+from brightrun.datasets.readers.role_order import check_has_answers, check_role_order
+
+Said = tuple[Role, str]
+_ROLES: dict[object, Role] = {"user": "user", "assistant": "assistant"}
+
+
+class PairMerger:
+    """Takes a conversation's pairs in order and knows its turns so far."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+        self._known: list[Said] = []
+        self._targets: set[int] = set()
+        self._system: str | None = None
+        self._first: Json | None = None
+        self._labels: list[Labels] = []
+
+    def add(self, pair: Json, place: str, name: str) -> None:
+        """Take the next pair; raises UnreadableRecordError where it contradicts itself or those before it."""
+        number = _turn_number(pair, place)
+        answer = _target(pair, number, place)
+        said = self._said_before(pair, place, name, number, is_answer=answer is not None)
+        self._check_system(pair, place)
+        self._check_agreement(said, number, place)
+        if answer is not None:
+            said.append(("assistant", answer))
+            self._targets.add(len(said))
+            self._labels.append(_labels(pair, len(said)))
+        if len(said) != number:
+            raise UnreadableRecordError(
+                at(place, "turn_number"),
+                f"the turn is number {number}, but history and pair make {len(said)} turns",
+            )
+        self._known = said
+
+    def conversation(self, name: str, place: str) -> Conversation:
+        check_has_answers(len(self._targets), place)
+        facts = maybe_object(self._first or {}, "conversation_metadata")
+        turns = tuple(
+            Turn(number, role, content, target=number in self._targets)
+            for number, (role, content) in enumerate(self._known, start=1)
+        )
+        return Conversation(
+            id=name,
+            place=place,
+            system=self._system,
+            turns=turns,
+            persona=maybe_text(facts, "persona_archetype"),
+            arc=maybe_text(facts, "emotional_arc_key") or maybe_text(facts, "emotional_arc"),
+            topic=maybe_text(facts, "training_topic_key") or maybe_text(facts, "training_topic"),
+            client_persona=maybe_text(facts, "client_persona"),
+            client_background=maybe_text(facts, "client_background"),
+            labels=tuple(self._labels),
+        )
+
+    def _said_before(self, pair: Json, place: str, name: str, number: int, *, is_answer: bool) -> list[Said]:
+        """All that was said before an answer, or with a client turn; the input is never there twice."""
+        where = at(place, "conversation_history")
+        history = need_list(pair, "conversation_history", place)
+        said = [_message(item, at(where, index)) for index, item in enumerate(history)]
+        check_role_order([role for role, _ in said], [at(where, index) for index in range(len(said))])
+        client: Said = ("user", need_text(pair, "current_user_input", place))
+        if said and said[-1] == client:
+            return said
+        if said and said[-1][0] == "user":
+            raise UnreadableRecordError(
+                at(place, "current_user_input"),
+                "roles are out of order: the history ends with another client message than current_user_input",
+            )
+        if is_answer:
+            self._notes.input_not_in_history.add("history does not end with the input", conversation=name, turn=number)
+        return [*said, client]
+
+    def _check_agreement(self, said: list[Said], number: int, place: str) -> None:
+        if number <= len(self._known):
+            raise UnreadableRecordError(
+                at(place, "turn_number"),
+                f"turn {number} comes after turn {len(self._known)}: the turns of a conversation "
+                "must be in order, each once",
+            )
+        where = at(place, "conversation_history")
+        for index, before in enumerate(self._known):
+            if index >= len(said) or said[index] != before:
+                raise UnreadableRecordError(
+                    at(where, index),
+                    f"history differs: turn {index + 1} is not what an earlier pair of the "
+                    "conversation says, "
+                    "so its answers cannot be merged into one sequence",
+                    hint=("Make the history repeat the earlier turns word for word, or remove this conversation."),
+                    details={"turn": index + 1},
+                )
+
+    def _check_system(self, pair: Json, place: str) -> None:
+        need(pair, "system_prompt", place)
+        system = maybe_text(pair, "system_prompt")
+        if self._first is None:
+            self._first, self._system = pair, system
+        elif system != self._system:
+            raise UnreadableRecordError(
+                at(place, "system_prompt"),
+                "the system prompt differs from that of the conversation's first pair, so they cannot be merged",
+            )
+
+
+def _turn_number(pair: Json, place: str) -> int:
+    number = need(pair, "turn_number", place)
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise UnreadableRecordError(at(place, "turn_number"), f"expected a number from 1, found {number!r:.40}")
+    return number
+
+
+def _target(pair: Json, number: int, place: str) -> str | None:
+    value = need(pair, "target_response", place)
+    where = at(place, "target_response")
+    if value is None and number % 2 == 0:
+        raise UnreadableRecordError(where, f"turn {number} is the consultant's, but its answer is null")
+    if value is None:
+        return None
+    if number % 2 == 1:
+        raise UnreadableRecordError(
+            where, f"roles are out of order: turn {number} is the client's, but it has an answer"
+        )
+    return need_text(pair, "target_response", place)
+
+
+def _message(item: Any, place: str) -> Said:
+    message = as_object(item, place)
+    role = _ROLES.get(need_text(message, "role", place))
+    if role is None:
+        raise UnreadableRecordError(
+            at(place, "role"),
+            f"expected user or assistant, found {message['role']!r:.40} ({kind(message['role'])})",
+        )
+    return role, need_text(message, "content", place)
+
+
+def _labels(pair: Json, turn: int) -> Labels:
+    training = maybe_object(pair, "training_metadata")
+    criteria = maybe_object(training, "quality_criteria")
+    emotions = maybe_object(maybe_object(pair, "emotional_context"), "detected_emotions")
+    history = pair["conversation_history"]
+    client = maybe_object(history[-1], "emotional_state") if history else {}
+    confidences = (
+        maybe_number(emotions, "primary_confidence"),
+        maybe_number(emotions, "secondary_confidence"),
+    )
+    return Labels(
+        turn=turn,
+        quality_score=maybe_number(training, "quality_score"),
+        sub_scores=tuple(score for key in criteria if (score := maybe_number(criteria, key)) is not None),
+        confidences=tuple(value for value in confidences if value is not None),
+        human_reviewed=training.get("human_reviewed") is True,
+        client_emotion=maybe_text(client, "primary"),
+        context_emotion=maybe_text(emotions, "primary"),
+    )

@@ -1,0 +1,230 @@
+"""Which conversations train and which are held out: by conversation, stratified, stable. Knows no text."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brightrun.contract.job_spec import canonical_sha256
+from brightrun.errors import DatasetError
+
+Stratum = tuple[str | None, str | None]
+
+
+class SplitCandidate(NamedTuple):
+    """What the split needs to know of a conversation."""
+
+    id: str
+    persona: str | None
+    arc: str | None
+
+
+class SplitStratum(BaseModel):
+    """One row of the strata table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    persona: str | None
+    arc: str | None
+    conversations: int = Field(ge=0)
+    held_out: int = Field(ge=0)
+
+
+class Split(BaseModel):
+    """Both sides, ids in order. Adding conversations leaves the old where they are, save for corrections."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int
+    held_out_fraction: float = Field(gt=0.0, le=0.5)
+    train: list[str]
+    held_out: list[str]
+    left_out: list[str] = Field(
+        default_factory=list, description="Conversations with no learnt answer: on neither side."
+    )
+    strata: list[SplitStratum]
+
+    def sha256(self) -> str:
+        """Hash of the split's canonical JSON."""
+        return canonical_sha256(self.model_dump(mode="json"))
+
+
+def draw(seed: int, conversation_id: str) -> float:
+    """A number in [0, 1) that depends on nothing but the seed and the id."""
+    digest = hashlib.sha256(f"{seed}:{conversation_id}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+def split_conversations(
+    candidates: Iterable[SplitCandidate],
+    *,
+    held_out_fraction: float,
+    seed: int,
+    groups: Sequence[Sequence[str]] = (),
+    previous: Split | None = None,
+    left_out: Sequence[str] = (),
+) -> Split:
+    """Divide conversations into training and held-out.
+
+    A conversation is held out if its draw is below the fraction. A stratum (persona × arc) that should have
+    at least one held out and has none promotes its lowest draw; then the total is brought into [max(1,
+    ⌊0.75·N·f⌋), max(2, ⌈1.25·N·f⌉)], never all.
+
+    Args:
+        candidates: Conversations with something to learn, in any order.
+        groups: Ids of near-duplicates; each group stays on the side of its lowest draw.
+        previous: An older split; its conversations stay on their sides and the rules apply to newcomers only.
+        left_out: Ids to list as being on neither side.
+
+    Raises:
+        DatasetError: fewer than two conversations, or all of them near-duplicates of one another.
+    """
+    known = list(candidates)
+    if len(known) < 2:
+        raise DatasetError(
+            f"A proof needs at least 2 conversations, one of them held out; there {_are(len(known))} to train on.",
+            hint="Add conversations to the file: it needs at least 2 conversations to prove anything.",
+        )
+    division = _Division(_units(known, groups, seed, previous), held_out_fraction)
+    division.promote_bare_strata()
+    division.correct_total()
+    held = {member.id for unit in division.units if unit.held for member in unit.members}
+    if not held or len(held) == len(known):
+        raise DatasetError(
+            "The conversations cannot be divided: all of them are near-duplicates of one another.",
+            hint="Add conversations that differ, so that a held-out one is not a copy of a trained one.",
+        )
+    return Split(
+        seed=seed,
+        held_out_fraction=held_out_fraction,
+        train=sorted(item.id for item in known if item.id not in held),
+        held_out=sorted(held),
+        left_out=sorted(left_out),
+        strata=_strata_table(known, held),
+    )
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Conversations that must stay on one side; usually one."""
+
+    members: list[SplitCandidate]
+    draw: float
+    stratum: Stratum
+    held: bool = False
+    fixed: bool = False
+
+
+class _Division:
+    def __init__(self, units: list[_Unit], fraction: float) -> None:
+        self.units = sorted(units, key=lambda unit: (unit.draw, unit.members[0].id))
+        self.size = sum(len(unit.members) for unit in units)
+        self.fraction = fraction
+        self.held = sum(len(unit.members) for unit in units if unit.held)
+        self.strata: dict[Stratum, list[_Unit]] = {}
+        for unit in self.units:
+            self.strata.setdefault(unit.stratum, []).append(unit)
+            if not unit.fixed and unit.draw < fraction:
+                self._move(unit, held=True)
+
+    def promote_bare_strata(self) -> None:
+        for units in self.strata.values():
+            expected = _count(units) * self.fraction
+            if expected < 1 or any(unit.held for unit in units):
+                continue
+            candidate = next((unit for unit in units if self._may_be_held(unit)), None)
+            if candidate is not None:
+                self._move(candidate, held=True)
+
+    def correct_total(self) -> None:
+        """Promote or demote one unit at a time until the total is within bounds, as far as units allow."""
+        expected = self.size * self.fraction
+        high = min(max(2, math.ceil(1.25 * expected)), self.size - 1)
+        low = min(max(1, math.floor(0.75 * expected)), high)
+        while self.held > high and (unit := self._to_demote(low)) is not None:
+            self._move(unit, held=False)
+        while self.held < low and (unit := self._to_promote(high)) is not None:
+            self._move(unit, held=True)
+
+    def _to_demote(self, low: int) -> _Unit | None:
+        """The highest draw, of a stratum that keeps another one where possible."""
+        movable = [unit for unit in self.units if unit.held and not unit.fixed and self.held - len(unit.members) >= low]
+        movable = movable or [unit for unit in self.units if unit.held and not unit.fixed]
+        if not movable or self.held == len(movable[-1].members):
+            return None
+        shared = [unit for unit in movable if sum(other.held for other in self.strata[unit.stratum]) > 1]
+        return (shared or movable)[-1]
+
+    def _to_promote(self, high: int) -> _Unit | None:
+        """The lowest draw of the stratum with the smallest held-out share; units below the bound first."""
+        free = [unit for unit in self.units if self._may_be_held(unit)]
+        fitting = [unit for unit in free if self.held + len(unit.members) <= high] or free
+        return min(fitting, key=lambda unit: (self._share(unit.stratum), unit.draw), default=None)
+
+    def _may_be_held(self, unit: _Unit) -> bool:
+        return not unit.held and not unit.fixed and self.held + len(unit.members) < self.size
+
+    def _move(self, unit: _Unit, *, held: bool) -> None:
+        unit.held = held
+        self.held += len(unit.members) if held else -len(unit.members)
+
+    def _share(self, stratum: Stratum) -> float:
+        units = self.strata[stratum]
+        return _count([unit for unit in units if unit.held]) / _count(units)
+
+
+def _units(
+    known: list[SplitCandidate], groups: Sequence[Sequence[str]], seed: int, previous: Split | None
+) -> list[_Unit]:
+    group_of = {member: index for index, group in enumerate(groups) for member in group}
+    members: dict[int | str, list[SplitCandidate]] = {}
+    for item in known:
+        members.setdefault(group_of.get(item.id, item.id), []).append(item)
+    sides = (
+        {} if previous is None else {**dict.fromkeys(previous.train, False), **dict.fromkeys(previous.held_out, True)}
+    )
+    units = []
+    for together in members.values():
+        units += _fixed_and_free(together, sides, seed)
+    return units
+
+
+def _fixed_and_free(together: list[SplitCandidate], sides: dict[str, bool], seed: int) -> list[_Unit]:
+    """One unit; where an older split placed members, one fixed unit per side, newcomers following the old."""
+    placed = {side: [item for item in together if sides.get(item.id) is side] for side in (False, True)}
+    newcomers = [item for item in together if item.id not in sides]
+    follow = next((side for side in (False, True) if placed[side]), None)
+    if follow is None:
+        return [_unit(newcomers, seed)]
+    placed[follow] += newcomers
+    return [_unit(items, seed, held=side, fixed=True) for side, items in placed.items() if items]
+
+
+def _unit(members: list[SplitCandidate], seed: int, *, held: bool = False, fixed: bool = False) -> _Unit:
+    ordered = sorted(members, key=lambda item: (draw(seed, item.id), item.id))
+    first = ordered[0]
+    return _Unit(ordered, draw(seed, first.id), (first.persona, first.arc), held=held, fixed=fixed)
+
+
+def _count(units: Iterable[_Unit]) -> int:
+    return sum(len(unit.members) for unit in units)
+
+
+def _strata_table(known: list[SplitCandidate], held: set[str]) -> list[SplitStratum]:
+    everyone = Counter((item.persona, item.arc) for item in known)
+    proof = Counter((item.persona, item.arc) for item in known if item.id in held)
+    rows = sorted(everyone.items(), key=lambda row: (row[0][0] or "", row[0][1] or ""))
+    return [
+        SplitStratum(persona=stratum[0], arc=stratum[1], conversations=count, held_out=proof[stratum])
+        for stratum, count in rows
+    ]
+
+
+def _are(count: int) -> str:
+    return "is 1" if count == 1 else f"are {count}"

@@ -1,0 +1,78 @@
+"""The sums of an audit, taken conversation by conversation. Knows counts and lengths, no checks."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from brightrun.chat.chat_model import EncodedConversation
+from brightrun.datasets.audit_report import CoverageCell, LengthBin
+from brightrun.datasets.conversation import Conversation
+
+LENGTH_BIN_TOKENS = 512
+
+
+class Totals:
+    """`counts` has the names of the report's fields; the rest is asked for at the end."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.longest_tokens = 0
+        self._cells: Counter[tuple[str | None, str | None]] = Counter()
+        self._bins: Counter[int] = Counter()
+
+    def add(self, conversation: Conversation) -> None:
+        """Count a conversation of the file, after mending."""
+        answers = conversation.answers
+        clients = [turn for turn in conversation.turns if not turn.is_answer]
+        self.counts["conversations"] += 1
+        self.counts["turns"] += len(conversation.turns)
+        self.counts["answers"] += len(answers)
+        self.counts["repaired"] += sum(turn.repaired for turn in answers)
+        self.counts["repaired_client_turns"] += sum(turn.repaired for turn in clients)
+        self.counts["quarantined"] += sum(turn.quarantined is not None for turn in answers)
+        self._cells[conversation.persona, conversation.arc] += 1
+
+    def keep(self, encoded: EncodedConversation) -> None:
+        """Count a sequence that is trained on or held out.
+
+        As a separate example, an answer is everything from the beginning up to its end.
+        """
+        tokens = len(encoded.input_ids)
+        self.longest_tokens = max(self.longest_tokens, tokens)
+        self._bins[tokens // LENGTH_BIN_TOKENS] += 1
+        self.counts["trainable_conversations"] += 1
+        self.counts["trainable"] += len(encoded.answer_spans)
+        self.counts["tokens"] += tokens
+        self.counts["learnt_tokens"] += encoded.learnt_tokens
+        self.counts["tokens_separate"] += sum(end for _, end in encoded.answer_spans)
+
+    def personas(self) -> dict[str, int]:
+        return self._by(0)
+
+    def arcs(self) -> dict[str, int]:
+        return self._by(1)
+
+    def coverage(self) -> list[CoverageCell]:
+        rows = sorted(self._cells.items(), key=lambda row: (row[0][0] or "", row[0][1] or ""))
+        return [CoverageCell(persona=cell[0], arc=cell[1], conversations=count) for cell, count in rows]
+
+    def lengths(self) -> list[LengthBin]:
+        """Every bin from the first to the last that is not empty."""
+        if not self._bins:
+            return []
+        return [
+            LengthBin(
+                from_tokens=number * LENGTH_BIN_TOKENS,
+                to_tokens=(number + 1) * LENGTH_BIN_TOKENS,
+                conversations=self._bins[number],
+            )
+            for number in range(min(self._bins), max(self._bins) + 1)
+        ]
+
+    def _by(self, index: int) -> dict[str, int]:
+        totals: Counter[str] = Counter()
+        for cell, count in self._cells.items():
+            name = cell[index]
+            if name is not None:
+                totals[name] += count
+        return dict(sorted(totals.items()))

@@ -1,0 +1,94 @@
+"""Which charts a run's report has and what they say in words; svg.py draws them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+from brightrun.evaluation.comparison import UNLABELLED, LossChange
+from brightrun.evaluation.curves import Point, finite, smooth
+from brightrun.evaluation.story import RunStory
+from brightrun.evaluation.svg import Mark, Pair, Series, bar_pairs, line_chart
+from brightrun.evaluation.wording import counted, label_text, loss_text
+
+MOST_GROUPS = 12
+_WORTH_SMOOTHING = 12
+_WIDTHS = {"wide": 920, "narrow": 340}
+
+
+def loss_chart(story: RunStory) -> dict[str, str]:
+    """Training and held-out loss over the steps, drawn for a wide and for a narrow page."""
+    training = finite([(point.step, point.loss) for point in story.training])
+    held_out = finite([(point.step, point.loss) for point in story.held_out])
+    series = [*_training_series(training), Series(_titled("Held-out loss", held_out), held_out, "marked")]
+    description = f"{_journey('Training loss', training)} {_journey('Held-out loss', held_out)}"
+    draw = partial(
+        line_chart,
+        series,
+        title="Training and held-out loss by step",
+        description=description,
+        x_label="Step",
+        y_label="Loss (nats per learnt token)",
+        marks=[Mark(story.kept_step, f"kept: step {story.kept_step:,}")] if story.kept == "best" else [],
+    )
+    return {name: draw(chart_id=f"loss-{name}", width=width) for name, width in _WIDTHS.items()}
+
+
+def group_chart(name: str, changes: Mapping[str, LossChange]) -> dict[str, str] | None:
+    """Held-out loss before and after by group, the largest groups where there are many.
+
+    Returns:
+        A wide and a narrow drawing; None where no answer carries a label.
+    """
+    if set(changes) <= {UNLABELLED}:
+        return None
+    largest = sorted(changes.items(), key=lambda item: -item[1].answers)[:MOST_GROUPS]
+    shown = {label for label, _ in largest}
+    pairs = [
+        Pair(label_text(label), change.base_loss, change.tuned_loss, change.answers)
+        for label, change in changes.items()
+        if label in shown
+    ]
+    said = "; ".join(
+        f"{p.label}: {loss_text(p.before)} to {loss_text(p.after)} on {counted(p.count, 'answer')}" for p in pairs
+    )
+    draw = partial(
+        bar_pairs,
+        pairs,
+        title=f"Held-out loss by {name}, base and tuned",
+        description=f"{said}.",
+        names=("Base model", "Tuned model"),
+        count_noun="answer",
+        x_label="Loss (nats per learnt token), lower is better",
+    )
+    return {size: draw(chart_id=f"{name}-{size}", width=width) for size, width in _WIDTHS.items()}
+
+
+def _training_series(training: list[Point]) -> list[Series]:
+    if sum(loss is not None for _, loss in training) < _WORTH_SMOOTHING:
+        return [Series("Training loss", training, "line")]
+    return [
+        Series("Training loss, each step", training, "faint"),
+        Series("Training loss, smoothed", smooth(training), "line"),
+    ]
+
+
+def _known(points: list[Point]) -> list[tuple[float, float]]:
+    return [(step, loss) for step, loss in points if loss is not None]
+
+
+def _titled(name: str, points: list[Point]) -> str:
+    known = _known(points)
+    return f"{name} ({loss_text(known[0][1])} → {loss_text(known[-1][1])})" if len(known) > 1 else name
+
+
+def _journey(name: str, points: list[Point]) -> str:
+    known = _known(points)
+    if not known:
+        return f"{name} was not recorded."
+    (first_step, first), (last_step, last) = known[0], known[-1]
+    lowest_step, lowest = min(known, key=lambda point: point[1])
+    return (
+        f"{name} went from {loss_text(first)} at step {first_step:g} to {loss_text(last)} "
+        f"at step {last_step:g}; its lowest was {loss_text(lowest)} at step {lowest_step:g}."
+    )

@@ -1,0 +1,233 @@
+"""Base against tuned model on held-out answers: figures, intervals and a verdict that may be "unclear".
+
+Knows measurements only; nothing of how they were made or how they will be shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from brightrun.errors import ContractError, LossNotFinite
+from brightrun.evaluation.bootstrap import interval, resampled_totals
+from brightrun.evaluation.measurements import AdapterProof, AnswerScore, Generated, SampleAnswer
+from brightrun.evaluation.wording import change_sentence, unproven_sentence
+
+__all__ = [
+    "AdapterProof",
+    "AnswerScore",
+    "Comparison",
+    "Generated",
+    "LossChange",
+    "SampleAnswer",
+    "Verdict",
+    "compare",
+    "loss_change",
+]
+
+MINIMUM_CONVERSATIONS = 5
+UNLABELLED = "unlabelled"
+_LARGEST_LOSS = 700.0  # exp() of more is not a number any more
+
+Verdict = Literal["better", "worse", "unclear", "too_few"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LossChange(_Frozen):
+    """How held-out loss changed over a group of answers. Losses in nats per learnt token; lower is better."""
+
+    conversations: int
+    answers: int
+    learnt_tokens: int
+    base_loss: float = Field(description="Mean weighted by learnt tokens.")
+    tuned_loss: float = Field(description="Mean weighted by learnt tokens.")
+    base_perplexity: float
+    tuned_perplexity: float
+    relative_change: float = Field(description="tuned_loss / base_loss - 1; negative is better.")
+    relative_low: float | None = Field(
+        description="95 % interval of relative_change; absent with too few conversations."
+    )
+    relative_high: float | None
+    mean_difference: float = Field(description="Mean over answers of tuned minus base loss.")
+    interval_low: float | None = Field(
+        description="95 % interval of mean_difference; absent with too few conversations."
+    )
+    interval_high: float | None
+    win_rate: float = Field(description="Share of answers whose loss fell; ties count half.")
+    improved: int = Field(description="Answers whose loss fell.")
+    unchanged: int = Field(description="Answers whose loss stayed exactly the same.")
+    verdict: Verdict
+    sentence: str
+
+
+class Comparison(_Frozen):
+    """Everything measured before and after, and what may be said of it."""
+
+    overall: LossChange
+    by_persona: dict[str, LossChange]
+    by_arc: dict[str, LossChange]
+    samples: list[SampleAnswer]
+    base_stopped: int = Field(description="Sample answers of the base that ended by themselves.")
+    tuned_stopped: int
+    proof: AdapterProof
+    scores: list[AnswerScore]
+
+
+def compare(
+    scores: Sequence[AnswerScore], samples: Sequence[SampleAnswer], proof: AdapterProof, *, seed: int
+) -> Comparison:
+    """Compare base and tuned model; the order of the scores does not matter.
+
+    Where the proof fails, nothing is claimed: verdicts of better and worse become unclear and say why.
+
+    Raises:
+        LossNotFinite: a loss is NaN, infinite, or too large for a perplexity.
+        ContractError: no scores, an answer scored twice, a negative loss, or a base loss of exactly zero.
+    """
+    ordered = sorted(scores, key=lambda score: (score.conversation_id, score.answer_number))
+    _check(ordered)
+
+    def judged(some: Sequence[AnswerScore]) -> LossChange:
+        change = loss_change(some, seed=seed)
+        return change if proof.holds else _unproven(change)
+
+    return Comparison(
+        overall=judged(ordered),
+        by_persona=_grouped(ordered, lambda score: score.persona, judged),
+        by_arc=_grouped(ordered, lambda score: score.arc, judged),
+        samples=list(samples),
+        base_stopped=sum(sample.base.stopped for sample in samples),
+        tuned_stopped=sum(sample.tuned.stopped for sample in samples),
+        proof=proof,
+        scores=list(scores),
+    )
+
+
+def loss_change(scores: Sequence[AnswerScore], *, seed: int) -> LossChange:
+    """The change over these answers.
+
+    The verdict is better or worse only where the 95 % intervals of the mean difference per answer and of the
+    relative change both lie on the same side of zero, so that no two figures shown together disagree.
+    """
+    table = _sums_by_conversation(scores)
+    difference, answers, tokens, base_total, tuned_total = table.sum(axis=0).tolist()
+    if base_total <= 0.0:
+        raise ContractError(
+            "The base model's held-out loss is exactly zero.",
+            hint="No token was scored; check that the answers' tokens are unmasked.",
+        )
+    bounds = _bounds(table, seed=seed)
+    base_loss, tuned_loss = base_total / tokens, tuned_total / tokens
+    improved = sum(score.tuned_loss < score.base_loss for score in scores)
+    unchanged = sum(score.tuned_loss == score.base_loss for score in scores)
+    change = LossChange(
+        conversations=len(table),
+        answers=len(scores),
+        learnt_tokens=int(tokens),
+        base_loss=base_loss,
+        tuned_loss=tuned_loss,
+        base_perplexity=math.exp(base_loss),
+        tuned_perplexity=math.exp(tuned_loss),
+        relative_change=tuned_total / base_total - 1.0,
+        relative_low=bounds[2],
+        relative_high=bounds[3],
+        mean_difference=difference / answers,
+        interval_low=bounds[0],
+        interval_high=bounds[1],
+        win_rate=(improved + unchanged / 2) / len(scores),
+        improved=improved,
+        unchanged=unchanged,
+        verdict=_verdict(bounds),
+        sentence="",
+    )
+    return change.model_copy(update={"sentence": change_sentence(change)})
+
+
+def _sums_by_conversation(scores: Sequence[AnswerScore]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """One row per conversation: loss difference, answers, learnt tokens, base nats, tuned nats."""
+    rows: dict[str, list[float]] = defaultdict(lambda: [0.0] * 5)
+    for score in scores:
+        row = rows[score.conversation_id]
+        row[0] += score.tuned_loss - score.base_loss
+        row[1] += 1
+        row[2] += score.learnt_tokens
+        row[3] += score.base_loss * score.learnt_tokens
+        row[4] += score.tuned_loss * score.learnt_tokens
+    return np.array(list(rows.values()), dtype=np.float64).reshape(len(rows), 5)
+
+
+_Bounds = tuple[float | None, float | None, float | None, float | None]
+
+
+def _bounds(table: np.ndarray[tuple[int, int], np.dtype[np.float64]], *, seed: int) -> _Bounds:
+    """Intervals of the mean difference and of the relative change."""
+    count = len(table)
+    if count < MINIMUM_CONVERSATIONS:
+        return (None, None, None, None)
+    totals = resampled_totals(table, seed=seed)
+    base, tuned = totals[:, 3], totals[:, 4]
+    ratio = np.divide(tuned, base, out=np.ones_like(base), where=base > 0)
+    return (
+        *interval(totals[:, 0] / totals[:, 1], clusters=count),
+        *interval(ratio - 1.0, clusters=count),
+    )
+
+
+def _verdict(bounds: _Bounds) -> Verdict:
+    low, high, relative_low, relative_high = bounds
+    if low is None or high is None or relative_low is None or relative_high is None:
+        return "too_few"
+    if max(high, relative_high) < 0:
+        return "better"
+    if min(low, relative_low) > 0:
+        return "worse"
+    return "unclear"
+
+
+def _grouped(
+    scores: Sequence[AnswerScore],
+    key: Callable[[AnswerScore], str | None],
+    judged: Callable[[Sequence[AnswerScore]], LossChange],
+) -> dict[str, LossChange]:
+    """One change per label, in alphabetical order, those without a label last."""
+    groups: dict[str, list[AnswerScore]] = defaultdict(list)
+    for score in scores:
+        groups[key(score) or UNLABELLED].append(score)
+    names = sorted(groups, key=lambda name: (name == UNLABELLED, name))
+    return {name: judged(groups[name]) for name in names}
+
+
+def _unproven(change: LossChange) -> LossChange:
+    verdict = "too_few" if change.verdict == "too_few" else "unclear"
+    return change.model_copy(update={"verdict": verdict, "sentence": unproven_sentence(change)})
+
+
+def _check(scores: Sequence[AnswerScore]) -> None:
+    if not scores:
+        raise ContractError(
+            "There are no held-out answers to compare.",
+            hint="Hold out at least one conversation with an answer.",
+        )
+    seen: set[tuple[str, int]] = set()
+    for score in scores:
+        place = f"Answer {score.answer_number} of held-out conversation {score.conversation_id}"
+        if (score.conversation_id, score.answer_number) in seen:
+            raise ContractError(f"{place} was scored twice.", hint="Number the answers of a conversation from 1.")
+        seen.add((score.conversation_id, score.answer_number))
+        _check_loss(score.base_loss, f"{place}: the base model's loss")
+        _check_loss(score.tuned_loss, f"{place}: the tuned model's loss")
+
+
+def _check_loss(loss: float, place: str) -> None:
+    if not math.isfinite(loss) or loss > _LARGEST_LOSS:
+        raise LossNotFinite(f"{place} is {loss}.")
+    if loss < 0:
+        raise ContractError(f"{place} is {loss}, below zero.", hint="Give the mean negative log-likelihood in nats.")

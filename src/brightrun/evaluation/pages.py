@@ -1,0 +1,54 @@
+"""The room's templates and what they may call. Knows nothing of what is told with them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from brightrun.evaluation import wording
+from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line, quoted
+
+
+@cache
+def html_pages() -> Environment:
+    """Templates whose every value is escaped."""
+    return _with_words(
+        Environment(
+            loader=PackageLoader("brightrun.evaluation"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+    )
+
+
+@cache
+def markdown_pages() -> Environment:
+    """Templates for Markdown; values pass through the filters `md`, `code` or `quoted`."""
+    environment = Environment(  # noqa: S701 - Markdown has other special characters than HTML
+        loader=PackageLoader("brightrun.evaluation"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(md=markdown_text, code=markdown_code, one_line=one_line, quoted=quoted)
+    return _with_words(environment)
+
+
+def _with_words(environment: Environment) -> Environment:
+    environment.filters.update(
+        bytes_text=wording.bytes_text,
+        counted=wording.counted,
+        direction=wording.direction,
+        duration=wording.duration_text,
+        label=wording.label_text,
+        loss=wording.loss_text,
+        number=wording.number_text,
+        signed=wording.signed_percent,
+        when=wording.time_text,
+    )
+    environment.globals.update(verdicts=wording.VERDICTS)
+    return environment

@@ -1,0 +1,164 @@
+"""Figures as people read them, and the one honest sentence of a comparison. Decides nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brightrun.evaluation.comparison import LossChange
+    from brightrun.evaluation.story import RunStory
+
+
+def change_sentence(change: LossChange) -> str:
+    """What was measured, on how many, and what it does or does not show."""
+    where, losses, size = _where(change), _losses(change), direction(change.relative_change)
+    if change.unchanged == change.answers:
+        return f"On {where}, the loss stayed exactly as it was, {loss_text(change.base_loss)}."
+    if change.relative_low is None or change.relative_high is None:
+        return (
+            f"On {where}, the loss went {losses} ({size}); with fewer than 5 conversations this is what was "
+            "measured, too few to claim that the model became better or worse."
+        )
+    reach = span(change.relative_low, change.relative_high)
+    if change.verdict == "unclear" and (change.relative_low > 0 or change.relative_high < 0):
+        return (
+            f"On {where}, the loss went {losses} ({size}), but counted per answer the 95 % interval of the "
+            "difference includes zero: no clear change is shown."
+        )
+    if change.verdict == "unclear":
+        return (
+            f"On {where}, the loss went {losses} ({size}), but the 95 % interval reaches {reach}: "
+            "no clear change is shown."
+        )
+    verb = "fell" if change.verdict == "better" else "rose"
+    return (
+        f"On {where}, the loss {verb} {losses}: {size} (95 % interval {reach}); "
+        f"it fell on {change.improved} of the {change.answers} answers."
+    )
+
+
+def unproven_sentence(change: LossChange) -> str:
+    """The same figures where base and tuned model were not shown to be two different models."""
+    return (
+        f"On {_where(change)}, the loss went {_losses(change)}, but the check that base and tuned model "
+        "differ by the adapter and by nothing else failed: this comparison does not count."
+    )
+
+
+def _where(change: LossChange) -> str:
+    answers = counted(change.answers, "held-out answer")
+    return f"{answers} from {counted(change.conversations, 'conversation')}"
+
+
+def _losses(change: LossChange) -> str:
+    return f"from {loss_text(change.base_loss)} to {loss_text(change.tuned_loss)}"
+
+
+def loss_text(loss: float) -> str:
+    return f"{loss:.3f}"
+
+
+def direction(change: float) -> str:
+    """`12.3 % lower`, `0.4 % higher` or `unchanged`, of a relative change."""
+    if change == 0:
+        return "unchanged"
+    size = abs(change) * 100
+    amount = "less than 0.1 %" if size < 0.05 else f"{size:.1f} %"
+    return f"{amount} {'lower' if change < 0 else 'higher'}"
+
+
+def span(low: float, high: float) -> str:
+    """Both ends of an interval of relative change, the end nearer to no change first where both agree."""
+    near, far = (high, low) if high <= 0 else (low, high)
+    start, end = direction(near), direction(far)
+    side = end.rsplit(" ", 1)[-1]
+    return f"from {start.removesuffix(f' {side}')} to {end}"
+
+
+def signed_percent(change: float) -> str:
+    """`−12.3 %`, with a real minus sign."""
+    text = f"{change * 100:+.1f} %"
+    return ("0.0 %" if float(text[:-2]) == 0 else text).replace("-", "−")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 answer`, `1,240 answers`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration_text(seconds: float) -> str:
+    """`48 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def bytes_text(size: int) -> str:
+    """`512 B`, `93.1 MiB`, `71.4 GiB`."""
+    amount = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024 or unit == "GiB":
+            return f"{size} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    raise AssertionError
+
+
+def number_text(number: float) -> str:
+    """`12,345`, `0.0002`, `1.25e-08`: exact enough to copy."""
+    if isinstance(number, int):
+        return f"{number:,}"
+    return f"{number:.4g}"
+
+
+def time_text(moment: datetime) -> str:
+    """`4 December 2025, 14:05 UTC`; without the zone where it is not known."""
+    zone = moment.strftime("%Z")
+    return f"{moment.day} {moment:%B %Y, %H:%M}{' ' + zone if zone else ''}"
+
+
+def label_text(label: str) -> str:
+    """`anxious planner` for the key `anxious_planner`; names stay as they are."""
+    return label if " " in label else label.replace("_", " ")
+
+
+VERDICTS = {
+    "better": "Better",
+    "worse": "Worse",
+    "unclear": "No clear change",
+    "too_few": "Too few to say",
+}
+
+
+def spoken_value(value: Any) -> str:
+    """A hyperparameter as people read it."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def caveats(story: RunStory) -> list[str]:
+    """What a fair reader must know beside the figures."""
+    said: list[str] = []
+    if story.kept == "best" and len(story.held_out) > 1:
+        said.append(
+            f"The adapter delivered is that of step {story.kept_step:,}, the best of {len(story.held_out)} "
+            "measurements on the same held-out answers; choosing it so flatters its figure a little."
+        )
+    if story.comparison.overall.verdict == "too_few":
+        said.append(
+            "Fewer than 5 conversations were held out. Their figures are shown as measured; "
+            "they do not tell how the model does on others."
+        )
+    if story.resumed:
+        often = "once" if story.resumed == 1 else counted(story.resumed, "time")
+        said.append(f"The run was interrupted {often} and went on from its last checkpoint.")
+    return [*said, *story.notes]

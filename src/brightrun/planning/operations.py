@@ -1,0 +1,88 @@
+"""Floating point operations of a run, counted from shapes. Knows no machine.
+
+Counts follow the product's training notes, section 2.2: two operations per weight and token in a product; the
+backward pass of a frozen weight needs only the gradient of its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from brightrun.catalogue.models import BaseModelEntry
+from brightrun.chat.batches import SequenceSize
+from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.errors import RecipeError
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One forward pass: its sequences' sizes, and the tokens computed, padding included."""
+
+    sizes: tuple[SequenceSize, ...]
+    computed_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        """Real tokens."""
+        return sum(size.tokens for size in self.sizes)
+
+    @property
+    def learnt_tokens(self) -> int:
+        """Tokens with loss."""
+        return sum(size.learnt_tokens for size in self.sizes)
+
+
+def make_row(sizes: Sequence[SequenceSize], *, packing: bool) -> Row:
+    """A row as the trainer computes it: joined without padding, or padded to the longest."""
+    tokens = sum(size.tokens for size in sizes)
+    padded = len(sizes) * max(size.tokens for size in sizes)
+    return Row(tuple(sizes), tokens if packing else padded)
+
+
+def adapter_parameters(entry: BaseModelEntry, hyperparameters: Hyperparameters) -> int:
+    """Trainable weights, exactly: r × (inputs + outputs) of every chosen projection in every layer.
+
+    Raises:
+        RecipeError: a chosen module is no projection of this model.
+    """
+    shapes = entry.projection_shapes()
+    strangers = [name for name in hyperparameters.target_modules if name not in shapes]
+    if strangers:
+        raise RecipeError(
+            f"target_modules names no projection of {entry.name}: {', '.join(strangers)}.",
+            hint=f"Choose among {', '.join(shapes)}.",
+        )
+    per_layer = sum(sum(shapes[name]) for name in set(hyperparameters.target_modules))
+    return entry.layers * hyperparameters.r * per_layer
+
+
+def row_operations(
+    row: Row, entry: BaseModelEntry, adapter: int, *, recompute: bool, every_position_scored: bool
+) -> float:
+    """Operations of one row, forward and backward.
+
+    Frozen weights 4 (6 with recomputation), adapter weights 6 (8), output head 6 per scored position:
+    forward, its recomputation by tiles, the gradient of its input. Attention 3.5 (4.5) times its forward.
+    """
+    again = 1 if recompute else 0
+    per_token = (4 + 2 * again) * entry.linear_parameters + (6 + 2 * again) * adapter
+    scored = row.computed_tokens if every_position_scored else row.learnt_tokens
+    head = 6 * entry.head_parameters * scored
+    attention = (3.5 + again) * _attention_forward(row, entry, dense=every_position_scored)
+    return float(row.computed_tokens * per_token + head + attention)
+
+
+def forward_operations(row: Row, entry: BaseModelEntry, adapter: int) -> float:
+    """Operations of one row where only the loss is wanted."""
+    per_token = 2 * (entry.linear_parameters + adapter + entry.head_parameters)
+    return float(row.computed_tokens * per_token + _attention_forward(row, entry, dense=False))
+
+
+def _attention_forward(row: Row, entry: BaseModelEntry, *, dense: bool) -> float:
+    """Scores and weighted values: causal half, or all of a joined row where no kernel knows its borders."""
+    width = entry.layers * entry.heads * entry.head_dim
+    joined = len(row.sizes) > 1 and row.computed_tokens == row.tokens
+    if dense and joined:
+        return 4.0 * width * row.tokens**2
+    return 2.0 * width * sum(size.tokens**2 for size in row.sizes)

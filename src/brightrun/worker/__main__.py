@@ -1,0 +1,81 @@
+"""`python -m brightrun.worker`: runs a job's folder, converts a pulled model, or answers as base and tuned."""
+
+from __future__ import annotations
+
+from brightrun.worker.quiet import prepare_environment
+
+prepare_environment()  # before anything imports torch
+
+import argparse  # noqa: E402
+import signal  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import NoReturn  # noqa: E402
+
+from brightrun.errors import BrightRunError  # noqa: E402
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns 0 when done, 1 when the run failed (the journal says why), 2 for bad input, 130 when interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m brightrun.worker", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run the job in a folder, or go on with it")
+    run.add_argument("folder", type=Path)
+    convert = commands.add_parser("convert", help="turn a GGUF file into a safetensors folder")
+    convert.add_argument("source", type=Path)
+    convert.add_argument("target", type=Path)
+    chat = commands.add_parser("chat", help="answer lines of JSON as base and tuned")
+    chat.add_argument("folder", type=Path)
+    parsed = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _act(parsed)
+    except BrightRunError as error:
+        sys.stderr.write(f"error: {error.message}\nhint: {error.hint}\n")
+        return error.exit_status
+
+
+def _act(parsed: argparse.Namespace) -> int:
+    if parsed.command == "run":
+        from brightrun.worker.attempt import run_attempt
+
+        return run_attempt(parsed.folder)
+    if parsed.command == "convert":
+        return _convert(parsed.source, parsed.target)
+    return _chat(parsed.folder)
+
+
+def _interrupt(_signal: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _convert(source: Path, target: Path) -> int:
+    from brightrun.worker.convert_gguf import convert_gguf
+    from brightrun.worker.quiet import hush_libraries
+
+    hush_libraries()
+    convert_gguf(source, target)
+    return 0
+
+
+def _chat(folder: Path) -> int:
+    import torch
+
+    from brightrun.contract.job_spec import JobSpec
+    from brightrun.contract.run_folder import RunFolder
+    from brightrun.worker.chat_session import chat_lines
+    from brightrun.worker.preflight import uses_nf4
+    from brightrun.worker.quiet import hush_libraries
+
+    hush_libraries()
+    run = RunFolder(folder)
+    spec = JobSpec.load(run.spec)
+    nf4 = uses_nf4(spec, cuda=torch.cuda.is_available())
+    for line in chat_lines(Path(spec.model.path), run.adapter, sys.stdin, nf4=nf4):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

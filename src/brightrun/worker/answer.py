@@ -1,0 +1,100 @@
+"""Answers prompts, greedily, so that base and tuned differ by the adapter alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+
+from brightrun.chat.chat_model import ChatModel
+from brightrun.chat.messages import Message
+from brightrun.datasets.prepared import PreparedConversation
+from brightrun.evaluation.comparison import Generated
+from brightrun.worker.load_model import LoadedBase
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A held-out conversation up to one of its answers, and what the consultant wrote there."""
+
+    conversation_id: str
+    answer_number: int
+    persona: str | None
+    arc: str | None
+    messages: tuple[Message, ...]
+    reference: str
+
+
+def choose_prompts(conversations: list[PreparedConversation], count: int) -> list[Prompt]:
+    """Up to `count` prompts: the first answer of every conversation, then the second ones, and so on."""
+    by_turn: list[tuple[int, str, Prompt]] = []
+    for conversation in conversations:
+        messages = conversation.chat_messages()
+        learnt = [index for index, message in enumerate(messages) if message.learnt]
+        for number, index in enumerate(learnt, start=1):
+            prompt = Prompt(
+                conversation.id,
+                number,
+                conversation.persona,
+                conversation.arc,
+                tuple(messages[:index]),
+                messages[index].content,
+            )
+            by_turn.append((number, conversation.id, prompt))
+    by_turn.sort(key=lambda entry: entry[:2])
+    return [prompt for _, _, prompt in by_turn[:count]]
+
+
+def answer_prompts(
+    base: LoadedBase,
+    model: Any,
+    chat: ChatModel,
+    prompts: list[tuple[Message, ...]],
+    *,
+    max_tokens: int,
+    done: Callable[[int], None] | None = None,
+) -> list[Generated]:
+    """Greedy answers to prompts, in order. `done` hears how many are finished."""
+    answers: list[Generated] = []
+    batch = 8 if base.device.type == "cuda" else 4
+    for start in range(0, len(prompts), batch):
+        encoded = [chat.encode_prompt(messages) for messages in prompts[start : start + batch]]
+        answers.extend(_answer_batch(base, model, chat, encoded, max_tokens))
+        if done is not None:
+            done(len(answers))
+    return answers
+
+
+def _answer_batch(
+    base: LoadedBase, model: Any, chat: ChatModel, prompts: list[list[int]], max_tokens: int
+) -> list[Generated]:
+    width = max(len(ids) for ids in prompts)
+    padded = [[chat.pad_id] * (width - len(ids)) + ids for ids in prompts]
+    mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
+    settings = GenerationConfig(
+        max_new_tokens=max_tokens,
+        do_sample=False,
+        eos_token_id=sorted(chat.stop_ids),
+        pad_token_id=chat.pad_id,
+        bos_token_id=chat.bos_id,
+    )
+    was_training = model.training
+    model.eval()
+    with base.inference():
+        output = model.generate(
+            input_ids=torch.tensor(padded, device=base.device),
+            attention_mask=torch.tensor(mask, device=base.device),
+            generation_config=settings,
+        )
+    model.train(was_training)
+    return [_read_answer(chat, row[width:].tolist()) for row in output]
+
+
+def _read_answer(chat: ChatModel, ids: list[int]) -> Generated:
+    for position, token in enumerate(ids):
+        if token in chat.stop_ids:
+            return Generated(text=chat.decode(ids[:position]).strip(), tokens=position + 1, stopped=True)
+    return Generated(text=chat.decode(ids).strip(), tokens=len(ids), stopped=False)

@@ -1,0 +1,101 @@
+"""One process's try at a run: one at a time, every ending told in the journal with its reason."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from brightrun.contract.job_spec import JobSpec
+from brightrun.contract.run_folder import RunFolder
+from brightrun.contract.states import EndReason, JobStatus
+from brightrun.errors import (
+    AdapterUnproven,
+    BrightRunError,
+    DatasetError,
+    ModelError,
+    NotEnoughDisk,
+    NotEnoughMemory,
+    RunFolderError,
+)
+from brightrun.worker.journal import Journal
+
+_REASONS: dict[type[BaseException], EndReason] = {
+    DatasetError: EndReason.DATASET_REJECTED,
+    ModelError: EndReason.MODEL_UNAVAILABLE,
+    NotEnoughDisk: EndReason.DISK_FULL,
+    NotEnoughMemory: EndReason.OUT_OF_MEMORY,
+    MemoryError: EndReason.OUT_OF_MEMORY,
+    AdapterUnproven: EndReason.ARTIFACT_UNVERIFIED,
+    KeyboardInterrupt: EndReason.INTERRUPTED,
+}
+
+
+def run_attempt(root: Path) -> int:
+    """Run the job in `root` and return the exit status; whatever ends it is the journal's last line.
+
+    A finished run is left as it is.
+
+    Raises:
+        ContractError: there is no job in the folder.
+        RunFolderError: another worker is running it.
+    """
+    folder = RunFolder(root)
+    JobSpec.load(folder.spec)
+    with _only_one(folder):
+        journal = Journal(folder.journal)
+        if journal.status is JobStatus.COMPLETED:
+            journal.close()
+            return 0
+        try:
+            from brightrun.worker.quiet import hush_libraries
+            from brightrun.worker.run_job import run_job
+
+            hush_libraries()
+            run_job(folder, journal)
+        except BaseException as error:  # noqa: BLE001 the worker's outermost call: one of the three broad excepts
+            return _tell_end(journal, error)
+        finally:
+            journal.close()
+    return 0
+
+
+def reason_for(error: BaseException) -> EndReason:
+    """The closed list's word for what went wrong."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return EndReason.DISK_FULL
+    if type(error).__name__ == "OutOfMemoryError":  # torch's own, named so that torch need not be imported
+        return EndReason.OUT_OF_MEMORY
+    return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), EndReason.INTERNAL)
+
+
+def _tell_end(journal: Journal, error: BaseException) -> int:
+    reason = reason_for(error)
+    message, hint, code = str(error) or reason.text.words, reason.text.hint, type(error).__name__
+    details: dict[str, object] = {}
+    if isinstance(error, BrightRunError):
+        message, hint, code, details = error.message, error.hint, error.code, error.details
+    elif isinstance(error, KeyboardInterrupt):
+        message = "The run was interrupted; the same command goes on with it."
+    trace = "" if isinstance(error, BrightRunError) else "".join(traceback.format_exception(error))
+    journal.end(JobStatus.FAILED, message, reason=reason, hint=hint, code=code, details=details, trace=trace)
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    return error.exit_status if isinstance(error, BrightRunError) else 1
+
+
+@contextmanager
+def _only_one(folder: RunFolder) -> Iterator[None]:
+    """Two workers on one folder would write over each other; the lock ends with the process, however it ends."""
+    with (folder.root / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunFolderError(
+                f"Another worker is running the job in {folder.root.name}.",
+                hint="Wait for it, or stop it first.",
+            ) from error
+        yield

@@ -1,0 +1,118 @@
+"""The bundle: the adapter and everything its owner needs to load it elsewhere and to check what it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence as Items
+from dataclasses import replace
+from datetime import UTC, datetime
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from brightrun.chat.chat_model import ChatModel
+from brightrun.chat.messages import Message
+from brightrun.chat.template import DATE_STRING
+from brightrun.contract.job_spec import JobSpec, file_sha256
+from brightrun.contract.manifest import Manifest, ManifestFile
+from brightrun.errors import AdapterUnproven
+from brightrun.evaluation.comparison import AdapterProof
+from brightrun.files import write_model, write_text
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+GOLDEN_NAME = "golden_prompts.json"
+MANIFEST_NAME = "manifest.json"
+
+
+def write_adapter_weights(trained: Path, target: Path, spec: JobSpec) -> int:
+    """The adapter in bf16 safetensors and its config, naming the base by its hub id; returns its parameters."""
+    weights = load_file(trained / "adapter_model.safetensors")
+    delivered = {name: weight.to(torch.bfloat16).contiguous() for name, weight in weights.items()}
+    save_file(delivered, target / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = json.loads((trained / "adapter_config.json").read_text(encoding="utf-8"))
+    config["base_model_name_or_path"] = spec.model.hub_id or spec.model.name
+    config["revision"] = None
+    config["inference_mode"] = True
+    config["target_modules"] = sorted(config["target_modules"])  # PEFT writes a set, in any order
+    write_text(target / "adapter_config.json", json.dumps(config, indent=2, sort_keys=True) + "\n")
+    return sum(weight.numel() for weight in delivered.values())
+
+
+def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, prompts: Items[tuple[Message, ...]]) -> None:
+    """Tokenizer, template, generation defaults, golden prompts with their exact token ids, and the self-test."""
+    for name in _TOKENIZER_FILES:
+        if (model_folder / name).exists():
+            shutil.copyfile(model_folder / name, target / name)
+    write_text(target / "chat_template.jinja", _dated(chat.template))
+    generation = {
+        "do_sample": False,
+        "eos_token_id": sorted(chat.stop_ids),
+        "pad_token_id": chat.pad_id,
+        "bos_token_id": chat.bos_id,
+    }
+    write_text(target / "generation_config.json", json.dumps(generation, indent=2) + "\n")
+    golden = [
+        {
+            # Outer white space goes before rendering with us; elsewhere the template alone decides.
+            "messages": [{"role": message.role, "content": message.content.strip()} for message in messages],
+            "input_ids": chat.encode_prompt(
+                [replace(message, content=message.content.strip()) for message in messages]
+            ),
+        }
+        for messages in prompts
+    ]
+    write_text(target / GOLDEN_NAME, json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
+    with as_file(files("brightrun.worker") / "bundle_files" / "self_test.py") as script:
+        shutil.copyfile(script, target / "self_test.py")
+
+
+def _dated(template: str) -> str:
+    """The template with the date it was trained under; Llama 3.2's writes today's, so its tokens change daily."""
+    if "date_string" not in template:
+        return template
+    return f'{{%- set date_string = "{DATE_STRING}" -%}}' + template
+
+
+def check_golden_prompts(target: Path, tokenizer: Any) -> None:
+    """The library most people load with gives the very ids we trained under.
+
+    Raises:
+        AdapterUnproven: it does not, so answers elsewhere would come from other tokens.
+    """
+    tokenizer.chat_template = (target / "chat_template.jinja").read_text(encoding="utf-8")
+    for number, golden in enumerate(json.loads((target / GOLDEN_NAME).read_text(encoding="utf-8")), start=1):
+        ids = tokenizer.apply_chat_template(golden["messages"], add_generation_prompt=True, return_dict=False)
+        if list(ids) != golden["input_ids"]:
+            raise AdapterUnproven(f"Golden prompt {number} has other token ids under transformers than under ours.")
+
+
+def write_manifest(
+    target: Path, spec: JobSpec, *, chat: ChatModel, packages: dict[str, str], proof: AdapterProof
+) -> Manifest:
+    """`manifest.json`, written last: every other file of the bundle with its hash."""
+    listed = tuple(
+        ManifestFile(name=path.relative_to(target).as_posix(), bytes=path.stat().st_size, sha256=file_sha256(path))
+        for path in sorted(target.rglob("*"))
+        if path.is_file()
+    )
+    manifest = Manifest(
+        job_id=spec.job_id,
+        created_at=datetime.now(UTC),
+        base_model=spec.model.model_copy(update={"path": ""}),
+        dataset_name=spec.dataset.source_name,
+        dataset_sha256=spec.dataset.source_sha256,
+        split_sha256=spec.dataset.split_sha256,
+        template_sha256=chat.template_sha256,
+        recipe=spec.recipe,
+        hyperparameters=spec.hyperparameters,
+        fingerprint=spec.fingerprint(),
+        packages=packages,
+        proof=proof.model_dump(mode="json"),
+        files=listed,
+    )
+    write_model(target / MANIFEST_NAME, manifest)
+    return manifest

@@ -1,0 +1,58 @@
+"""Held-out loss, answer by answer: what the proof is made of. Knows nothing of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Items
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from brightrun.worker.load_model import LoadedBase
+from brightrun.worker.sequences import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLoss:
+    """Mean loss of one held-out answer, in nats per learnt token; `answer_number` counts from 1 in its conversation."""
+
+    conversation_id: str
+    answer_number: int
+    learnt_tokens: int
+    loss: float
+
+
+def measure_losses(base: LoadedBase, model: Any, sequences: Items[Sequence]) -> list[AnswerLoss]:
+    """The loss of every answer of the held-out sequences, one conversation at a time.
+
+    The output head is applied to the learnt positions only: the logits of a whole conversation under a vocabulary of
+    128,256 would be the largest tensor of the run. `model` is the base, or the base under an adapter.
+    """
+    was_training = model.training
+    model.eval()
+    losses = []
+    with base.inference():
+        for sequence in sequences:
+            losses.extend(_conversation_losses(base, model, sequence))
+    model.train(was_training)
+    return losses
+
+
+def mean_loss(losses: Items[AnswerLoss]) -> float:
+    """Mean over learnt tokens, as training's own loss is."""
+    tokens = sum(loss.learnt_tokens for loss in losses)
+    return sum(loss.loss * loss.learnt_tokens for loss in losses) / tokens
+
+
+def _conversation_losses(base: LoadedBase, model: Any, sequence: Sequence) -> list[AnswerLoss]:
+    causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+    ids = torch.tensor([sequence.encoded.input_ids], device=base.device)
+    hidden = causal.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0]
+    losses = []
+    for number, (start, end) in enumerate(sequence.encoded.answer_spans, start=1):
+        # The token at position i is predicted from the hidden state at i - 1.
+        logits = causal.get_output_embeddings()(hidden[start - 1 : end - 1]).float()
+        loss = cross_entropy(logits, ids[0, start:end])
+        losses.append(AnswerLoss(sequence.conversation_id, number, end - start, float(loss)))
+    return losses

@@ -1,0 +1,242 @@
+"""The story of a run on one screen: from a spec and prepared data to a verified bundle and a report."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from brightrun.catalogue.shapes import entry_of_folder
+from brightrun.chat.batches import Step
+from brightrun.chat.chat_model import ChatModel
+from brightrun.chat.model_folder import load_chat_model
+from brightrun.contract.job_spec import JobSpec
+from brightrun.contract.run_folder import RunFolder
+from brightrun.contract.states import JobStatus
+from brightrun.datasets.prepared import read_prepared
+from brightrun.errors import AdapterUnproven, DatasetError
+from brightrun.evaluation.comparison import AnswerScore, Comparison, SampleAnswer, compare
+from brightrun.evaluation.model_card import render_model_card
+from brightrun.evaluation.report import render_report
+from brightrun.files import whole_folder, write_model, write_text
+from brightrun.worker.answer import Prompt, choose_prompts
+from brightrun.worker.baseline import (
+    Measured,
+    keep_baseline,
+    load_baseline,
+    measure,
+    probe_logits,
+    prove_adapter,
+)
+from brightrun.worker.bundle import (
+    check_golden_prompts,
+    write_adapter_weights,
+    write_companions,
+    write_manifest,
+)
+from brightrun.worker.checkpoint import latest_checkpoint
+from brightrun.worker.held_out import mean_loss, measure_losses
+from brightrun.worker.journal import Journal
+from brightrun.worker.load_model import LoadedBase, load_base
+from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions, uses_nf4
+from brightrun.worker.sequences import Sequence, encode_sequences, plan_run
+from brightrun.worker.tell_story import Told, tell_story
+
+
+@dataclass(slots=True)
+class Run:
+    """What every part of a run needs."""
+
+    spec: JobSpec
+    folder: RunFolder
+    journal: Journal
+    chat: ChatModel
+    train: list[Sequence]
+    held_out: list[Sequence]
+    prompts: list[Prompt]
+    steps: list[Step]
+
+
+def run_job(folder: RunFolder, journal: Journal) -> None:
+    """Run the job in `folder` to its end, or go on where an earlier attempt stopped.
+
+    Raises:
+        BrightRunError: typed, when something is wrong with data, model, machine or training.
+    """
+    journal.enter(JobStatus.PREPROCESSING, "Checking the data, the base model and this machine.")
+    run = _prepare(folder, journal)
+    base = _load(run)
+    journal.enter(JobStatus.MODEL_LOADED, "Asking the untouched base model first.")
+    before = _ask_base(run, base)
+    journal.enter(JobStatus.TRAINING, f"Training {len(run.steps)} steps.")
+    trained, kept_step = _train(run, base)
+    journal.enter(JobStatus.EVALUATING, "Asking the tuned model the same.")
+    with whole_folder(folder.adapter) as bundle:
+        parameters = write_adapter_weights(trained, bundle, run.spec)
+        comparison = _compare(run, base, bundle, before)
+        journal.enter(JobStatus.UPLOADING, "Writing the bundle and the report.")
+        told = Told(run.chat, run.train, run.held_out, comparison, parameters, kept_step, package_versions())
+        story = tell_story(run.spec, folder, told)
+        _write_bundle(run, base, bundle, comparison, render_model_card(story))
+    write_model(folder.comparison, comparison)
+    write_text(folder.report, render_report(story))
+    journal.end(JobStatus.COMPLETED, comparison.overall.sentence, held_out_loss=comparison.overall.tuned_loss)
+    shutil.rmtree(folder.work)
+
+
+def _prepare(folder: RunFolder, journal: Journal) -> Run:
+    spec = JobSpec.load(folder.spec)
+    check_data(spec, folder.root)
+    weights = check_model(spec)
+    chat = load_chat_model(Path(spec.model.path))
+    conversations = list(read_prepared(folder.root / spec.dataset.held_out_path))
+    if not conversations:
+        raise DatasetError("No conversation is held out, so nothing could be proven.")
+    train = encode_sequences(read_prepared(folder.root / spec.dataset.train_path), chat, spec.hyperparameters)
+    merged = spec.hyperparameters.model_copy(update={"sequences": "conversation"})
+    steps = plan_run(train, spec.hyperparameters)
+    journal.total_steps = len(steps)
+    folder.work.mkdir(exist_ok=True)
+    facts = check_machine(spec, folder.root, weights_bytes=weights, adapter_parameters=_adapter_parameters(spec))
+    journal.say(
+        "Everything that can be checked before loading is in order.",
+        train_sequences=len(train),
+        steps=len(steps),
+        fingerprint=spec.fingerprint(),
+        **facts,
+    )
+    return Run(
+        spec=spec,
+        folder=folder,
+        journal=journal,
+        chat=chat,
+        train=train,
+        held_out=encode_sequences(conversations, chat, merged),
+        prompts=choose_prompts(conversations, spec.hyperparameters.sample_answers),
+        steps=steps,
+    )
+
+
+def _load(run: Run) -> LoadedBase:
+    import torch
+
+    return load_base(Path(run.spec.model.path), nf4=uses_nf4(run.spec, cuda=torch.cuda.is_available()))
+
+
+def _ask_base(run: Run, base: LoadedBase) -> Measured:
+    fingerprint = run.spec.fingerprint()
+    if (kept := load_baseline(run.folder.baseline, fingerprint=fingerprint)) is not None:
+        run.journal.say("The base model was asked by an earlier attempt.")
+        return kept
+    probe = probe_logits(base, base.model, run.held_out)
+    measured = _measure(run, base, base.model, phase="baseline")
+    keep_baseline(run.folder.baseline, measured, fingerprint=fingerprint, probe=probe)
+    return measured
+
+
+def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
+    """Train, and say where the adapter to deliver lies and of which step it is; the base is left untouched."""
+    fingerprint = run.spec.fingerprint()
+    checkpoint, damaged = latest_checkpoint(run.folder.checkpoints, fingerprint=fingerprint)
+    for name in damaged:
+        run.journal.say(f"The checkpoint {name} is damaged and was passed over.")
+    if checkpoint is not None:
+        run.journal.say(f"Going on after step {checkpoint.step}.", resumed_step=checkpoint.step)
+    if checkpoint is None or checkpoint.step < len(run.steps):
+        from brightrun.worker.train_adapter import Training, train_adapter
+
+        training = Training(
+            hyperparameters=run.spec.hyperparameters,
+            sequences=run.train,
+            steps=run.steps,
+            folder=run.folder,
+            fingerprint=fingerprint,
+            journal=run.journal,
+            pad_id=run.chat.pad_id,
+            resume=checkpoint,
+            held_out_loss=lambda model: mean_loss(measure_losses(base, model, run.held_out)),
+        )
+        base.model = train_adapter(base, training).unload()
+    if run.spec.hyperparameters.keep == "best":
+        return run.folder.best, int((run.folder.best / "loss.txt").read_text(encoding="utf-8").split()[0])
+    return run.folder.checkpoints / f"step-{len(run.steps):06d}", len(run.steps)
+
+
+def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured) -> Comparison:
+    """Before and after, with the adapter read back from the very file that is delivered."""
+    from peft import PeftModel
+
+    tuned = PeftModel.from_pretrained(base.model, bundle)
+    after = _measure(run, base, tuned, phase="final")
+    proof = prove_adapter(base, tuned, run.held_out, run.folder.baseline)
+    if not proof.holds:
+        raise AdapterUnproven(
+            "With the adapter off the model is not the base, or with it on nothing changes.",
+            details=proof.model_dump(mode="json"),
+        )
+    return compare(_scores(run, before, after), _samples(run, before, after), proof, seed=run.spec.hyperparameters.seed)
+
+
+def _measure(run: Run, base: LoadedBase, model: Any, *, phase: str) -> Measured:
+    return measure(
+        base,
+        model,
+        run.chat,
+        run.held_out,
+        run.prompts,
+        journal=run.journal,
+        max_tokens=run.spec.hyperparameters.sample_tokens,
+        phase=phase,
+    )
+
+
+def _scores(run: Run, before: Measured, after: Measured) -> list[AnswerScore]:
+    conversations = {c.id: c for c in read_prepared(run.folder.root / run.spec.dataset.held_out_path)}
+    return [
+        AnswerScore(
+            conversation_id=base.conversation_id,
+            answer_number=base.answer_number,
+            persona=conversations[base.conversation_id].persona,
+            arc=conversations[base.conversation_id].arc,
+            learnt_tokens=base.learnt_tokens,
+            base_loss=base.loss,
+            tuned_loss=tuned.loss,
+        )
+        for base, tuned in zip(before.losses, after.losses, strict=True)
+    ]
+
+
+def _samples(run: Run, before: Measured, after: Measured) -> list[SampleAnswer]:
+    return [
+        SampleAnswer(
+            conversation_id=prompt.conversation_id,
+            answer_number=prompt.answer_number,
+            persona=prompt.persona,
+            arc=prompt.arc,
+            reference=prompt.reference,
+            prompt=[{"role": message.role, "content": message.content} for message in prompt.messages],
+            base=base,
+            tuned=tuned,
+        )
+        for prompt, base, tuned in zip(run.prompts, before.answers, after.answers, strict=True)
+    ]
+
+
+def _write_bundle(run: Run, base: LoadedBase, bundle: Path, comparison: Comparison, card: str) -> None:
+    golden = [prompt.messages for prompt in run.prompts]
+    write_companions(bundle, model_folder=Path(run.spec.model.path), chat=run.chat, prompts=golden)
+    check_golden_prompts(bundle, base.tokenizer)
+    write_model(bundle / "comparison.json", comparison)
+    write_text(bundle / "README.md", card)
+    manifest = write_manifest(bundle, run.spec, chat=run.chat, packages=package_versions(), proof=comparison.proof)
+    for file in manifest.files:
+        run.journal.write("artifact", data=file.model_dump())
+
+
+def _adapter_parameters(spec: JobSpec) -> int:
+    """Parameters of the adapter: r × (in + out) for every adapted projection of every layer."""
+    entry = entry_of_folder(Path(spec.model.path))
+    shapes = entry.projection_shapes()
+    targets = [shapes[name] for name in spec.hyperparameters.target_modules if name in shapes]
+    return spec.hyperparameters.r * entry.layers * sum(inputs + outputs for inputs, outputs in targets)

@@ -1,0 +1,330 @@
+"""Trains the adapter. The only file that knows TRL; it gets sequences and steps and leaves checkpoints behind."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+from transformers import Trainer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from brightrun.chat.batches import Step
+from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.run_folder import RunFolder
+from brightrun.errors import LossNotFinite, TrainingError
+from brightrun.files import whole_folder, write_text
+from brightrun.worker.checkpoint import Checkpoint, writing_checkpoint
+from brightrun.worker.journal import Journal
+from brightrun.worker.load_model import LoadedBase
+from brightrun.worker.memory import peak_memory_bytes
+from brightrun.worker.rows import build_rows
+from brightrun.worker.schedule import learning_rate_factor
+from brightrun.worker.sequences import Sequence
+
+
+@dataclass(slots=True)
+class Training:
+    """Everything a training needs beside the base: what to learn, in which steps, and who hears of it."""
+
+    hyperparameters: Hyperparameters
+    sequences: list[Sequence]
+    steps: list[Step]
+    folder: RunFolder
+    fingerprint: str
+    journal: Journal
+    held_out_loss: Callable[[Any], float]
+    pad_id: int
+    resume: Checkpoint | None = None
+    seconds: float = field(default=0.0)
+
+    def marks(self, count: int) -> set[int]:
+        """`count` step numbers spread evenly over the run; the last step is always one."""
+        total = len(self.steps)
+        return {math.ceil(total * part / count) for part in range(1, count + 1)}
+
+
+def train_adapter(base: LoadedBase, training: Training) -> Any:
+    """Train to the last step and return the model with its adapter in fp32, as `keep` wishes (last or best).
+
+    Resuming restores adapter, optimizer, schedule, random states and the place in the data; the result is that of an
+    uninterrupted run, bit for bit on a CPU.
+
+    Raises:
+        LossNotFinite: a step's loss or gradient is NaN or infinite.
+        TrainingError: a step has no token to learn from.
+    """
+    trainer = _AnswerTrainer(base, training)
+    if base.device.type == "cuda":
+        trainer.try_largest_step()
+    trainer.train(resume_from_checkpoint=None if training.resume is None else str(training.resume.folder))
+    return trainer.model
+
+
+def save_adapter(model: Any, folder: Path) -> None:
+    """Write `adapter_model.safetensors` and `adapter_config.json`; no hub is asked, embeddings are not adapted."""
+    model.save_pretrained(folder, save_embedding_layers=False)
+
+
+class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
+    """TRL's trainer over whole optimizer steps: one item of its data is one step, a list of rows.
+
+    TRL counts a step in fixed numbers of micro-batches; ours are counted in answers, so rows are summed here and the
+    loss of each is divided by the learnt tokens of the whole step. That makes 1 row of 16 and 4 rows of 4 one gradient.
+    """
+
+    def __init__(self, base: LoadedBase, training: Training) -> None:
+        self._base = base
+        self._training = training
+        self._marks = _Marks(training)
+        self._started = time.monotonic()
+        self._fresh_tokens = 0
+        self._step_facts: dict[str, Any] = {}
+        self._measured_step = 0
+        hyperparameters = training.hyperparameters
+        super().__init__(
+            model=base.model,
+            args=_trainer_settings(training, base),
+            train_dataset=Dataset.from_dict({"input_ids": [[0]], "labels": [[0]]}),
+            data_collator=lambda items: items[0],
+            processing_class=base.tokenizer,
+            peft_config=LoraConfig(
+                r=hyperparameters.r,
+                lora_alpha=hyperparameters.lora_alpha,
+                lora_dropout=hyperparameters.lora_dropout,
+                target_modules=list(hyperparameters.target_modules),
+                task_type="CAUSAL_LM",
+            ),
+            callbacks=[self._marks],
+        )
+        # TRL casts the adapters of a quantised base to bf16, which loses most small updates and makes resume inexact
+        # (training-engine.md T1, T2). The optimizer is created in train(), so this is in time.
+        for parameter in self.model.parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """The run's steps in order; epochs and shuffles are already in them."""
+        return DataLoader(
+            cast("TorchDataset[Any]", self._training.steps),
+            batch_size=1,
+            shuffle=False,
+            collate_fn=lambda items: {"step": items[0]},
+        )
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> LambdaLR:
+        """Our own schedule, whose first and last step learn something too."""
+        scheduler = cast("LambdaLR | None", getattr(self, "lr_scheduler", None))
+        if scheduler is None:
+            settings = self._training.hyperparameters
+            self.lr_scheduler = scheduler = LambdaLR(
+                self.optimizer if optimizer is None else optimizer,
+                lambda done: learning_rate_factor(
+                    done + 1,
+                    total=num_training_steps,
+                    warmup_ratio=settings.warmup_ratio,
+                    kind=settings.lr_scheduler_type,
+                ),
+            )
+            self._created_lr_scheduler = True
+        return scheduler
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        return 0
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """Forward and backward of every row of one step; returns the step's loss in nats per learnt token."""
+        began = time.monotonic()
+        model.train()
+        step: Step = inputs["step"]
+        loss, tokens, learnt = self._accumulate(model, step)
+        value = float(loss)
+        number = self.state.global_step + 1
+        if not math.isfinite(value):
+            raise LossNotFinite(
+                f"The loss of step {number} is {value}; the run stopped there.",
+                details={"step": number, "conversations": self._conversations(step)},
+            )
+        self._fresh_tokens += tokens
+        self._step_facts = {
+            "learnt_tokens": learnt,
+            "tokens": tokens,
+            "epoch": round(step.epoch, 4),
+            "began": began,
+        }
+        return loss
+
+    def _accumulate(self, model: Any, step: Step) -> tuple[torch.Tensor, int, int]:
+        hyperparameters = self._training.hyperparameters
+        rows = build_rows(step, self._training.sequences, packing=hyperparameters.packing, pad_id=self._training.pad_id)
+        learnt = sum(row.learnt_tokens for row in rows)
+        if learnt == 0:
+            raise TrainingError(
+                f"Step {self.state.global_step + 1} has no token to learn from.",
+                details={"conversations": self._conversations(step)},
+            )
+        total = torch.zeros((), device=self._base.device)
+        for row in rows:
+            with self.compute_loss_context_manager():
+                loss = self.compute_loss(model, row.tensors(self._base.device), num_items_in_batch=learnt)
+            self.accelerator.backward(loss)
+            total += loss.detach().float()
+        return total, sum(row.tokens for row in rows), learnt
+
+    def _conversations(self, step: Step) -> list[str]:
+        return [self._training.sequences[index].conversation_id for row in step.rows for index in row]
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Every step's line goes into the journal; TRL's own summaries do not."""
+        self._metrics["train"].clear()
+        if "loss" not in logs or not self._step_facts:
+            return
+        norm = logs.get("grad_norm")
+        if norm is not None and not math.isfinite(norm):
+            raise LossNotFinite(f"The gradient of step {self.state.global_step} is {norm}; the run stopped there.")
+        facts = self._step_facts
+        seconds = max(time.monotonic() - facts.pop("began"), 1e-9)
+        self._training.journal.write(
+            "step",
+            step=self.state.global_step,
+            data={
+                "loss": logs["loss"],
+                "learning_rate": logs["learning_rate"],
+                "grad_norm": norm,
+                "tokens_per_second": facts["tokens"] / seconds,
+                "seconds_left": self._seconds_left(),
+                "memory_bytes": peak_memory_bytes(self._base.device),
+                **facts,
+            },
+        )
+
+    def _seconds_left(self) -> float:
+        """Tokens still to come, at the mean speed of this attempt (held-out measurements included)."""
+        rest = self._training.steps[self.state.global_step :]
+        sizes = self._training.sequences
+        tokens = sum(len(sizes[index].encoded.input_ids) for step in rest for row in step.rows for index in row)
+        return tokens * (time.monotonic() - self._started) / max(self._fresh_tokens, 1)
+
+    def _evaluate(self, trial: Any, ignore_keys_for_eval: Any, skip_scheduler: bool = False) -> dict[str, float]:
+        """Held-out loss of the adapter as it stands; the best one is kept where the recipe wishes it."""
+        step = self.state.global_step
+        last = step == len(self._training.steps)
+        if step == self._measured_step or (last and self._training.hyperparameters.keep == "last"):
+            return {}  # the Trainer asks once more when it ends, and the last adapter is measured as delivered
+        self._measured_step = step
+        began = time.monotonic()
+        loss = self._training.held_out_loss(self.model)
+        data = {"loss": loss, "phase": "during", "seconds": time.monotonic() - began}
+        self._training.journal.write("evaluation", step=step, data=data)
+        if self._training.hyperparameters.keep == "best":
+            keep_best(self.model, self._training.folder.best, step=step, loss=loss)
+        return {}
+
+    def _determine_best_metric(self, metrics: Any, trial: Any) -> bool:
+        return False
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """The Trainer's own checkpoint, filled into a staging folder and sealed."""
+        step = self.state.global_step
+        root = self._training.folder.checkpoints
+        with writing_checkpoint(root, step=step, fingerprint=self._training.fingerprint) as staging:
+            kept, self.args.output_dir = self.args.output_dir, str(staging)
+            try:
+                Trainer._save_checkpoint(self, model, trial)
+            finally:
+                self.args.output_dir = kept
+            inner = staging / f"checkpoint-{step}"
+            for file in inner.iterdir():
+                shutil.move(file, staging / file.name)
+            inner.rmdir()
+        final = root / f"step-{step:06d}"
+        size = sum(file.stat().st_size for file in final.iterdir())
+        self._training.journal.write(
+            "checkpoint", step=step, data={"path": f"work/checkpoints/{final.name}", "bytes": size}
+        )
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        assert output_dir is not None
+        save_adapter(self.model, Path(output_dir))
+
+    def try_largest_step(self) -> None:
+        """Forward and backward of the step with the most tokens, before step 1: memory runs out now or never."""
+        sizes = self._training.sequences
+        largest = max(
+            self._training.steps,
+            key=lambda step: max(sum(len(sizes[i].encoded.input_ids) for i in row) for row in step.rows),
+        )
+        random_states = torch.get_rng_state(), torch.cuda.get_rng_state_all()
+        self.model.train()
+        self._accumulate(self.model, largest)
+        self.model.zero_grad(set_to_none=True)
+        torch.set_rng_state(random_states[0])
+        torch.cuda.set_rng_state_all(random_states[1])
+        self._training.journal.say("The largest step fits.", memory_bytes=peak_memory_bytes(self._base.device))
+
+
+class _Marks(TrainerCallback):  # type: ignore[misc]
+    """Says at which steps to log, measure and save."""
+
+    def __init__(self, training: Training) -> None:
+        self._evaluations = training.marks(training.hyperparameters.evaluations)
+        self._checkpoints = training.marks(training.hyperparameters.checkpoints)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        control.should_log = True
+        control.should_evaluate = state.global_step in self._evaluations
+        control.should_save = state.global_step in self._checkpoints
+        return control
+
+
+def keep_best(model: Any, folder: Path, *, step: int, loss: float) -> None:
+    """Keep the adapter if its held-out loss is the lowest so far."""
+    record = folder / "loss.txt"
+    if record.exists() and float(record.read_text(encoding="utf-8").split()[1]) <= loss:
+        return
+    with whole_folder(folder) as staging:
+        save_adapter(model, staging)
+        write_text(staging / "loss.txt", f"{step} {loss!r}\n")
+
+
+def _trainer_settings(training: Training, base: LoadedBase) -> SFTConfig:
+    hyperparameters = training.hyperparameters
+    cuda = base.device.type == "cuda"
+    checkpointing = hyperparameters.gradient_checkpointing == "on" or (
+        hyperparameters.gradient_checkpointing == "auto" and cuda
+    )
+    return SFTConfig(
+        output_dir=str(training.folder.work / "trainer"),
+        max_steps=len(training.steps),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=1,
+        learning_rate=hyperparameters.learning_rate,
+        optim=hyperparameters.optim,
+        weight_decay=hyperparameters.weight_decay,
+        max_grad_norm=hyperparameters.max_grad_norm,
+        seed=hyperparameters.seed,
+        data_seed=hyperparameters.seed,
+        bf16=cuda,
+        fp16=False,
+        use_cpu=not cuda,
+        gradient_checkpointing=checkpointing,
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        eval_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+        dataloader_pin_memory=cuda,
+    )

@@ -1,0 +1,37 @@
+"""Fixtures every tier may use: the folders of real data and of the tiny models, where they exist."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def eq12_json() -> Path:
+    """The real EQ-12 dataset, which is not ours to ship."""
+    path = REPOSITORY.parent / "shared" / "data" / "EQ-12-conversations-demo.json"
+    if not path.exists():
+        pytest.skip("EQ-12 is not on this machine (../shared/data)")
+    return path
+
+
+@pytest.fixture(scope="session")
+def eq12_jsonl(eq12_json: Path) -> Path:
+    return eq12_json.with_suffix(".jsonl")
+
+
+@pytest.fixture(scope="session")
+def sample_dataset() -> Path:
+    return REPOSITORY / "examples" / "lantern-care-sample.json"
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a real, very small Llama, pulled as a person would pull it."""
+    pytest.importorskip("torch")
+    from tests.tiny_model import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("models"))

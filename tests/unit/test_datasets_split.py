@@ -1,0 +1,135 @@
+"""The split: by conversation, deterministic, independent of order, stable when conversations are added."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brightrun.datasets.split import Split, SplitCandidate, draw, split_conversations
+from brightrun.errors import DatasetError
+
+PERSONAS = ("a", "b", "c")
+ARCS = ("x", "y", None)
+
+
+def candidates(count: int, *, start: int = 0, cells: int = 9) -> list[SplitCandidate]:
+    return [
+        SplitCandidate(f"conversation-{index}", PERSONAS[index % cells % 3], ARCS[index % cells // 3 % 3])
+        for index in range(start, start + count)
+    ]
+
+
+def split(items: list[SplitCandidate], fraction: float = 0.1, seed: int = 42, **more: object) -> Split:
+    return split_conversations(items, held_out_fraction=fraction, seed=seed, **more)  # type: ignore[arg-type]
+
+
+sizes = st.integers(2, 120)
+fractions = st.floats(0.01, 0.5)
+seeds = st.integers(0, 1000)
+
+
+@settings(deadline=None)
+@given(sizes, fractions, seeds)
+def test_everyone_is_on_one_side_and_the_total_is_in_bounds(count: int, fraction: float, seed: int) -> None:
+    items = candidates(count)
+    result = split(items, fraction, seed)
+    assert sorted(result.train + result.held_out) == sorted(item.id for item in items)
+    low = max(1, math.floor(0.75 * count * fraction))
+    high = min(max(2, math.ceil(1.25 * count * fraction)), count - 1)
+    assert min(low, high) <= len(result.held_out) <= high
+
+
+@settings(deadline=None)
+@given(sizes, fractions, seeds, st.randoms(use_true_random=False))
+def test_order_does_not_matter(count: int, fraction: float, seed: int, shuffler: random.Random) -> None:
+    items = candidates(count)
+    shuffled = items.copy()
+    shuffler.shuffle(shuffled)
+    assert split(shuffled, fraction, seed).sha256() == split(items, fraction, seed).sha256()
+
+
+def drawn(items: list[SplitCandidate], fraction: float, seed: int) -> set[str]:
+    return {item.id for item in items if draw(seed, item.id) < fraction}
+
+
+@settings(deadline=None)
+@given(st.integers(400, 900), st.integers(1, 300), seeds)
+def test_adding_to_a_large_set_moves_only_what_is_corrected(count: int, added: int, seed: int) -> None:
+    """Beyond the few that a total outside its bounds costs, every conversation follows its own draw alone."""
+    for size in (count, count + added):
+        items = candidates(size, cells=1)
+        free = drawn(items, 0.2, seed)
+        missing = max(0, math.floor(0.75 * 0.2 * size) - len(free))
+        spare = max(0, len(free) - math.ceil(1.25 * 0.2 * size))
+        held = set(split(items, 0.2, seed).held_out)
+        assert (len(held - free), len(free - held)) == (missing, spare)
+
+
+def test_adding_conversations_moves_none_where_nothing_is_corrected() -> None:
+    before = set(split(candidates(2000)).held_out)
+    after = set(split(candidates(2600)).held_out)
+    old = {item.id for item in candidates(2000)}
+    assert before == after & old
+
+
+@settings(deadline=None)
+@given(st.integers(2, 60), st.integers(1, 60), fractions, seeds)
+def test_a_previous_split_is_kept_exactly(count: int, added: int, fraction: float, seed: int) -> None:
+    before = split(candidates(count), fraction, seed)
+    after = split(candidates(count + added), fraction, seed + 1, previous=before)
+    assert set(before.held_out) <= set(after.held_out)
+    assert set(before.train) <= set(after.train)
+
+
+@settings(deadline=None)
+@given(st.integers(6, 60), seeds, st.data())
+def test_near_duplicates_stay_together(count: int, seed: int, data: st.DataObject) -> None:
+    items = candidates(count)
+    names = [item.id for item in items]
+    chosen = data.draw(st.lists(st.sampled_from(names), min_size=2, max_size=count // 2, unique=True))
+    held = set(split(items, 0.2, seed, groups=[chosen]).held_out)
+    assert held.isdisjoint(chosen) or held.issuperset(chosen)
+
+
+def test_a_newcomer_follows_its_old_near_duplicate() -> None:
+    before = split(candidates(40), 0.2)
+    old = before.held_out[0]
+    after = split(candidates(60), 0.2, previous=before, groups=[[old, "conversation-50", "conversation-51"]])
+    assert {old, "conversation-50", "conversation-51"} <= set(after.held_out)
+
+
+def test_a_large_stratum_is_never_bare() -> None:
+    for seed in range(60):
+        items = [SplitCandidate(f"many-{index}", "a", "x") for index in range(200)]
+        items += [SplitCandidate(f"few-{index}", "b", "y") for index in range(10)]
+        result = split(items, 0.1, seed)
+        assert {row.persona for row in result.strata if row.held_out} == {"a", "b"}
+
+
+def test_the_strata_table_adds_up() -> None:
+    result = split(candidates(90), 0.2)
+    assert sum(row.conversations for row in result.strata) == 90
+    assert sum(row.held_out for row in result.strata) == len(result.held_out)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few(count: int) -> None:
+    with pytest.raises(DatasetError, match="at least 2 conversations"):
+        split(candidates(count))
+
+
+def test_copies_of_one_conversation_prove_nothing() -> None:
+    items = candidates(5)
+    with pytest.raises(DatasetError, match="near-duplicates of one another"):
+        split(items, groups=[[item.id for item in items]])
+
+
+def test_the_hash_knows_seed_and_sides() -> None:
+    first = split(candidates(50))
+    assert first.sha256() == split(candidates(50)).sha256()
+    assert first.sha256() != split(candidates(50), seed=43).sha256()
+    assert Split.model_validate_json(first.model_dump_json()) == first

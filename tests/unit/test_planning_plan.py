@@ -1,0 +1,177 @@
+"""Plans: the trainer's own steps, exact adapter sizes, time and memory that follow the notes' arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+
+from brightrun.catalogue.gpus import find_gpu
+from brightrun.catalogue.models import find_model
+from brightrun.chat.batches import SequenceSize, plan_steps
+from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.errors import RecipeError
+from brightrun.planning.device import GPU_SHARE, DeviceGuess, guess_gpu, probe_cpu
+from brightrun.planning.memory import estimate_memory
+from brightrun.planning.operations import adapter_parameters, make_row, row_operations
+from brightrun.planning.plan import TrainingPlan, plan_training
+
+SMOL = find_model("smollm2-135m-instruct")
+LLAMA = find_model("llama-3-70b-instruct")
+MIXED = [SequenceSize(300 + 90 * n, 150 + 40 * n, 1 + n % 4) for n in range(11)]
+LAPTOP = DeviceGuess(
+    kind="cpu",
+    name="a laptop",
+    flops_per_second=60e9,
+    low_factor=0.65,
+    high_factor=1.35,
+    memory_bytes=16 * 10**9,
+    obtained="told",
+)
+
+
+def settings(**changes: object) -> Hyperparameters:
+    return Hyperparameters.model_validate({"max_seq_length": 4096, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"r": 16}, 207_093_760),
+        ({"r": 8}, 103_546_880),
+        ({"r": 16, "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}, 65_536_000),
+    ],
+)
+def test_adapter_parameters_of_llama_3_70b_are_exact(changes: dict[str, object], expected: int) -> None:
+    assert adapter_parameters(LLAMA, settings(**changes)) == expected
+
+
+def test_an_adapter_on_an_unknown_module_is_refused() -> None:
+    with pytest.raises(RecipeError, match="lm_head"):
+        adapter_parameters(LLAMA, settings(target_modules=["q_proj", "lm_head"]))
+
+
+@pytest.mark.parametrize("changes", [{}, {"batch_size": 2}, {"num_epochs": 1.4}, {"max_steps": 3}, {"seed": 7}])
+def test_steps_and_tokens_are_the_trainers_own(changes: dict[str, object]) -> None:
+    chosen = settings(**changes)
+    plan = plan_training(MIXED, chosen, SMOL, device=LAPTOP)
+    steps = plan_steps(
+        MIXED,
+        batch_size=chosen.batch_size,
+        gradient_accumulation_steps=chosen.gradient_accumulation_steps,
+        num_epochs=chosen.num_epochs,
+        max_steps=chosen.max_steps,
+        seed=chosen.seed,
+    )
+    assert plan.steps == len(steps)
+    assert plan.tokens_total == sum(MIXED[i].tokens for step in steps for row in step.rows for i in row)
+    longest_row = max(sum(MIXED[i].tokens for i in row) for step in steps for row in step.rows)
+    assert plan.largest_row_tokens == longest_row
+
+
+def test_sums_over_the_data() -> None:
+    plan = plan_training(MIXED, settings(num_epochs=2), SMOL, device=LAPTOP)
+    assert (plan.sequences, plan.answers) == (11, sum(size.answers for size in MIXED))
+    assert plan.tokens_per_epoch == sum(size.tokens for size in MIXED)
+    assert plan.learnt_tokens_per_epoch == sum(size.learnt_tokens for size in MIXED)
+    assert plan.tokens_total == 2 * plan.tokens_per_epoch
+    assert plan.longest_tokens == 1200
+    assert plan.padding_tokens == 0
+    assert plan.evaluation is None
+    assert TrainingPlan.model_validate_json(plan.model_dump_json()) == plan
+
+
+def test_rows_without_packing_are_padded_and_cost_more() -> None:
+    packed = plan_training(MIXED, settings(batch_size=8), SMOL, device=LAPTOP)
+    padded = plan_training(MIXED, settings(batch_size=8, packing=False), SMOL, device=LAPTOP)
+    assert padded.padding_tokens > 0
+    assert padded.tokens_total == packed.tokens_total
+    assert padded.largest_row_tokens > packed.largest_row_tokens
+
+
+def test_time_grows_with_the_epochs_and_falls_with_speed() -> None:
+    one = plan_training(MIXED, settings(num_epochs=1), SMOL, device=LAPTOP).training
+    three = plan_training(MIXED, settings(num_epochs=3), SMOL, device=LAPTOP).training
+    faster = LAPTOP.model_copy(update={"flops_per_second": 120e9})
+    halved = plan_training(MIXED, settings(num_epochs=1), SMOL, device=faster).training
+    assert three.expected_seconds == pytest.approx(3 * one.expected_seconds, rel=0.15)
+    assert halved.expected_seconds == pytest.approx(one.expected_seconds / 2)
+    assert one.low_seconds == pytest.approx(0.65 * one.expected_seconds)
+    assert one.high_seconds == pytest.approx(1.35 * one.expected_seconds)
+    assert one.obtained == "told"
+
+
+def test_evaluations_are_counted_before_along_and_after() -> None:
+    two = plan_training(MIXED, settings(evaluations=2), SMOL, device=LAPTOP, held_out=MIXED[:3]).evaluation
+    six = plan_training(MIXED, settings(evaluations=6), SMOL, device=LAPTOP, held_out=MIXED[:3]).evaluation
+    assert two is not None
+    assert six is not None
+    assert six.expected_seconds == pytest.approx(two.expected_seconds * 8 / 4)
+
+
+def test_operations_per_token_of_the_reference_run() -> None:
+    """SmolLM2 at a row of 500: 0.68 GFLOP per token, with which 95 tokens/s are 65 GFLOP/s."""
+    row = make_row([SequenceSize(500, 300, 2)], packing=True)
+    adapter = adapter_parameters(SMOL, settings())
+    assert adapter == 4_884_480
+    counted = row_operations(row, SMOL, adapter, recompute=False, every_position_scored=True)
+    linear, head = 4 * 106_168_320 + 6 * 4_884_480, 6 * 49152 * 576
+    attention = 3.5 * 2 * 500 * 576 * 30
+    assert counted / 500 == pytest.approx(linear + head + attention)
+
+
+@pytest.mark.parametrize(("recompute", "gigaflop"), [(True, 428), (False, 288)])
+def test_operations_per_token_of_llama_3_70b_agree_with_the_training_notes(recompute: bool, gigaflop: int) -> None:
+    row = make_row([SequenceSize(2048, 1331, 3)], packing=True)
+    adapter = adapter_parameters(LLAMA, settings())
+    counted = row_operations(row, LLAMA, adapter, recompute=recompute, every_position_scored=False)
+    assert counted / 2048 / 1e9 == pytest.approx(gigaflop, rel=0.02)
+
+
+def test_memory_of_llama_3_70b_agrees_with_the_training_notes() -> None:
+    memory = estimate_memory(
+        LLAMA, settings(), adapter_parameters=207_093_760, row_tokens=8192, kind="cuda", recompute=True
+    )
+    assert memory.base_bytes == pytest.approx(39.52e9 + 0.94e9, rel=0.01)
+    assert memory.total_bytes == pytest.approx(62e9, rel=0.05)
+    parts = memory.model_dump()
+    assert parts.pop("total_bytes") == sum(parts.values())
+
+
+def test_an_8_bit_optimizer_and_an_unquantised_base_change_the_memory() -> None:
+    def total(**changes: object) -> int:
+        return estimate_memory(
+            LLAMA, settings(**changes), adapter_parameters=10**9, row_tokens=64, kind="cuda", recompute=True
+        ).total_bytes
+
+    assert total() - total(optim="paged_adamw_8bit") == 6 * 10**9
+    assert total(quantization="none") > total() + 90e9
+
+
+def test_a_plan_says_whether_it_fits() -> None:
+    roomy = plan_training(MIXED, settings(), SMOL, device=LAPTOP)
+    tight = plan_training(MIXED, settings(), SMOL, device=LAPTOP.model_copy(update={"memory_bytes": 10**9}))
+    unknown = plan_training(MIXED, settings(), SMOL, device=LAPTOP.model_copy(update={"memory_bytes": None}))
+    assert (roomy.fits, tight.fits, unknown.fits) == (True, False, None)
+
+
+def test_a_70b_fits_an_h100_and_not_a_4090() -> None:
+    sizes = [SequenceSize(1886, 1226, 3)] * 242
+    chosen = settings(batch_size=16, gradient_accumulation_steps=1)
+    h100 = plan_training(sizes, chosen, LLAMA, device=guess_gpu(find_gpu("h100-pcie")))
+    rtx = plan_training(sizes, chosen, LLAMA, device=guess_gpu(find_gpu("rtx-4090")))
+    assert (h100.fits, rtx.fits) == (True, False)
+    assert 20 * 60 < h100.training.expected_seconds < 40 * 60
+    assert "uncalibrated" in h100.training.obtained
+
+
+def test_a_gpu_is_taken_at_its_share_of_nominal() -> None:
+    guess = guess_gpu(find_gpu("h200"))
+    assert guess.flops_per_second == pytest.approx(989e12 * GPU_SHARE)
+    assert guess.high_factor == pytest.approx(1 / guess.low_factor)
+
+
+def test_this_processor_is_measured_in_a_moment() -> None:
+    guess = probe_cpu(seconds=0.05)
+    assert guess.kind == "cpu"
+    assert 1e8 < guess.flops_per_second < 1e14
+    assert guess.memory_bytes is not None
+    assert "GFLOP/s" in guess.obtained
