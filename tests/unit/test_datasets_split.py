@@ -110,6 +110,16 @@ def test_a_large_stratum_is_never_bare() -> None:
         assert {row.persona for row in result.strata if row.held_out} == {"a", "b"}
 
 
+def test_every_persona_and_arc_that_is_large_enough_is_represented() -> None:
+    """27 conversations in cells too small for a quota of their own, as in the sample dataset."""
+    for seed in range(60):
+        items = [SplitCandidate(f"c-{index}", PERSONAS[index % 3], f"arc-{index % 6}") for index in range(27)]
+        result = split(items, 0.25, seed)
+        held = [row for row in result.strata if row.held_out]
+        assert {row.persona for row in held} == set(PERSONAS)
+        assert {row.arc for row in held} == {f"arc-{number}" for number in range(6)}
+
+
 def test_the_strata_table_adds_up() -> None:
     result = split(candidates(90), 0.2)
     assert sum(row.conversations for row in result.strata) == 90

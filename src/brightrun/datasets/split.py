@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,9 +72,9 @@ def split_conversations(
 ) -> Split:
     """Divide conversations into training and held-out.
 
-    A conversation is held out if its draw is below the fraction. A stratum (persona × arc) that should have
-    at least one held out and has none promotes its lowest draw; then the total is brought into [max(1,
-    ⌊0.75·N·f⌋), max(2, ⌈1.25·N·f⌉)], never all.
+    A conversation is held out if its draw is below the fraction. A cell of persona × arc, a persona or an arc
+    that should have at least one held out (n·f ≥ 1) and has none promotes its lowest draw; then the total is
+    brought into [max(1, ⌊0.75·N·f⌋), max(2, ⌈1.25·N·f⌉)], never all.
 
     Args:
         candidates: Conversations with something to learn, in any order.
@@ -92,7 +92,7 @@ def split_conversations(
             hint="Add conversations to the file: it needs at least 2 conversations to prove anything.",
         )
     division = _Division(_units(known, groups, seed, previous), held_out_fraction)
-    division.promote_bare_strata()
+    division.promote_bare_groups()
     division.correct_total()
     held = {member.id for unit in division.units if unit.held for member in unit.members}
     if not held or len(held) == len(known):
@@ -121,6 +121,13 @@ class _Unit:
     fixed: bool = False
 
 
+_GROUPINGS: tuple[Callable[[_Unit], Hashable], ...] = (
+    lambda unit: unit.stratum,
+    lambda unit: unit.stratum[0],
+    lambda unit: unit.stratum[1],
+)
+
+
 class _Division:
     def __init__(self, units: list[_Unit], fraction: float) -> None:
         self.units = sorted(units, key=lambda unit: (unit.draw, unit.members[0].id))
@@ -133,14 +140,24 @@ class _Division:
             if not unit.fixed and unit.draw < fraction:
                 self._move(unit, held=True)
 
-    def promote_bare_strata(self) -> None:
-        for units in self.strata.values():
-            expected = _count(units) * self.fraction
-            if expected < 1 or any(unit.held for unit in units):
-                continue
-            candidate = next((unit for unit in units if self._may_be_held(unit)), None)
-            if candidate is not None:
-                self._move(candidate, held=True)
+    def promote_bare_groups(self) -> None:
+        """First the cells of persona × arc, then whole personas, then whole arcs."""
+        for grouping in _GROUPINGS:
+            groups: dict[Hashable, list[_Unit]] = {}
+            for unit in self.units:
+                groups.setdefault(grouping(unit), []).append(unit)
+            for units in groups.values():
+                self._promote_if_bare(units)
+
+    def _promote_if_bare(self, units: list[_Unit]) -> None:
+        """The lowest draw, of an arc that nobody stands for yet where there is a choice."""
+        if _count(units) * self.fraction < 1 or any(unit.held for unit in units):
+            return
+        shown = {unit.stratum[1] for unit in self.units if unit.held}
+        free = [unit for unit in units if self._may_be_held(unit)]
+        candidate = min(free, key=lambda unit: (unit.stratum[1] in shown, unit.draw), default=None)
+        if candidate is not None:
+            self._move(candidate, held=True)
 
     def correct_total(self) -> None:
         """Promote or demote one unit at a time until the total is within bounds, as far as units allow."""
@@ -153,13 +170,17 @@ class _Division:
             self._move(unit, held=True)
 
     def _to_demote(self, low: int) -> _Unit | None:
-        """The highest draw, of a stratum that keeps another one where possible."""
+        """The highest draw, of a cell, a persona and an arc that keep another one where possible."""
         movable = [unit for unit in self.units if unit.held and not unit.fixed and self.held - len(unit.members) >= low]
         movable = movable or [unit for unit in self.units if unit.held and not unit.fixed]
         if not movable or self.held == len(movable[-1].members):
             return None
-        shared = [unit for unit in movable if sum(other.held for other in self.strata[unit.stratum]) > 1]
-        return (shared or movable)[-1]
+        return max(movable, key=lambda unit: (self._keeps_another(unit), unit.draw))
+
+    def _keeps_another(self, unit: _Unit) -> int:
+        """Of how many of its groups (cell, persona, arc) another unit is held out."""
+        others = [other for other in self.units if other.held and other is not unit]
+        return sum(any(grouping(other) == grouping(unit) for other in others) for grouping in _GROUPINGS)
 
     def _to_promote(self, high: int) -> _Unit | None:
         """The lowest draw of the stratum with the smallest held-out share; units below the bound first."""
