@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the job in a folder, or go on with it")
     run.add_argument("folder", type=Path)
+    run.add_argument("--attempt", type=int, help="the studio's number of this attempt")
     convert = commands.add_parser("convert", help="turn a GGUF file into a safetensors folder")
     convert.add_argument("source", type=Path)
     convert.add_argument("target", type=Path)
@@ -39,7 +40,7 @@ def _act(parsed: argparse.Namespace) -> int:
     if parsed.command == "run":
         from brightrun.worker.attempt import run_attempt
 
-        return run_attempt(parsed.folder)
+        return run_attempt(parsed.folder, attempt=parsed.attempt)
     if parsed.command == "convert":
         return _convert(parsed.source, parsed.target)
     return _chat(parsed.folder)

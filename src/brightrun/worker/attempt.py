@@ -34,7 +34,7 @@ _REASONS: dict[type[BaseException], EndReason] = {
 }
 
 
-def run_attempt(root: Path) -> int:
+def run_attempt(root: Path, *, attempt: int | None = None) -> int:
     """Run the job in `root` and return the exit status; whatever ends it is the journal's last line.
 
     A finished run is left as it is.
@@ -46,7 +46,7 @@ def run_attempt(root: Path) -> int:
     folder = RunFolder(root)
     JobSpec.load(folder.spec)
     with _only_one(folder):
-        journal = Journal(folder.journal)
+        journal = Journal(folder.journal, attempt=attempt)
         if journal.status is JobStatus.COMPLETED:
             journal.close()
             return 0

@@ -15,13 +15,17 @@ _SYNCED_KINDS: frozenset[EventKind] = frozenset({"status", "checkpoint", "artifa
 
 
 class Journal:
-    """Appends events to `events.jsonl`; a new Journal on an old file is the next attempt of the same run."""
+    """Appends events to `events.jsonl`; a new Journal on an old file is the next attempt of the same run.
 
-    def __init__(self, path: Path) -> None:
+    A studio counts attempts by machines and says which one this is; numbers of lines go on over all of them.
+    """
+
+    def __init__(self, path: Path, *, attempt: int | None = None) -> None:
         _cut_half_line(path)
         past = list(read_journal(path))
         self.path = path
-        self.attempt = past[-1].attempt + 1 if past else 1
+        following = past[-1].attempt + 1 if past else 1
+        self.attempt = following if attempt is None else attempt
         self.status = past[-1].status if past else JobStatus.QUEUED
         self.total_steps: int | None = None
         self._sequence = past[-1].sequence if past else 0

@@ -17,5 +17,5 @@ def learning_rate_factor(step: int, *, total: int, warmup_ratio: float, kind: st
         return step / (warmup + 1)
     if kind in {"constant", "constant_with_warmup"}:
         return 1.0
-    progress = (step - warmup - 1) / (total - warmup)
+    progress = (step - warmup - 1) / max(total - warmup, 1)  # the scheduler asks once beyond the last step
     return 1.0 - progress if kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * progress))
