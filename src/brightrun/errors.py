@@ -16,6 +16,22 @@
     │   ├── LossNotFinite
     │   ├── ResumeMismatch      a checkpoint does not belong to this job or is damaged
     │   └── AdapterUnproven     adapter-off is not the base, or adapter-on changes nothing
+    ├── StorageError            the file store failed; trying again may help
+    │   ├── StoredFileMissing   no file under that key
+    │   ├── KeyRefused          a key that no store may hold (.., absolute, reserved); trying again never helps
+    │   └── LinkRefused         a link is expired, forged, or for something else
+    ├── ComputeError            a machine's provider failed; whether it acted is unknown until it is asked by name
+    │   ├── NoCapacity          no machine is free now; trying later may help
+    │   └── ComputeRefused      the provider said no for good; nothing was started
+    ├── RequestError            a request to the studio that cannot be granted
+    │   ├── NotFound            no such thing, or it belongs to someone else
+    │   ├── Conflict            the thing is in a state that does not allow it
+    │   │   ├── IllegalTransition
+    │   │   ├── DatasetInUse    a job was trained on it
+    │   │   ├── IdempotencyConflict  the same key with another body
+    │   │   └── ClaimLost       another reconciler took the job over
+    │   ├── NotSignedIn
+    │   └── TooManyRequests
     └── ContractError           a message between the machines is malformed
 
 `code` is stable for programs, `hint` tells a person the mend, `exit_status` is what the command line returns.
@@ -39,6 +55,7 @@ class BrightRunError(Exception):
     code: ClassVar[str] = "error"
     default_hint: ClassVar[str] = ""
     exit_status: ClassVar[int] = 1
+    http_status: ClassVar[int] = 500
 
     def __init__(self, message: str, *, hint: str | None = None, details: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
@@ -62,6 +79,7 @@ class BrightRunError(Exception):
 class InputError(BrightRunError):
     code = "invalid_input"
     exit_status = 2
+    http_status = 400
 
 
 class DatasetError(InputError):
@@ -132,5 +150,93 @@ class AdapterUnproven(TrainingError):
     default_hint = "The adapter was not delivered. Keep the folder and report it with its events.jsonl."
 
 
+class RequestError(BrightRunError):
+    code = "request_refused"
+    http_status = 400
+
+
+class NotFound(RequestError):
+    code = "not_found"
+    default_hint = "Check the id; what belongs to someone else is not found either."
+    http_status = 404
+
+
+class Conflict(RequestError):
+    code = "conflict"
+    http_status = 409
+
+
+class IllegalTransition(Conflict):
+    code = "illegal_transition"
+    default_hint = "Look at the job's status; a job that ended never changes. Retry makes a new one."
+
+
+class DatasetInUse(Conflict):
+    code = "dataset_in_use"
+    default_hint = "The record of what an adapter was trained on is kept as long as the job is."
+
+
+class IdempotencyConflict(Conflict):
+    code = "idempotency_conflict"
+    default_hint = "Use a new Idempotency-Key for another request."
+
+
+class ClaimLost(Conflict):
+    code = "claim_lost"
+
+
+class NotSignedIn(RequestError):
+    code = "not_signed_in"
+    default_hint = "Send an API token as `Authorization: Bearer …`, or sign in. Tokens: brightrun token create."
+    http_status = 401
+
+
+class TooManyRequests(RequestError):
+    code = "too_many_requests"
+    default_hint = "Wait a little and try again."
+    http_status = 429
+
+
 class ContractError(BrightRunError):
     code = "malformed_message"
+    http_status = 400
+
+
+class StorageError(BrightRunError):
+    code = "storage_failed"
+    default_hint = "Try again in a moment; check the storage settings with `brightrun doctor` if it lasts."
+    http_status = 503
+
+
+class StoredFileMissing(StorageError):
+    code = "file_missing"
+    default_hint = "The file was removed or was never stored."
+    http_status = 404
+
+
+class KeyRefused(StorageError):
+    code = "invalid_key"
+    default_hint = "Keys are relative paths with forward slashes, without .. and without reserved names."
+    http_status = 400
+
+
+class LinkRefused(StorageError):
+    code = "link_refused"
+    default_hint = "Ask for a new link; links are short-lived and made for one file."
+    http_status = 403
+
+
+class ComputeError(BrightRunError):
+    code = "compute_failed"
+    default_hint = "Nothing needs to be done; the machine is looked for by its name and the step is repeated."
+    http_status = 503
+
+
+class NoCapacity(ComputeError):
+    code = "no_capacity"
+    default_hint = "Wait until a machine is free, or choose another GPU."
+
+
+class ComputeRefused(ComputeError):
+    code = "compute_refused"
+    default_hint = "Check the compute settings with `brightrun doctor`."

@@ -38,14 +38,12 @@ def whole_folder(final: Path) -> Iterator[Path]:
         if file.is_file():
             _sync(file)
     _sync(staging)
+    retired = final.with_name(f".{final.name}.retired")
+    shutil.rmtree(retired, ignore_errors=True)  # a killed process may have left one
     if final.exists():
-        retired = final.with_name(f".{final.name}.retired")
-        shutil.rmtree(retired, ignore_errors=True)
         final.rename(retired)
-        staging.rename(final)
-        shutil.rmtree(retired)
-    else:
-        staging.rename(final)
+    staging.rename(final)
+    shutil.rmtree(retired, ignore_errors=True)
     _sync(final.parent)
 
 

@@ -1,11 +1,14 @@
-"""What the environment says: folders and the hub's token, typed, read once. Knows no other room."""
+"""What the environment says: folders, addresses, secrets; typed, read once. Knows no other room."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -15,6 +18,9 @@ from brightrun.errors import InputError
 
 PREFIX = "BRIGHTRUN_"
 ENV_FILE = ".env"
+SECRET_LENGTH = 16
+Provider = Literal["local_process", "standing_worker"]
+_USER = re.compile(r"//[^/@]*@")  # name and password inside an address
 
 
 def default_home() -> Path:
@@ -47,26 +53,93 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices(f"{PREFIX}HF_ENDPOINT", "HF_ENDPOINT"),
         description="Address of the hub or of a mirror, without a slash at its end.",
     )
+    storage: Path = Field(
+        Path(), description="Folder of uploaded datasets and finished adapters; by default `storage` in home."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        description="The studio's database, sqlite:///file or postgresql://…; by default `studio.db` in home.",
+    )
+    compute: Provider = Field(
+        "local_process", description="Where jobs run that do not say: local_process or standing_worker."
+    )
+    runpod_endpoint_url: str | None = Field(
+        None,
+        validation_alias="RUNPOD_ENDPOINT_URL",
+        description="Address of a worker server that runs already; sets up the provider standing_worker.",
+    )
+    worker_token: SecretStr | None = Field(
+        None, validation_alias="TRAINING_WORKER_TOKEN", description="Bearer token of that worker server."
+    )
+    webhook_secret: SecretStr | None = Field(
+        None,
+        validation_alias="TRAINING_WEBHOOK_SECRET",
+        min_length=SECRET_LENGTH,
+        description="What every job's own secrets are derived from; by default made once and kept in `secret` in home.",
+    )
+    host: str = Field("127.0.0.1", description="Address that `brightrun serve` listens at.")
+    port: int = Field(8700, ge=0, le=65535, description="Port that `brightrun serve` listens at; 0 takes a free one.")
+    public_url: str | None = Field(
+        None, description="Where others reach the studio, for example behind a proxy; everybody signs in then."
+    )
+    url: str = Field("", description="Studio that `brightrun job` speaks to; by default the one on this machine.")
+    token: SecretStr | None = Field(
+        None, description="API token for that studio, where it asks for one: brightrun token create."
+    )
 
-    @field_validator("home", "models")
+    @field_validator("home", "models", "storage")
     @classmethod
     def _without_tilde(cls, path: Path) -> Path:
         return path.expanduser()
 
-    @field_validator("hf_endpoint")
+    @field_validator("hf_endpoint", "runpod_endpoint_url", "public_url", "url")
     @classmethod
     def _is_an_address(cls, address: str | None) -> str | None:
-        if address is not None and not address.startswith(("http://", "https://")):
+        if address and not address.startswith(("http://", "https://")):
             raise ValueError("it must start with https:// or http://")
         return None if address is None else address.rstrip("/")
 
     @model_validator(mode="before")
     @classmethod
-    def _models_below_home(cls, values: dict[str, object]) -> dict[str, object]:
-        if not values.get("models"):
-            home = values.get("home")
-            values["models"] = (Path(str(home)) if home else default_home()) / "models"
+    def _folders_below_home(cls, values: dict[str, object]) -> dict[str, object]:
+        home = values.get("home")
+        root = Path(str(home)) if home else default_home()
+        for name in ("models", "storage"):
+            if not values.get(name):
+                values[name] = root / name
         return values
+
+    @model_validator(mode="before")
+    @classmethod
+    def _studio_on_this_machine(cls, values: dict[str, object]) -> dict[str, object]:
+        if not values.get("url"):
+            values["url"] = f"http://127.0.0.1:{values.get('port') or cls.model_fields['port'].default}"
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """A setting as people see it. `value` is absent where nothing is set, and where it is a secret."""
+
+    key: str
+    meaning: str
+    is_set: bool
+    is_secret: bool
+    value: str | None
+
+
+def setting_rows(settings: Settings) -> list[SettingRow]:
+    """Every setting with what it is now, in the order of the model."""
+    given = {key.upper() for key, value, _ in _given() if value}
+    rows = []
+    for name, field in Settings.model_fields.items():
+        keys = _keys(name)
+        is_secret = SecretStr in (field.annotation, *get_args(field.annotation))
+        value = getattr(settings, name)
+        shown = None if value is None or is_secret else _USER.sub("//", str(value))
+        is_set = value is not None if is_secret else not given.isdisjoint(keys)
+        rows.append(SettingRow(keys[0], field.description or "", is_set, is_secret, shown))
+    return rows
 
 
 def read_settings() -> Settings:
@@ -90,19 +163,20 @@ def read_settings() -> Settings:
 
 def setting_keys() -> list[str]:
     """Every environment key that is read, sorted."""
-    keys: set[str] = set()
-    for name, field in Settings.model_fields.items():
-        alias = field.validation_alias
-        if isinstance(alias, AliasChoices):
-            keys.update(str(choice) for choice in alias.choices)
-        else:
-            keys.add(str(alias) if alias else f"{PREFIX}{name.upper()}")
-    return sorted(keys)
+    return sorted({key for name in Settings.model_fields for key in _keys(name)})
+
+
+def _keys(name: str) -> list[str]:
+    """The environment keys of a field; the first is its proper one."""
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return [str(choice) for choice in alias.choices]
+    return [str(alias) if alias else f"{PREFIX}{name.upper()}"]
 
 
 def _refuse_unknown_keys() -> None:
     known = setting_keys()
-    for key, place in _given_keys():
+    for key, _, place in _given():
         if key.upper().startswith(PREFIX) and key.upper() not in known:
             near = get_close_matches(key.upper(), known, n=2, cutoff=0.5) or [k for k in known if k.startswith(PREFIX)]
             raise InputError(
@@ -112,6 +186,7 @@ def _refuse_unknown_keys() -> None:
             )
 
 
-def _given_keys() -> Iterable[tuple[str, str]]:
-    yield from ((key, "environment") for key in sorted(os.environ))
-    yield from ((key, f"file {ENV_FILE}") for key in dotenv_values(ENV_FILE))
+def _given() -> Iterable[tuple[str, str | None, str]]:
+    """Every key that is given, its value, and where."""
+    yield from ((key, os.environ[key], "environment") for key in sorted(os.environ))
+    yield from ((key, value, f"file {ENV_FILE}") for key, value in dotenv_values(ENV_FILE).items())

@@ -24,10 +24,10 @@ def compare(
 ) -> None:
     """Show held-out losses before and after, by persona and emotional arc, and answers side by side."""
     folder = RunFolder(run)
-    if not folder.comparison.exists():
+    if not folder.adapter.exists():
         raise RunFolderError(f"{run} holds no finished run.", hint="Give the folder that `brightrun train` wrote.")
-    comparison = Comparison.model_validate_json(folder.comparison.read_bytes())
     manifest = verify_bundle(folder.adapter)
+    comparison = Comparison.model_validate_json((folder.adapter / "comparison.json").read_bytes())
     if json:
         print_json(comparison)
         return

@@ -43,7 +43,7 @@ Model = Annotated[str, typer.Option(help="Base model whose tokenizer and templat
 NoRepair = Annotated[bool, typer.Option("--no-repair", help="Quarantine damaged answers instead of mending them.")]
 RepairJson = Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes that make the file no JSON.")]
 Profile = Annotated[ClientProfile, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
-MaxLength = Annotated[int | None, typer.Option("--max-seq-length", help="Longest conversation in tokens.")]
+MaxLength = Annotated[int | None, typer.Option("--max-seq-length", min=16, help="Longest conversation in tokens.")]
 Over = Annotated[OverLength, typer.Option(help="Refuse a longer conversation, or drop it into the ledger.")]
 Fraction = Annotated[float, typer.Option("--held-out-fraction", min=0.01, max=0.5, help="Share kept for the proof.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides which conversations are held out.")]
@@ -156,6 +156,8 @@ def split(
     """Show which conversations train and which are held out for the proof, by persona and emotional arc."""
     from tempfile import TemporaryDirectory
 
+    if out is not None and (out.is_dir() or not out.parent.is_dir()):
+        raise DatasetError(f"{out} cannot be written.", hint="Give --out a file name in a folder that exists.")
     with TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared"
         prepared = _prepare(file, target, model, ReadOptions(), held_out_fraction, seed, previous)

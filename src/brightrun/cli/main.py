@@ -6,11 +6,14 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from brightrun import __version__
-from brightrun.cli import compare, dataset, model, quickstart, talk, train
+from brightrun.cli import compare, dataset, doctor, job, model, quickstart, serve, settings_list, talk, token, train
 from brightrun.cli.show import print_json, problems
-from brightrun.errors import BrightRunError
+from brightrun.errors import BrightRunError, InputError
+
+_HELP = "Add --help to a command to see its arguments and options."
 
 app = typer.Typer(
     name="brightrun",
@@ -25,6 +28,11 @@ app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("chat")(talk.chat)
 app.command("quickstart")(quickstart.quickstart)
+app.command("serve")(serve.serve)
+app.add_typer(job.app, name="job")
+app.add_typer(token.app, name="token")
+app.command("doctor")(doctor.doctor)
+app.command("settings")(settings_list.settings)
 
 
 def _print_version(wanted: bool) -> None:
@@ -50,21 +58,25 @@ def main() -> None:
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
-        app(args=[argument for argument in arguments if argument != "--debug"])
+        given = [argument for argument in arguments if argument != "--debug"]
+        sys.exit(app(args=given, standalone_mode=False) or 0)
     except BrightRunError as error:
         if debug:
             raise
-        if "--json" in arguments:
-            print_json(error.as_dict())
-        problems.print(f"[bold red]error:[/] {_plain(error.message)}", highlight=False)
-        if error.hint:
-            problems.print(f"[bold]hint:[/] {_plain(error.hint)}", highlight=False)
+        _tell(error, as_json="--json" in arguments)
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
+    except typer.TyperException as error:
+        if message := error.format_message():  # empty where the help was shown instead
+            _tell(InputError(message, hint=_HELP), as_json="--json" in arguments)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
+def _tell(error: BrightRunError, *, as_json: bool) -> None:
+    """The error on one line and its mend on the next; a terminal wraps them itself."""
+    if as_json:
+        print_json(error.as_dict())
+    problems.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+    if error.hint:
+        problems.print(f"[bold]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)

@@ -77,7 +77,7 @@ def bring(model: str, *, name: str | None = None, again: bool = False) -> PullRe
     """
     settings = read_settings()
     as_folder = Path(model).expanduser()
-    if as_folder.is_dir() and (as_folder / "config.json").exists():
+    if model.startswith((".", "/", "~")) or (as_folder / "config.json").exists():
         with byte_progress(f"Taking over {as_folder.name}") as progress:
             return pull_from_folder(as_folder, settings.models, name=name, progress=progress)
     entry = find_model(model)

@@ -35,7 +35,7 @@ def plain_table(title: str, *columns: str) -> Table:
 def byte_progress(what: str) -> Iterator[Any]:
     """A progress bar over bytes on standard error; yields `update(done_bytes, total_bytes, what)`."""
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=problems, transient=True) as progress:
+    with Progress(*columns, console=problems, transient=True, disable=not problems.is_terminal) as progress:
         task = progress.add_task(what, total=None)
 
         def update(done: int, total: int, now: str = what) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -16,7 +17,7 @@ from brightrun.cli.show_audit import show_audit
 from brightrun.cli.start_run import ReadyRun, Wish, ready_run
 from brightrun.cli.watch_run import run_and_watch
 from brightrun.contract.states import JobStatus
-from brightrun.errors import NotEnoughMemory, RecipeError, RunFolderError
+from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
 from brightrun.planning.plan import TrainingPlan
 
@@ -34,7 +35,7 @@ def train(
         ClientProfile.keep
     ),
     repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Audit and plan, then stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Audit and plan, write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Audit, plan, train, compare. Killed half-way? The same command goes on and ends with the same adapter."""
@@ -60,15 +61,17 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
 
 def train_once(wish: Wish, out: Path, *, quiet: bool, dry_run: bool = False) -> dict[str, object]:
     """Prepare, plan, run and tell; returns what `--json` prints."""
-    ready = ready_run(wish, out)
+    if dry_run:
+        with TemporaryDirectory() as scratch:
+            ready = ready_run(wish, Path(scratch) / "run")
+    else:
+        ready = ready_run(wish, out)
     if not quiet:
         if not ready.resumed:
             show_audit(ready.audit)
         show_plan(ready.plan)
-    if ready.plan.fits is False:
-        raise NotEnoughMemory(f"This run needs {_memory(ready.plan)}.")
     if dry_run:
-        return {"run": str(out), "job_id": ready.spec.job_id, "plan": ready.plan.model_dump(mode="json")}
+        return {"plan": ready.plan.model_dump(mode="json")}
     last = run_and_watch(ready.folder) if not _is_finished(ready) else None
     if last is None:
         problems.print(f"The run in {out} is finished already.", highlight=False)
@@ -96,7 +99,7 @@ def show_plan(plan: TrainingPlan) -> None:
         "steps": f"{plan.steps:,} of about {plan.answers_per_step} answers",
         "tokens in all": f"{plan.tokens_total:,}",
         "adapter": f"{plan.trainable_parameters:,} parameters",
-        "memory": _memory(plan),
+        "memory": plan.memory_in_words(),
         "training": f"{duration(t.expected_seconds)} ({duration(t.low_seconds)} to {duration(t.high_seconds)})",
     }
     if plan.evaluation is not None:
@@ -105,13 +108,6 @@ def show_plan(plan: TrainingPlan) -> None:
         table.add_row(name, value)
     results.print(table)
     results.print(f"[dim]Time on {plan.device_name}: {t.obtained}.[/]\n", highlight=False)
-
-
-def _memory(plan: TrainingPlan) -> str:
-    needed = f"about {plan.memory.total_bytes / 1e9:.1f} GB"
-    if plan.memory_available_bytes is None:
-        return needed
-    return f"{needed} of {plan.memory_available_bytes / 1e9:.1f} GB free"
 
 
 def _is_finished(ready: ReadyRun) -> bool:

@@ -52,6 +52,10 @@ def run_and_watch(folder: RunFolder) -> Event:
         process.wait()
         problems.print("Stopped. The same command goes on where it was.", highlight=False)
         raise
+    finally:
+        if process.poll() is None:  # whatever went wrong here, no worker is left running unwatched
+            process.terminate()
+            process.wait()
     return _judge(last, process.returncode, log)
 
 
@@ -132,7 +136,7 @@ class _Teller:
         if self._task is None:
             return
         facts = (
-            f"{event.step}/{event.total_steps}  loss {event.data['loss']:.3f}{self._held_out}  "
+            f"{event.step}/{event.total_steps}  loss {_shown(event.data['loss'], 3)}{self._held_out}  "
             f"lr {event.data['learning_rate']:.0e}  {event.data['tokens_per_second']:.0f} tok/s  "
             f"{duration(event.data['seconds_left'])} left"
         )
@@ -141,7 +145,12 @@ class _Teller:
     def _evaluation(self, event: Event) -> None:
         loss = event.data["loss"]
         if event.data["phase"] == "during":
-            self._held_out = f" (held out {loss:.3f})"
+            self._held_out = f" (held out {_shown(loss, 3)})"
             return
         words = "untouched base" if event.data["phase"] == "baseline" else "tuned model"
-        self._progress.console.print(f"  Held-out loss of the {words}: {loss:.4f}", highlight=False)
+        self._progress.console.print(f"  Held-out loss of the {words}: {_shown(loss, 4)}", highlight=False)
+
+
+def _shown(loss: float | None, digits: int) -> str:
+    """A loss that is no number stands in the journal as null."""
+    return "not a number" if loss is None else f"{loss:.{digits}f}"

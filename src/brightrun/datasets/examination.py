@@ -132,8 +132,12 @@ class Examination:
             for conversation in opened.conversations:
                 fingerprints.add(conversation)
                 yield self._examine(conversation)
-            self._notes.problems.refuse()
+            self.refuse()
             self.groups = fingerprints.groups()
+
+    def refuse(self) -> None:
+        """Raise DatasetError with the places found so far that make the file unusable, if there are any."""
+        self._notes.problems.refuse()
 
     def _examine(self, conversation: Conversation) -> Examined:
         for mender in self._menders:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ def check_folder(out: Path, names: Collection[str], what: str) -> None:
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its name at the end; on failure it is gone and `out` is as it was."""
+    above = [parent for parent in out.parents if not parent.exists()]
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = out.parent / f".{out.name}.{uuid4().hex[:8]}"
     folder.mkdir()
@@ -38,6 +39,9 @@ def new_folder(out: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        for parent in above:
+            with suppress(OSError):  # it holds the new folder, as it should
+                parent.rmdir()
 
 
 def _swap(folder: Path, out: Path) -> None:

@@ -18,10 +18,12 @@ def preview_conversation(path: Path, wanted: str, *, chat: ChatModel, options: R
         DatasetError: the file is unusable, no conversation is meant, or nothing of it is learnt.
     """
     count = 0
-    for number, examined in enumerate(Examination(path, chat, options).conversations(), start=1):
+    examination = Examination(path, chat, options)
+    for number, examined in enumerate(examination.conversations(), start=1):
         count = number
         conversation = examined.conversation
         if wanted == str(number) or (conversation.id.startswith(wanted) and not wanted.isdecimal()):
+            examination.refuse()  # a broken conversation before this one was passed over: the numbers would be wrong
             if not examined.learnt_tokens:
                 raise DatasetError(f"Nothing of conversation {conversation.id} is learnt; the audit says why.")
             return conversation

@@ -42,11 +42,10 @@ class DeviceGuess(BaseModel):
 
 
 def probe_cpu(seconds: float = 1.0, share: float = CPU_SHARE) -> DeviceGuess:
-    """Times fp32 matrix products of two sizes for about that long, on as many threads as numpy takes."""
+    """Times single fp32 matrix products of two sizes for about that long, on as many threads as numpy takes."""
     import psutil
 
-    rates = [_product_rate(size, seconds / 2) for size in (512, 1024)]
-    measured = (rates[0] * rates[1]) ** 0.5
+    measured = max(_product_rate(size, seconds / 2) for size in (512, 1024))
     return DeviceGuess(
         kind="cpu",
         name=platform.processor() or platform.machine(),
@@ -60,7 +59,7 @@ def probe_cpu(seconds: float = 1.0, share: float = CPU_SHARE) -> DeviceGuess:
 
 
 def _product_rate(size: int, seconds: float) -> float:
-    """Operations per second of a square fp32 product; the best round, since others may disturb."""
+    """Operations per second of a square fp32 product: the best single one, since other programs disturb the rest."""
     import numpy as np
 
     left = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
@@ -69,9 +68,8 @@ def _product_rate(size: int, seconds: float) -> float:
     best, start = 0.0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         before = time.perf_counter()
-        for _ in range(4):
-            left @ right
-        best = max(best, 4 * 2.0 * size**3 / (time.perf_counter() - before))
+        left @ right
+        best = max(best, 2.0 * size**3 / (time.perf_counter() - before))
     return best
 
 

@@ -61,6 +61,13 @@ class TrainingPlan(BaseModel):
     device_name: str
     fits: bool | None
 
+    def memory_in_words(self) -> str:
+        """What the run needs beside what is free."""
+        needed = f"about {self.memory.total_bytes / 1e9:.1f} GB"
+        if self.memory_available_bytes is None:
+            return needed
+        return f"{needed} of {self.memory_available_bytes / 1e9:.1f} GB free"
+
 
 def plan_training(
     sizes: Sequence[SequenceSize],

@@ -1,4 +1,4 @@
-"""`python -m brightrun.worker`: runs a job's folder, converts a pulled model, or answers as base and tuned."""
+"""`python -m brightrun.worker`: serves, runs or exports a job, converts a pulled model, answers as base and tuned."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     convert.add_argument("target", type=Path)
     chat = commands.add_parser("chat", help="answer lines of JSON as base and tuned")
     chat.add_argument("folder", type=Path)
+    export = commands.add_parser("export", help="make an unproven adapter of an unfinished run's last checkpoint")
+    export.add_argument("folder", type=Path)
+    _add_serve(commands.add_parser("serve", help="take jobs over HTTP, one at a time"))
     parsed = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -43,7 +46,44 @@ def _act(parsed: argparse.Namespace) -> int:
         return run_attempt(parsed.folder, attempt=parsed.attempt)
     if parsed.command == "convert":
         return _convert(parsed.source, parsed.target)
+    if parsed.command == "export":
+        return _export(parsed.folder)
+    if parsed.command == "serve":
+        return _serve(parsed)
     return _chat(parsed.folder)
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--root", type=Path, required=True, help="folder the jobs lie in, one folder each")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    serve.add_argument("--port-file", type=Path, help="file the port is written to")
+    serve.add_argument("--job", help="serve only the job of this id")
+    serve.add_argument("--name", help="name of this machine in webhooks")
+
+
+def _serve(parsed: argparse.Namespace) -> int:
+    from brightrun.worker.serve_app import serve
+
+    serve(
+        parsed.root,
+        host=parsed.host,
+        port=parsed.port,
+        port_file=parsed.port_file,
+        only=parsed.job,
+        worker=parsed.name,
+    )
+    return 0
+
+
+def _export(folder: Path) -> int:
+    from brightrun.contract.run_folder import RunFolder
+    from brightrun.worker.export import export_checkpoint
+    from brightrun.worker.quiet import hush_libraries
+
+    hush_libraries()
+    export_checkpoint(RunFolder(folder))
+    return 0
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

@@ -32,6 +32,12 @@ _REASONS: dict[type[BaseException], EndReason] = {
     AdapterUnproven: EndReason.ARTIFACT_UNVERIFIED,
     KeyboardInterrupt: EndReason.INTERRUPTED,
 }
+_TOLD_IN_WORDS = {
+    # torch and safetensors raise errors of no useful class when the system refuses them something.
+    "can't allocate memory": EndReason.OUT_OF_MEMORY,  # torch on a CPU
+    "No space left on device": EndReason.DISK_FULL,  # safetensors
+    "inline_container.cc": EndReason.DISK_FULL,  # torch.save, which says no more than that writing failed
+}
 
 
 def run_attempt(root: Path, *, attempt: int | None = None) -> int:
@@ -45,7 +51,7 @@ def run_attempt(root: Path, *, attempt: int | None = None) -> int:
     """
     folder = RunFolder(root)
     JobSpec.load(folder.spec)
-    with _only_one(folder):
+    with only_one(folder):
         journal = Journal(folder.journal, attempt=attempt)
         if journal.status is JobStatus.COMPLETED:
             journal.close()
@@ -69,12 +75,19 @@ def reason_for(error: BaseException) -> EndReason:
         return EndReason.DISK_FULL
     if type(error).__name__ == "OutOfMemoryError":  # torch's own, named so that torch need not be imported
         return EndReason.OUT_OF_MEMORY
-    return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), EndReason.INTERNAL)
+    typed = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), None)
+    told = next((reason for words, reason in _TOLD_IN_WORDS.items() if words in str(error)), EndReason.INTERNAL)
+    return typed or (EndReason.INTERNAL if isinstance(error, BrightRunError) else told)
 
 
 def _tell_end(journal: Journal, error: BaseException) -> int:
+    if journal.status is JobStatus.COMPLETED:
+        # A studio may end the worker as soon as it reads "completed", while the worker tidies up: no news.
+        return 0
     reason = reason_for(error)
-    message, hint, code = str(error) or reason.text.words, reason.text.hint, type(error).__name__
+    message, hint, code = reason.text.words, reason.text.hint, type(error).__name__
+    if reason is EndReason.INTERNAL:
+        message = str(error) or message
     details: dict[str, object] = {}
     if isinstance(error, BrightRunError):
         message, hint, code, details = error.message, error.hint, error.code, error.details
@@ -88,7 +101,7 @@ def _tell_end(journal: Journal, error: BaseException) -> int:
 
 
 @contextmanager
-def _only_one(folder: RunFolder) -> Iterator[None]:
+def only_one(folder: RunFolder) -> Iterator[None]:
     """Two workers on one folder would write over each other; the lock ends with the process, however it ends."""
     with (folder.root / ".lock").open("w") as lock:
         try:

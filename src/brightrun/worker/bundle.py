@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import BaseModel
 from safetensors.torch import load_file, save_file
 
 from brightrun.chat.chat_model import ChatModel
@@ -20,7 +21,6 @@ from brightrun.chat.template import DATE_STRING
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.contract.manifest import Manifest, ManifestFile
 from brightrun.errors import AdapterUnproven
-from brightrun.evaluation.comparison import AdapterProof
 from brightrun.files import write_model, write_text
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -91,7 +91,7 @@ def check_golden_prompts(target: Path, tokenizer: Any) -> None:
 
 
 def write_manifest(
-    target: Path, spec: JobSpec, *, chat: ChatModel, packages: dict[str, str], proof: AdapterProof
+    target: Path, spec: JobSpec, *, chat: ChatModel, packages: dict[str, str], proof: BaseModel
 ) -> Manifest:
     """`manifest.json`, written last: every other file of the bundle with its hash."""
     listed = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
+from brightrun.errors import LossNotFinite
 from brightrun.worker.load_model import LoadedBase
 from brightrun.worker.sequences import Sequence
 
@@ -28,6 +30,9 @@ def measure_losses(base: LoadedBase, model: Any, sequences: Items[Sequence]) -> 
 
     The output head is applied to the learnt positions only: the logits of a whole conversation under a vocabulary of
     128,256 would be the largest tensor of the run. `model` is the base, or the base under an adapter.
+
+    Raises:
+        LossNotFinite: a loss is NaN or infinite.
     """
     was_training = model.training
     model.eval()
@@ -36,6 +41,7 @@ def measure_losses(base: LoadedBase, model: Any, sequences: Items[Sequence]) -> 
         for sequence in sequences:
             losses.extend(_conversation_losses(base, model, sequence))
     model.train(was_training)
+    _check_finite(losses)
     return losses
 
 
@@ -43,6 +49,17 @@ def mean_loss(losses: Items[AnswerLoss]) -> float:
     """Mean over learnt tokens, as training's own loss is."""
     tokens = sum(loss.learnt_tokens for loss in losses)
     return sum(loss.loss * loss.learnt_tokens for loss in losses) / tokens
+
+
+def _check_finite(losses: Items[AnswerLoss]) -> None:
+    for answer in losses:
+        if not math.isfinite(answer.loss):
+            raise LossNotFinite(
+                f"The loss of answer {answer.answer_number} of the held-out conversation {answer.conversation_id} "
+                f"is {answer.loss}.",
+                hint="Lower the learning rate; if the untouched base was being asked, pull the base model again.",
+                details={"conversation": answer.conversation_id, "answer": answer.answer_number},
+            )
 
 
 def _conversation_losses(base: LoadedBase, model: Any, sequence: Sequence) -> list[AnswerLoss]:

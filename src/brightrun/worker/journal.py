@@ -53,9 +53,8 @@ class Journal:
         reason: EndReason | None = None,
         data: dict[str, Any] | None = None,
     ) -> None:
-        self._sequence += 1
         event = Event(
-            sequence=self._sequence,
+            sequence=self._sequence + 1,
             attempt=self.attempt,
             timestamp=datetime.now(UTC),
             kind=kind,
@@ -67,6 +66,7 @@ class Journal:
             data=data or {},
         )
         line = json.dumps(event.model_dump(mode="json", exclude_none=True), ensure_ascii=False, allow_nan=False)
+        self._sequence = event.sequence  # only now: an event that is no JSON must leave no gap
         self._stream.write(line.encode("utf-8") + b"\n")
         self._stream.flush()
         if kind in _SYNCED_KINDS:

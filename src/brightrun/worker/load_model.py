@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from brightrun.errors import ModelError
@@ -61,7 +62,20 @@ def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
             attn_implementation="sdpa",
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"The model in {folder.name} cannot be loaded: {error}") from error
     model.eval()
+    if nf4:
+        _keep_trainable_layout(model)
     return LoadedBase(model=model, tokenizer=tokenizer, device=device, nf4=nf4)
+
+
+def _keep_trainable_layout(model: Any) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights for AVX-512 when they are first evaluated on a CPU.
+
+    The base is asked before it is trained, and the repacked layout computes in bf16 and passes no gradient back: every
+    layer below would learn from nothing (bitsandbytes 0.50.2, `Linear4bit.forward`).
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brightrun.catalogue.folders import verify_model_folder
+from brightrun.catalogue.shapes import entry_of_folder
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.errors import DatasetError, NotEnoughMemory
 from brightrun.files import require_free_space
@@ -50,14 +51,14 @@ def check_data(spec: JobSpec, folder: Path) -> None:
 
 
 def check_model(spec: JobSpec) -> int:
-    """The base model's files are whole; returns the bytes of its weights.
+    """The base model's files are whole; returns the bytes its weights have in bf16, however they are stored.
 
     Raises:
         ModelError: a file is absent or has another size.
     """
     folder = Path(spec.model.path)
     verify_model_folder(folder)
-    return sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return 2 * entry_of_folder(folder).parameters
 
 
 def check_machine(spec: JobSpec, folder: Path, *, weights_bytes: int, adapter_parameters: int) -> dict[str, Any]:
@@ -75,7 +76,8 @@ def check_machine(spec: JobSpec, folder: Path, *, weights_bytes: int, adapter_pa
     require_free_space(folder, 4 * 12 * adapter_parameters + 200_000_000, "This run")
     cuda = torch.cuda.is_available()
     nf4 = uses_nf4(spec, cuda=cuda)
-    needed = (weights_bytes * 4.127 / 16 if nf4 else weights_bytes) + 16 * adapter_parameters
+    full_width = weights_bytes if cuda else 2 * weights_bytes
+    needed = (weights_bytes * 4.127 / 16 if nf4 else full_width) + 16 * adapter_parameters
     available = torch.cuda.mem_get_info()[0] if cuda else psutil.virtual_memory().available
     if available < needed:
         raise NotEnoughMemory(

@@ -1,0 +1,320 @@
+"""How many learnt tokens a second our sequences give, against the literal recipe of the product's specification.
+
+    python benchmarks/sequences.py                     on the sample dataset, under five minutes on two cores
+    python benchmarks/sequences.py --pairs 5 --json
+    python benchmarks/sequences.py --dataset ../shared/data/EQ-12-conversations-demo.json
+
+ours     the worker's own trainer: one sequence per conversation, rows of `batch_size` answers packed without padding,
+         loss on the answers.
+literal  TRL's trainer with its defaults: one example per answer, the client's message twice (the history already ends
+         with it), loss on all tokens, cut at 2,048, padded batches of 4, gradient checkpointing on.
+
+Both take one optimizer step (forward, backward, update) over the same answers in turn, again and again. Only the
+answers' tokens that are still there count as learnt, on both sides. Both compute in fp32 with the same optimizer and
+adapter: TRL's default of bf16 would be unfair here, since bf16 on a CPU is many times slower.
+"""
+
+from __future__ import annotations
+
+from brightrun.worker.quiet import hush_libraries, prepare_environment
+
+prepare_environment()  # before anything imports torch
+hush_libraries()
+
+import argparse  # noqa: E402
+import json  # noqa: E402
+import statistics  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from dataclasses import asdict, dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import torch  # noqa: E402
+from datasets import Dataset  # noqa: E402
+from peft import LoraConfig  # noqa: E402
+from transformers import PrinterCallback, TrainerCallback  # noqa: E402
+from trl import SFTConfig, SFTTrainer  # noqa: E402
+
+from brightrun.catalogue.recipes import find_recipe  # noqa: E402
+from brightrun.chat.batches import Step  # noqa: E402
+from brightrun.chat.chat_model import ChatModel, EncodedConversation  # noqa: E402
+from brightrun.chat.messages import Message  # noqa: E402
+from brightrun.chat.model_folder import load_chat_model  # noqa: E402
+from brightrun.chat.separate import separate_examples  # noqa: E402
+from brightrun.contract.hyperparameters import Hyperparameters  # noqa: E402
+from brightrun.contract.run_folder import RunFolder  # noqa: E402
+from brightrun.datasets.options import ReadOptions  # noqa: E402
+from brightrun.datasets.prepare import prepare_dataset  # noqa: E402
+from brightrun.datasets.prepared import PreparedConversation, read_prepared  # noqa: E402
+from brightrun.settings import read_settings  # noqa: E402
+from brightrun.worker.journal import Journal  # noqa: E402
+from brightrun.worker.load_model import load_base  # noqa: E402
+from brightrun.worker.sequences import Sequence, encode_sequences, plan_run  # noqa: E402
+from brightrun.worker.train_adapter import Training, _AnswerTrainer  # noqa: E402
+
+MODEL = "smollm2-135m-instruct"
+SAMPLE = Path(__file__).resolve().parents[1] / "examples" / "lantern-care-sample.json"
+LITERAL_LENGTH = 2048
+LITERAL_BATCH = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One side's step: tokens that went through the model (padding included), learnt ones, and wall seconds."""
+
+    tokens: int
+    learnt_tokens: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.learnt_tokens / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example of the literal recipe, already cut; `learnt_tokens` are the answer's that were left."""
+
+    input_ids: list[int]
+    learnt_tokens: int
+    lost_tokens: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--dataset", type=Path, default=SAMPLE, help="a dataset file (default: the sample)")
+    parser.add_argument("--pairs", type=int, default=3, help="how often both sides take their step")
+    parser.add_argument("--answers", type=int, default=8, help="answers of a step, on both sides; the recipe has 16")
+    parser.add_argument(
+        "--literal-checkpointing",
+        choices=("on", "off"),
+        default="on",
+        help="gradient checkpointing of the literal side; TRL's default is on, ours on a CPU is off",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    arguments = parser.parse_args()
+    result = measure(
+        arguments.dataset,
+        arguments.pairs,
+        answers=arguments.answers,
+        checkpointing=arguments.literal_checkpointing == "on",
+    )
+    print(json.dumps(result, indent=2) if arguments.json else as_table(result))
+
+
+def measure(dataset: Path, pairs: int, *, answers: int, checkpointing: bool) -> dict[str, Any]:
+    model = read_settings().models / MODEL
+    if not model.is_dir():
+        sys.exit(f"error: {MODEL} is not on this machine\nhint: brightrun model pull {MODEL}")
+    chat = load_chat_model(model)
+    hyperparameters = settings_of_a_step(answers)
+    conversations = read_conversations(dataset, chat, hyperparameters)
+    sequences = encode_sequences(conversations, chat, hyperparameters)
+    steps = plan_run(sequences, hyperparameters)
+    examples = [literal_examples(conversation, chat) for conversation in conversations]
+    with tempfile.TemporaryDirectory() as folder:
+        ours = OurSide(model, Path(folder), sequences, hyperparameters, chat)
+        literal = LiteralSide(model, Path(folder), hyperparameters, checkpointing=checkpointing)
+        shortest = min(range(len(sequences)), key=lambda index: sequences[index].size.tokens)
+        ours.take(Step(1.0, ((shortest,),)))  # memory, caches and thread pools warm up
+        literal.take(examples[shortest])
+        turns = []
+        for pair in range(pairs):
+            step = steps[pair % len(steps)]
+            mine = ours.take(step)
+            theirs = literal.take([example for row in step.rows for index in row for example in examples[index]])
+            turns.append((mine, theirs))
+            say(pair + 1, pairs, mine, theirs)
+    return summary(dataset, turns, checkpointing=checkpointing)
+
+
+def settings_of_a_step(answers: int) -> Hyperparameters:
+    """The balanced recipe, with steps of about `answers` answers and nothing measured or saved in between."""
+    recipe = Hyperparameters.model_validate(find_recipe("balanced").hyperparameters)
+    changes = {
+        "gradient_accumulation_steps": max(answers // recipe.batch_size, 1),
+        "evaluations": 1,
+        "checkpoints": 1,
+    }
+    return recipe.model_copy(update=changes)
+
+
+def read_conversations(dataset: Path, chat: ChatModel, settings: Hyperparameters) -> list[PreparedConversation]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "data"
+        prepare_dataset(
+            dataset,
+            folder,
+            chat=chat,
+            options=ReadOptions(),
+            held_out_fraction=settings.held_out_fraction,
+            seed=settings.seed,
+        )
+        return list(read_prepared(folder / "train.jsonl"))
+
+
+def literal_examples(conversation: PreparedConversation, chat: ChatModel) -> list[Example]:
+    """As the specification's preprocessor writes them: the history, the current input once more, the answer."""
+    return [literal_example(chat, *messages) for messages in separate_examples(conversation.chat_messages())]
+
+
+def literal_example(chat: ChatModel, *messages: Message) -> Example:
+    *history, answer = messages
+    encoded: EncodedConversation = chat.encode_conversation([*history, history[-1], answer])
+    left = sum(encoded.learnt[:LITERAL_LENGTH])
+    return Example(encoded.input_ids[:LITERAL_LENGTH], left, encoded.learnt_tokens - left)
+
+
+class StepClock(TrainerCallback):  # type: ignore[misc]
+    """Wall seconds from the first forward of a step to the end of its update."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._began = 0.0
+
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
+        self._began = time.perf_counter()
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.seconds = time.perf_counter() - self._began
+
+
+class OurSide:
+    """The worker's trainer, one step at a time."""
+
+    def __init__(
+        self, model: Path, folder: Path, sequences: list[Sequence], settings: Hyperparameters, chat: ChatModel
+    ) -> None:
+        self._sequences = sequences
+        self._clock = StepClock()
+        self._training = Training(
+            hyperparameters=settings,
+            sequences=sequences,
+            steps=[Step(1.0, ((0,),))],
+            folder=RunFolder(folder),
+            fingerprint="benchmark",
+            journal=Journal(folder / "events.jsonl"),
+            held_out_loss=lambda _: 0.0,
+            pad_id=chat.pad_id,
+        )
+        self._trainer = _AnswerTrainer(load_base(model, nf4=False), self._training)
+        self._trainer.add_callback(self._clock)
+
+    def take(self, step: Step) -> Turn:
+        self._training.steps = [step]
+        self._trainer.train()
+        sizes = [self._sequences[index].size for row in step.rows for index in row]
+        return Turn(
+            tokens=sum(size.tokens for size in sizes),
+            learnt_tokens=sum(size.learnt_tokens for size in sizes),
+            seconds=self._clock.seconds,
+        )
+
+
+class LiteralSide:
+    """TRL's trainer as it comes, over padded batches of separate examples."""
+
+    def __init__(self, model: Path, folder: Path, settings: Hyperparameters, *, checkpointing: bool) -> None:
+        base = load_base(model, nf4=False)
+        self._clock = StepClock()
+        self._padded_tokens = 0
+        self._trainer = SFTTrainer(
+            model=base.model,
+            processing_class=base.tokenizer,
+            train_dataset=Dataset.from_dict({"input_ids": [[0, 0]], "labels": [[0, 0]]}),
+            args=SFTConfig(
+                output_dir=str(folder / "literal"),
+                max_steps=1,
+                per_device_train_batch_size=LITERAL_BATCH,
+                gradient_accumulation_steps=settings.gradient_accumulation_steps,
+                gradient_checkpointing=checkpointing,
+                learning_rate=settings.learning_rate,
+                max_length=LITERAL_LENGTH,
+                bf16=False,
+                use_cpu=True,
+                dataloader_pin_memory=False,
+                dataset_kwargs={"skip_prepare_dataset": True},
+                logging_strategy="no",
+                save_strategy="no",
+                report_to="none",
+                disable_tqdm=True,
+            ),
+            peft_config=LoraConfig(
+                r=settings.r,
+                lora_alpha=settings.lora_alpha,
+                lora_dropout=settings.lora_dropout,
+                target_modules=list(settings.target_modules),
+                task_type="CAUSAL_LM",
+            ),
+            callbacks=[self._clock],
+        )
+        self._trainer.remove_callback(PrinterCallback)  # it writes to stdout
+        self._pad = self._trainer.data_collator
+        self._trainer.data_collator = self._collate
+
+    def take(self, examples: list[Example]) -> Turn:
+        ids = [example.input_ids for example in examples]
+        batches = -(-len(examples) // LITERAL_BATCH)
+        self._trainer.train_dataset = Dataset.from_dict({"input_ids": ids, "labels": ids})
+        self._trainer.args.gradient_accumulation_steps = batches
+        self._trainer.accelerator.gradient_accumulation_steps = batches
+        self._padded_tokens = 0
+        self._trainer.train()
+        return Turn(
+            tokens=self._padded_tokens,
+            learnt_tokens=sum(example.learnt_tokens for example in examples),
+            seconds=self._clock.seconds,
+        )
+
+    def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
+        batch: dict[str, Any] = self._pad(items)
+        self._padded_tokens += batch["input_ids"].numel()
+        return batch
+
+
+def say(done: int, total: int, ours: Turn, literal: Turn) -> None:
+    """Progress goes to stderr, so that --json stays JSON."""
+    sys.stderr.write(
+        f"pair {done} of {total}: ours {ours.rate:.0f}, literal {literal.rate:.0f} learnt tokens/s, "
+        f"ratio {ours.rate / literal.rate:.2f}\n"
+    )
+
+
+def summary(dataset: Path, turns: list[tuple[Turn, Turn]], *, checkpointing: bool) -> dict[str, Any]:
+    ratios = [ours.rate / literal.rate for ours, literal in turns]
+    return {
+        "dataset": dataset.name,
+        "model": MODEL,
+        "threads": torch.get_num_threads(),
+        "literal_checkpointing": checkpointing,
+        "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
+        "ours_learnt_tokens_per_second": statistics.median(ours.rate for ours, _ in turns),
+        "literal_learnt_tokens_per_second": statistics.median(literal.rate for _, literal in turns),
+        "tokens_through_the_model_ratio": sum(literal.tokens for _, literal in turns)
+        / sum(ours.tokens for ours, _ in turns),
+        "learnt_tokens_lost_by_cutting": sum(ours.learnt_tokens - literal.learnt_tokens for ours, literal in turns),
+        "pairs": [
+            {"ours": asdict(ours), "literal": asdict(literal), "ratio": ratio}
+            for (ours, literal), ratio in zip(turns, ratios, strict=True)
+        ],
+    }
+
+
+def as_table(result: dict[str, Any]) -> str:
+    ratio = result["ratio"]
+    rows = {
+        "dataset": result["dataset"],
+        "model": f"{result['model']}, {result['threads']} threads",
+        "ours": f"{result['ours_learnt_tokens_per_second']:.0f} learnt tokens/s",
+        "literal": f"{result['literal_learnt_tokens_per_second']:.0f} learnt tokens/s",
+        "ratio": f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}; {len(result['pairs'])} pairs)",
+        "tokens through the model": f"{result['tokens_through_the_model_ratio']:.2f} times as many on the literal side",
+        "lost by cutting": f"{result['learnt_tokens_lost_by_cutting']} learnt tokens on the literal side",
+    }
+    return "\n".join(f"{name:26}{value}" for name, value in rows.items())
+
+
+if __name__ == "__main__":
+    main()

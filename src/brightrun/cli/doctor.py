@@ -1,0 +1,55 @@
+"""`brightrun doctor`: is everything here that a studio needs, and if not, how is it mended?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from brightrun.cli.show import print_json, results
+from brightrun.errors import BrightRunError
+from brightrun.settings import read_settings
+
+if TYPE_CHECKING:
+    from brightrun.cli.doctor_checks import Finding
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+    """Check every setting and every part, one line each; nothing is started or paid. Exit status 1 where one fails."""
+    found = []
+    for finding in _findings():
+        found.append(finding)
+        if not json:
+            _tell(finding)
+    failed = any(finding.outcome == "fail" for finding in found)
+    if json:
+        print_json({"ok": not failed, "checks": [asdict(finding) for finding in found]})
+    if failed:
+        raise typer.Exit(1)
+
+
+def _findings() -> Iterator[Finding]:
+    from brightrun.cli.doctor_checks import Finding, machine_findings, setting_findings, studio_findings
+
+    try:
+        settings = read_settings()
+    except BrightRunError as error:
+        yield Finding("settings", "fail", error.message, error.hint)
+        return
+    yield from machine_findings(settings)
+    yield from setting_findings(settings)
+    yield from studio_findings(settings)
+
+
+def _tell(finding: Finding) -> None:
+    mend = f"  [dim]{escape(finding.mend)}[/]" if finding.mend else ""
+    results.print(
+        f"[{_COLOURS[finding.outcome]}]{finding.outcome:<4}[/]  {finding.check:<24}  {escape(finding.message)}{mend}",
+        highlight=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,277 @@
+"""`brightrun job`: start jobs on a running studio, list, watch, cancel and retry them, and take their adapters home."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import uuid
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from brightrun.cli.models import EMBEDDED_MODEL
+from brightrun.cli.show import byte_progress, duration, plain_table, print_json, problems, results
+from brightrun.cli.train import parse_settings
+from brightrun.contract.job_spec import file_sha256
+from brightrun.contract.manifest import verify_bundle
+from brightrun.contract.states import JobStatus
+from brightrun.errors import BrightRunError, DatasetError, InputError, RunFolderError
+from brightrun.settings import read_settings
+
+if TYPE_CHECKING:
+    from brightrun.cli.studio_client import StudioClient
+
+app = typer.Typer(help="Jobs of a running studio: start, list, watch, cancel, retry, download.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")]
+_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+
+class JobEnded(BrightRunError):
+    """A job that was watched ended otherwise than completed."""
+
+    code = "job_ended"
+
+
+@app.command()
+def start(
+    dataset: Annotated[str, typer.Argument(metavar="FILE_OR_ID", help="A file, or the id of an uploaded dataset.")],
+    model: Annotated[str, typer.Option(help="Base model, one that the studio has.")] = EMBEDDED_MODEL,
+    recipe: Annotated[str, typer.Option(help="conservative, balanced, aggressive or quickstart.")] = "balanced",
+    set_: Set = None,
+    name: Annotated[str | None, typer.Option(help="What the job is called.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Where it runs; by default the studio's own choice.")] = None,
+    gpu_type: Annotated[str | None, typer.Option(help="A GPU of the catalogue.")] = None,
+    max_hours: Annotated[float | None, typer.Option(help="The job stops after so many hours.")] = None,
+    max_cost_usd: Annotated[float | None, typer.Option(help="The job stops at so many dollars.")] = None,
+    key: Annotated[
+        str | None, typer.Option("--idempotency-key", help="The same key again is the same job, never a second one.")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay and watch it.")] = False,
+    json: Json = False,
+) -> None:
+    """Upload the file if it is one, and start a job on it."""
+    compute = {
+        "provider": provider, "gpu_type": gpu_type, "max_duration_hours": max_hours, "max_cost_usd": max_cost_usd,
+    }  # fmt: skip
+    body: dict[str, Any] = {
+        "base_model": model,
+        "recipe": recipe,
+        "hyperparameters": parse_settings(set_ or []),
+        "compute": {field: value for field, value in compute.items() if value is not None},
+        "name": name,
+    }
+    with _client() as client:
+        body["training_file_id"] = _dataset_id(client, dataset)
+        started = client.start(body, key=key or str(uuid.uuid4()))
+        if watch:
+            _watch(client, started["training_job_id"], json=json)
+            return
+    if json:
+        print_json(started)
+        return
+    minutes = started["estimated_duration_minutes"]
+    cost = started["estimated_cost_usd"]
+    expected = [] if minutes is None else [f"about {duration(minutes * 60)}"]
+    expected += [] if cost is None else [f"about ${cost:.2f}"]
+    results.print(f"Started  {started['training_job_id']}  {', '.join(expected)}", highlight=False, soft_wrap=True)
+    results.print(f"Watch it: brightrun job watch {started['training_job_id']}", highlight=False, soft_wrap=True)
+
+
+@app.command("list")
+def list_jobs(
+    status: Annotated[list[JobStatus] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 20,
+    after: Annotated[str | None, typer.Option(metavar="ID", help="Go on behind this job.")] = None,
+    json: Json = False,
+) -> None:
+    """Show jobs, newest first."""
+    from brightrun.cli.studio_client import JOBS
+
+    query: dict[str, Any] = {"limit": limit}
+    if after is not None:
+        query["after"] = after
+    if status:
+        query["status"] = [each.value for each in status]
+    with _client() as client:
+        page = client.get(JOBS, **query)
+    if json:
+        print_json(page)
+        return
+    table = plain_table("", "id", "state", ">step", "name", "made")
+    table.columns[0].min_width = 36  # an id that is cut is no use
+    for job in page["data"]:
+        step = "" if job["current_step"] is None else f"{job['current_step']}/{job['total_steps'] or '?'}"
+        table.add_row(job["id"], job["status"], step, escape(job["name"]), _minute(job["created_at"]))
+    if page["data"]:
+        results.print(table, soft_wrap=True)
+    else:
+        results.print("There is no such job." if status or after else "There is no job yet: brightrun job start FILE")
+    if page["has_more"]:
+        results.print(f"[dim]More: brightrun job list --after {page['data'][-1]['id']}[/]", highlight=False)
+
+
+@app.command()
+def show(job: Id, json: Json = False) -> None:
+    """Show one job."""
+    with _client() as client:
+        found = client.job(_checked(job))
+    print_json(found) if json else _show(found)
+
+
+@app.command()
+def watch(job: Id, json: Json = False) -> None:
+    """Watch a job until it ends; exit status 1 where it ends otherwise than completed. Ctrl-C leaves it running."""
+    with _client() as client:
+        _watch(client, _checked(job), json=json)
+
+
+@app.command()
+def cancel(job: Id, json: Json = False) -> None:
+    """Cancel a job; its machine ends right after."""
+    with _client() as client:
+        cancelled = client.cancel(_checked(job))
+    if json:
+        print_json(cancelled)
+        return
+    results.print(f"{cancelled['id']} is {cancelled['status']}.", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def retry(job: Id, set_: Set = None, json: Json = False) -> None:
+    """Try a failed or cancelled job again, as a new job that goes on where the old one ended."""
+    changes = parse_settings(set_ or [])
+    with _client() as client:
+        new = client.retry(_checked(job), changes)
+    if json:
+        print_json(new)
+        return
+    results.print(f"Started  {new['id']}  in place of {new['retry_of']}", highlight=False, soft_wrap=True)
+    results.print(f"Watch it: brightrun job watch {new['id']}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def download(
+    job: Id,
+    out: Annotated[
+        Path | None, typer.Option(help="A folder, or a file that ends in .zip; by default adapter-ID in this folder.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Take a job's adapter home: every file of it is compared with its manifest."""
+    target = out or Path(f"adapter-{_checked(job)[:8]}")
+    if target.exists():
+        raise RunFolderError(f"{target} is there already.", hint="Choose another place with --out.")
+    if not target.absolute().parent.is_dir():
+        raise InputError(f"There is no folder {target.absolute().parent}.", hint="Make it first, or choose another.")
+    with tempfile.TemporaryDirectory(dir=target.absolute().parent, prefix=".downloading-") as scratch:
+        archive = Path(scratch) / "adapter.zip"
+        with _client() as client, byte_progress("Downloading the adapter") as progress:
+            client.download(_checked(job), archive, progress)
+        folder = _unpacked(archive, Path(scratch) / "unpacked")
+        manifest = verify_bundle(folder)
+        shutil.move(archive if target.suffix == ".zip" else folder, target)
+    if json:
+        sha256 = file_sha256(target) if target.is_file() else None
+        print_json({"job_id": manifest.job_id, "path": str(target), "files": len(manifest.files), "zip_sha256": sha256})
+        return
+    results.print(
+        f"{escape(str(target))}: {len(manifest.files)} files, each the one that was delivered.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _client() -> StudioClient:
+    from brightrun.cli.studio_client import studio_client
+
+    return studio_client(read_settings())
+
+
+def _dataset_id(client: StudioClient, given: str) -> str:
+    """The dataset's id; a file is uploaded first."""
+    path = Path(given).expanduser()
+    if not path.is_file():
+        if path.suffix or "/" in given or path.exists() or not _ID.fullmatch(given):
+            raise DatasetError(f"There is no file {given}.", hint="Check the path; it is read from this folder.")
+        return given
+    with byte_progress(f"Uploading {path.name}") as progress:
+        uploaded = client.upload(path, progress)
+    if uploaded["refused"]:
+        raise DatasetError(f"{path.name} was refused by its audit.")
+    return str(uploaded["id"])
+
+
+def _watch(client: StudioClient, job_id: str, *, json: bool) -> None:
+    from brightrun.cli.follow_job import follow_job
+    from brightrun.cli.watch_job import watch as watch_live
+
+    job = client.job(job_id)
+    try:
+        job = watch_live(job, follow_job(client, job_id), problems)
+    except KeyboardInterrupt:
+        problems.print(f"The job goes on. Watch it again: brightrun job watch {job_id}", highlight=False)
+        raise
+    if json:
+        print_json(job)
+        raise typer.Exit(0 if job["status"] == JobStatus.COMPLETED else 1)
+    if job["status"] != JobStatus.COMPLETED:
+        hint = job["hint"] or f"See what happened: brightrun job show {job_id}"
+        raise JobEnded(
+            f"The job is {job['status']}: {job['message'] or job['reason'] or 'no reason is known'}", hint=hint
+        )
+    results.print(f"[bold green]Completed[/]  {escape(job['message'] or '')}", highlight=False, soft_wrap=True)
+    results.print(f"Take it home: brightrun job download {job_id}", highlight=False, soft_wrap=True)
+
+
+def _show(job: dict[str, Any]) -> None:
+    table = plain_table(escape(job["name"]), "", "")
+    table.show_header = False
+    step = None if job["current_step"] is None else f"{job['current_step']} of {job['total_steps'] or '?'}"
+    cost = job["actual_cost_usd"]
+    rows = {
+        "id": job["id"],
+        "state": job["status"],
+        "why": job["message"] if job["reason"] else None,
+        "mend": job["hint"],
+        "step": step,
+        "attempt": str(job["attempt"]) if job["attempt"] else None,
+        "base model": job["base_model"],
+        "recipe": job["recipe"],
+        "runs on": job["compute"].get("provider"),
+        "dataset": job["training_file_id"],
+        "in place of": job["retry_of"],
+        "made": _minute(job["created_at"]),
+        "ended": None if job["completed_at"] is None else _minute(job["completed_at"]),
+        "expected": None if job["estimated_seconds"] is None else duration(job["estimated_seconds"]),
+        "cost": None if cost is None else f"${cost:.2f}",
+    }
+    for label, value in rows.items():
+        if value is not None:
+            table.add_row(label, escape(value))
+    results.print(table, soft_wrap=True)
+
+
+def _unpacked(archive: Path, folder: Path) -> Path:
+    """The one folder that the zip holds."""
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(folder)
+    (top,) = folder.iterdir()
+    return top
+
+
+def _checked(job_id: str) -> str:
+    """An id as it may stand in an address."""
+    if not _ID.fullmatch(job_id):
+        raise InputError(f"{job_id[:80]!a} is not the id of a job.", hint="Ids are in: brightrun job list")
+    return job_id
+
+
+def _minute(text: str) -> str:
+    return f"{text[:16].replace('T', ' ')} UTC"

@@ -1,0 +1,100 @@
+"""Starts a process that carries a mark in its environment, and finds it and its children again by that mark.
+
+A mark outlives the process that started it, is inherited, and cannot be taken for another's when a number is reused.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+MARK = "TRAINING_MACHINE_ID"
+
+# What a worker needs of its surroundings. Everything else stays here, the studio's secrets first of all.
+_PASSED = frozenset(
+    "HOME LANG LANGUAGE LD_LIBRARY_PATH LOGNAME PATH SHELL SYSTEMROOT TEMP TMP TMPDIR TZ USER VIRTUAL_ENV".split()  # noqa: SIM905
+)
+_PASSED_BEGINNINGS = ("LC_", "XDG_", "PYTHON", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "DYLD_", "SSL_CERT_")
+
+
+def worker_environment(given: Mapping[str, str], own: Mapping[str, str], mark: str) -> dict[str, str]:
+    """`given` cut down to what a worker needs, with the machine's own variables and its mark."""
+    kept = {key: value for key, value in given.items() if key in _PASSED or key.startswith(_PASSED_BEGINNINGS)}
+    return {**kept, **own, MARK: mark}
+
+
+def start_marked(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+    """Start a process in a session of its own, its words going to the end of `log`; its number. May raise OSError."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as words:
+        process = subprocess.Popen(
+            list(command),
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=words,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    # A child that nobody waits for stays in the table as a zombie until its parent ends.
+    threading.Thread(target=process.wait, name=f"wait for {process.pid}", daemon=True).start()
+    return process.pid
+
+
+def is_marked(pid: int, mark: str) -> bool:
+    """Whether a process of that number lives and carries the mark."""
+    try:
+        return _carries(psutil.Process(pid), mark)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """Every living process with the mark, oldest first."""
+    return sorted(_all_marked(mark), key=lambda process: process.create_time())
+
+
+def signal_all(mark: str, number: signal.Signals) -> list[psutil.Process]:
+    """Send a signal to every process with the mark; those it was sent to."""
+    reached = []
+    for process in marked(mark):
+        try:
+            process.send_signal(number)
+        except psutil.NoSuchProcess:
+            continue
+        reached.append(process)
+    return reached
+
+
+def kill_all(mark: str, *, wait_seconds: float) -> bool:
+    """Kill every process with the mark; whether none is left."""
+    limit = time.monotonic() + wait_seconds
+    while signal_all(mark, signal.SIGKILL):
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _all_marked(mark: str) -> Iterator[psutil.Process]:
+    own = os.getpid()
+    for process in psutil.process_iter():
+        try:
+            if process.pid != own and _carries(process, mark):
+                yield process
+        except psutil.NoSuchProcess:
+            continue
+
+
+def _carries(process: psutil.Process, mark: str) -> bool:
+    """A process that is dead and not yet buried (a zombie) carries nothing."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark)
+    except (psutil.AccessDenied, OSError):  # somebody else's
+        return False

@@ -1,0 +1,172 @@
+"""A make-believe training run: its whole journal written down when it starts, told as the clock goes on.
+
+Shaped like a real run's journal; its losses are arithmetic. Knows no machine and no network.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from brightrun.compute.mishaps import Mishaps
+from brightrun.contract.events import Event, EventKind
+from brightrun.contract.messages import ArtifactFile, StartRequest
+from brightrun.contract.states import EndReason, JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long a pretend machine takes for what, in seconds, and how long its runs are."""
+
+    boot: float = 30.0
+    load: float = 20.0
+    step: float = 10.0
+    evaluate: float = 20.0
+    upload: float = 10.0
+    steps: int = 12
+    checkpoint_every: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the journal before it has its number: when it is written and what it says."""
+
+    after: float
+    kind: EventKind
+    status: JobStatus
+    step: int | None = None
+    message: str | None = None
+    reason: EndReason | None = None
+    data: Mapping[str, Any] | None = None
+
+
+def step_seconds(pace: Pace, step: int, *, resumed: int) -> float:
+    """When a run that resumed after step `resumed` reaches `step`, in seconds from its start."""
+    return pace.load + (step - resumed) * pace.step
+
+
+def write_story(
+    request: StartRequest,
+    *,
+    started: datetime,
+    resumed: int,
+    pace: Pace,
+    mishaps: Mishaps,
+    limit: Limit | None,
+    artifacts: Sequence[ArtifactFile] = (),
+) -> tuple[Event, ...]:
+    """Every event of the run in order, numbered from 1, stamped with the moment it will be written."""
+    lines = list(_until_failure(_lines(pace, resumed, artifacts), mishaps, pace, resumed))
+    if limit is not None:
+        lines = _until(lines, (limit.at - started).total_seconds(), limit.reason)
+    return tuple(
+        Event(
+            sequence=number,
+            attempt=request.attempt,
+            timestamp=started + timedelta(seconds=line.after),
+            kind=line.kind,
+            status=line.status,
+            step=line.step,
+            total_steps=pace.steps,
+            message=line.message,
+            reason=line.reason,
+            data=dict(line.data or {}),
+        )
+        for number, line in enumerate(lines, start=1)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The moment at which the worker ends its run by itself, and why."""
+
+    at: datetime
+    reason: EndReason
+
+
+def interrupted(event: Event, *, at: datetime) -> Event:
+    """The line that a run which is asked to stop writes after `event`."""
+    return event.model_copy(
+        update={
+            "sequence": event.sequence + 1,
+            "timestamp": at,
+            "kind": "end",
+            "status": JobStatus.FAILED,
+            "reason": EndReason.INTERRUPTED,
+            "message": EndReason.INTERRUPTED.text.words,
+            "data": {},
+        }
+    )
+
+
+def training_loss(step: int, pace: Pace) -> float:
+    """Nats per learnt token; falls from 3 towards 1, the same in every attempt."""
+    return 1.0 + 2.0 * math.exp(-3.0 * step / pace.steps)
+
+
+def _lines(pace: Pace, resumed: int, artifacts: Sequence[ArtifactFile]) -> Iterator[Line]:
+    yield Line(0.0, "status", JobStatus.PREPROCESSING, message="Checking the data, the base model and this machine.")
+    yield Line(pace.load / 2, "status", JobStatus.MODEL_LOADED, message="Asking the untouched base model first.")
+    yield _evaluation(pace.load * 0.75, JobStatus.MODEL_LOADED, 0, pace, "baseline")
+    yield Line(pace.load, "status", JobStatus.TRAINING, message=f"Training {pace.steps} steps.")
+    if resumed:
+        data = {"resumed_step": resumed}
+        yield Line(pace.load, "message", JobStatus.TRAINING, message=f"Going on after step {resumed}.", data=data)
+    for step in range(resumed + 1, pace.steps + 1):
+        yield from _step(pace, step, resumed)
+    yield from _ending(pace, step_seconds(pace, pace.steps, resumed=resumed), artifacts)
+
+
+def _step(pace: Pace, step: int, resumed: int) -> Iterator[Line]:
+    after = step_seconds(pace, step, resumed=resumed)
+    figures = {
+        "loss": training_loss(step, pace),
+        "learning_rate": 2e-4 * (1.0 - (step - 1) / pace.steps),
+        "grad_norm": 0.25,
+        "tokens_per_second": 1000.0 / max(pace.step, 0.001),
+        "epoch": 3.0 * step / pace.steps,
+        "seconds_left": (pace.steps - step) * pace.step,
+    }
+    yield Line(after, "step", JobStatus.TRAINING, step=step, data=figures)
+    if step % pace.checkpoint_every == 0 or step == pace.steps:
+        checkpoint = {"path": f"work/checkpoints/step-{step:06d}", "bytes": 4096}
+        yield Line(after, "checkpoint", JobStatus.TRAINING, step=step, data=checkpoint)
+        yield _evaluation(after, JobStatus.TRAINING, step, pace, "during")
+
+
+def _evaluation(after: float, status: JobStatus, step: int, pace: Pace, phase: str) -> Line:
+    figures = {"loss": training_loss(step, pace) + 0.05, "answers": 12, "learnt_tokens": 1200, "phase": phase}
+    return Line(after, "evaluation", status, step=step, data=figures)
+
+
+def _ending(pace: Pace, after: float, artifacts: Sequence[ArtifactFile]) -> Iterator[Line]:
+    yield Line(after, "status", JobStatus.EVALUATING, message="Asking the tuned model the same.")
+    judged = after + pace.evaluate
+    yield _evaluation(judged, JobStatus.EVALUATING, pace.steps, pace, "final")
+    yield Line(judged, "status", JobStatus.UPLOADING, message="Writing the bundle and the report.")
+    for file in artifacts:
+        yield Line(judged + pace.upload, "artifact", JobStatus.UPLOADING, data=file.model_dump())
+    loss = training_loss(pace.steps, pace) + 0.05
+    said = "A make-believe run: nothing was trained."
+    yield Line(judged + pace.upload, "end", JobStatus.COMPLETED, message=said, data={"held_out_loss": loss})
+
+
+def _until_failure(lines: Iterator[Line], mishaps: Mishaps, pace: Pace, resumed: int) -> Iterator[Line]:
+    """The story up to the step at which the training process fails, if it comes to it."""
+    failing = mishaps.fails_at_step
+    if failing is None or not resumed < failing <= pace.steps:
+        yield from lines
+        return
+    moment = step_seconds(pace, failing, resumed=resumed)
+    yield from _until(list(lines), moment, mishaps.fails_with)
+
+
+def _until(lines: list[Line], moment: float, reason: EndReason) -> list[Line]:
+    """The lines before a moment and, where the story went on after it, an end for `reason`."""
+    kept = [line for line in lines if line.after < moment]
+    if len(kept) == len(lines):
+        return lines
+    return [*kept, Line(max(moment, 0.0), "end", JobStatus.FAILED, message=reason.text.words, reason=reason)]

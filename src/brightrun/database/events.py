@@ -1,0 +1,132 @@
+"""A job's events as rows: stored once, however often and in whatever order they arrive; read on from an id."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from brightrun.contract.events import Event
+from brightrun.contract.states import EndReason, JobStatus
+from brightrun.database.inserts import insert_into
+from brightrun.database.tables import TrainingEvent, TrainingJob
+from brightrun.errors import NotFound
+
+_READ_AT_ONCE = 1000
+
+
+def append_batch(session: Session, *, job_id: str, attempt: int, events: Sequence[Event], recorded_at: datetime) -> int:
+    """Store an attempt's journal lines; how many were not stored before.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    if not events:
+        return 0
+    _in_turn(session, job_id)
+    rows = [_row(job_id, attempt, event, recorded_at) for event in sorted(events, key=lambda event: event.sequence)]
+    statement = insert_into(session, TrainingEvent).on_conflict_do_nothing(
+        index_elements=["job_id", "attempt", "sequence"]
+    )
+    return len(session.execute(statement.returning(TrainingEvent.id), rows).all())
+
+
+def append_own(  # noqa: PLR0913 - the columns of an event
+    session: Session,
+    *,
+    job_id: str,
+    kind: str,
+    status: JobStatus,
+    happened_at: datetime,
+    attempt: int | None = None,
+    message: str | None = None,
+    reason: EndReason | None = None,
+    data: dict[str, Any] | None = None,
+) -> TrainingEvent:
+    """Store something the studio itself did.
+
+    Raises:
+        NotFound: there is no such job.
+    """
+    _in_turn(session, job_id)
+    event = TrainingEvent(
+        job_id=job_id,
+        attempt=attempt,
+        kind=kind,
+        status=status,
+        message=message,
+        reason=reason,
+        data=data or {},
+        happened_at=happened_at,
+        recorded_at=happened_at,
+    )
+    session.add(event)
+    session.flush()
+    return event
+
+
+def list_after(session: Session, job_id: str, *, after: int = 0, limit: int = 500) -> list[TrainingEvent]:
+    """A job's events with ids above `after`, in order of id. None appears later below an id that was seen."""
+    query = select(TrainingEvent).where(TrainingEvent.job_id == job_id, TrainingEvent.id > after)
+    return list(session.scalars(query.order_by(TrainingEvent.id).limit(limit)))
+
+
+def list_latest(session: Session, job_id: str, *, limit: int = 100) -> list[TrainingEvent]:
+    """A job's newest events, in order of id."""
+    query = select(TrainingEvent).where(TrainingEvent.job_id == job_id)
+    return list(session.scalars(query.order_by(TrainingEvent.id.desc()).limit(limit)))[::-1]
+
+
+def highest(session: Session, job_id: str, attempt: int) -> TrainingEvent | None:
+    """The event of an attempt's journal with the highest number among those that are here; None: none is."""
+    query = select(TrainingEvent).where(TrainingEvent.job_id == job_id, TrainingEvent.attempt == attempt)
+    numbered = query.where(TrainingEvent.sequence.is_not(None)).order_by(TrainingEvent.sequence.desc())
+    return session.scalars(numbered.limit(1)).first()
+
+
+def acknowledged(session: Session, job_id: str, attempt: int, *, above: int = 0) -> int:
+    """Highest sequence of an attempt stored with none missing between it and `above`, which is known to be so."""
+    query = select(TrainingEvent.sequence).where(TrainingEvent.job_id == job_id, TrainingEvent.attempt == attempt)
+    query = query.order_by(TrainingEvent.sequence).limit(_READ_AT_ONCE)
+    while True:
+        next_ones = session.scalars(query.where(TrainingEvent.sequence > above)).all()
+        for sequence in next_ones:
+            if sequence != above + 1:
+                return above
+            above = sequence
+        if len(next_ones) < _READ_AT_ONCE:
+            return above
+
+
+def count(session: Session, job_id: str, *, attempt: int | None = None) -> int:
+    query = select(func.count()).select_from(TrainingEvent).where(TrainingEvent.job_id == job_id)
+    if attempt is not None:
+        query = query.where(TrainingEvent.attempt == attempt)
+    return session.scalar(query) or 0
+
+
+def _in_turn(session: Session, job_id: str) -> None:
+    """Wait for whoever writes events of this job: ids must become visible in their order, or a reader skips one."""
+    turn = select(TrainingJob.id).where(TrainingJob.id == job_id).with_for_update(key_share=True)
+    if session.scalar(turn) is None:
+        raise NotFound(f"There is no job {job_id}.")
+
+
+def _row(job_id: str, attempt: int, event: Event, recorded_at: datetime) -> dict[str, Any]:
+    return {
+        "job_id": job_id,
+        "attempt": attempt,
+        "sequence": event.sequence,
+        "kind": event.kind,
+        "status": event.status,
+        "step": event.step,
+        "total_steps": event.total_steps,
+        "message": event.message,
+        "reason": event.reason,
+        "data": event.data,
+        "happened_at": event.timestamp,
+        "recorded_at": recorded_at,
+    }

@@ -1,0 +1,125 @@
+"""Training jobs as rows: add once, find, list, and change only from a status that is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from brightrun.contract.states import JobStatus
+from brightrun.database.claims import (
+    ClaimedJob,
+    claim_due,
+    claim_one,
+    release_claim,
+    renew_claim,
+    save_claimed,
+)
+from brightrun.database.inserts import add_unless_there
+from brightrun.database.pages import Page, newest_first
+from brightrun.database.tables import TrainingJob
+
+__all__ = [
+    "ClaimedJob",
+    "add",
+    "change_if",
+    "claim_due",
+    "claim_one",
+    "count_by_status",
+    "find_by_key",
+    "get",
+    "in_status_since",
+    "list_page",
+    "look_at",
+    "release_claim",
+    "renew_claim",
+    "save_claimed",
+]
+
+
+def add(session: Session, job: TrainingJob) -> tuple[TrainingJob, bool]:
+    """Store a job; (the stored one, whether it is new).
+
+    With an idempotency key that the owner used before, the job of then comes back and this one is not stored,
+    also when both were asked for at the same moment. Comparing `idempotency_hash` is the caller's.
+    """
+    if job.idempotency_key is None:
+        session.add(job)
+        session.flush()
+        return job, True
+    new = add_unless_there(session, job, ("owner_id", "idempotency_key"))
+    stored = find_by_key(session, owner_id=job.owner_id, key=job.idempotency_key)
+    assert stored is not None
+    return stored, new
+
+
+def find_by_key(session: Session, *, owner_id: str, key: str) -> TrainingJob | None:
+    query = select(TrainingJob).where(TrainingJob.owner_id == owner_id, TrainingJob.idempotency_key == key)
+    return session.scalars(query).one_or_none()
+
+
+def get(session: Session, job_id: str, *, owner_id: str | None = None, lock: bool = False) -> TrainingJob | None:
+    """A job as it is now. `owner_id`: only that owner's. `lock`: nobody else changes it until the session ends."""
+    query = select(TrainingJob).where(TrainingJob.id == job_id).execution_options(populate_existing=True)
+    if owner_id is not None:
+        query = query.where(TrainingJob.owner_id == owner_id)
+    if lock:
+        query = query.with_for_update(key_share=True)
+    return session.scalars(query).one_or_none()
+
+
+def list_page(
+    session: Session,
+    *,
+    owner_id: str,
+    limit: int = 20,
+    after: str | None = None,
+    statuses: Collection[JobStatus] | None = None,
+) -> Page[TrainingJob]:
+    """Newest first.
+
+    Raises:
+        NotFound: `after` is not in the list.
+    """
+    where = [TrainingJob.owner_id == owner_id]
+    if statuses is not None:
+        where.append(TrainingJob.status.in_(list(statuses)))
+    return newest_first(session, TrainingJob, *where, limit=limit, after=after)
+
+
+def count_by_status(session: Session, *, owner_id: str | None = None) -> dict[JobStatus, int]:
+    """How many jobs are in each status; a status without jobs is absent."""
+    query = select(TrainingJob.status, func.count()).group_by(TrainingJob.status)
+    if owner_id is not None:
+        query = query.where(TrainingJob.owner_id == owner_id)
+    return {row[0]: row[1] for row in session.execute(query)}
+
+
+def in_status_since(session: Session, status: JobStatus, *, before: datetime, limit: int = 100) -> list[TrainingJob]:
+    """Jobs that came into the status before a moment, the longest there first."""
+    query = select(TrainingJob).where(TrainingJob.status == status, TrainingJob.status_changed_at < before)
+    return list(session.scalars(query.order_by(TrainingJob.status_changed_at).limit(limit)))
+
+
+def change_if(session: Session, job_id: str, *, expected: Collection[JobStatus], **changes: Any) -> TrainingJob | None:
+    """Change columns if the job's status is still one of `expected`; None, and nothing changed, if it is not."""
+    statement = (
+        update(TrainingJob)
+        .where(TrainingJob.id == job_id, TrainingJob.status.in_(list(expected)))
+        .values(**changes)
+        .returning(TrainingJob)
+    )
+    options = {"synchronize_session": False, "populate_existing": True}
+    return session.scalars(statement, execution_options=options).one_or_none()
+
+
+def look_at(session: Session, job_id: str, *, at: datetime) -> None:
+    """Have the reconciler look at a job at that moment, or before if it would anyway."""
+    sooner = TrainingJob.next_look_at.is_(None) | (TrainingJob.next_look_at > at)
+    session.execute(
+        update(TrainingJob).where(TrainingJob.id == job_id, sooner).values(next_look_at=at),
+        execution_options={"synchronize_session": "fetch"},
+    )

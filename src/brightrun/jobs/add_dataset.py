@@ -1,0 +1,77 @@
+"""A file of conversations comes in: audited, stored under its hash. Or goes, if no job was made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brightrun.chat.llama3 import llama3_chat_model
+from brightrun.contract.job_spec import file_sha256
+from brightrun.database import files
+from brightrun.database.tables import TrainingFile
+from brightrun.datasets.audit import audit_dataset
+from brightrun.errors import NotFound
+from brightrun.jobs.look_up import owned_file
+from brightrun.jobs.studio import Studio
+
+
+def add_dataset(studio: Studio, *, owner_id: str, file_name: str, source: Path) -> TrainingFile:
+    """Store a file and its audit; the same bytes of the same owner are the same dataset.
+
+    A refused dataset is stored too, with its audit, so that its owner can read why.
+
+    Raises:
+        DatasetError: the file is no dataset at all (its audit could not be made); nothing is kept.
+        StorageError, NotEnoughDisk
+    """
+    sha256 = file_sha256(source)
+    with studio.database.reading() as session:
+        known = files.find_same(session, owner_id=owner_id, sha256=sha256)
+    if known is not None:
+        return known
+    audit = audit_dataset(source, chat=llama3_chat_model())
+    key = f"training_files/{owner_id}/{sha256}"
+    stored = studio.storage.put(key, source, sha256=sha256)
+    row = TrainingFile(
+        owner_id=owner_id,
+        file_name=file_name,
+        sha256=sha256,
+        bytes=stored.bytes,
+        format=audit.format,
+        storage_path=key,
+        audit=audit.model_copy(update={"file_name": file_name}).model_dump(mode="json"),
+        conversations=audit.conversations,
+        answers=audit.trainable,
+        tokens=audit.tokens,
+        created_at=studio.clock(),
+    )
+    with studio.database.session() as session:
+        return files.find_same(session, owner_id=owner_id, sha256=sha256) or files.add(session, row)
+
+
+def remove_dataset(studio: Studio, *, owner_id: str, file_id: str) -> None:
+    """Delete a dataset and its bytes.
+
+    Raises:
+        NotFound: the owner has no such dataset.
+        DatasetInUse: a job was made of it; the record of what an adapter was trained on stays.
+    """
+    with studio.database.session() as session:
+        row = files.delete(session, file_id, owner_id=owner_id, now=studio.clock())
+        key = row.storage_path
+    studio.storage.delete(key)
+
+
+def fetch_dataset(studio: Studio, *, owner_id: str, file_id: str, target: Path) -> TrainingFile:
+    """Bring a dataset's bytes into a file, verified.
+
+    Raises:
+        NotFound: there is no such dataset, or its bytes are not what they were.
+    """
+    with studio.database.reading() as session:
+        row = owned_file(session, owner_id, file_id)
+    with studio.storage.open(row.storage_path) as stream, target.open("wb") as out:
+        while block := stream.read(1 << 20):
+            out.write(block)
+    if file_sha256(target) != row.sha256:
+        raise NotFound(f"The stored bytes of {row.file_name} are not the ones that were uploaded.")
+    return row

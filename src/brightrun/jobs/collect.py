@@ -1,0 +1,108 @@
+"""Brings a finished job's files home: fetched, compared with the manifest, stored, read again, then recorded."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+from brightrun.contract.job_spec import JobSpec
+from brightrun.contract.manifest import Manifest, verify_bundle
+from brightrun.contract.messages import ArtifactFile
+from brightrun.contract.states import JobStatus
+from brightrun.database import artifacts, attempts, jobs
+from brightrun.database.tables import ModelArtifact, TrainingAttempt, TrainingJob
+from brightrun.errors import AdapterUnproven
+from brightrun.jobs.move import move
+from brightrun.jobs.studio import Studio
+from brightrun.jobs.worker_client import WorkerClient
+
+_KINDS = {"adapter_model.safetensors": "lora_adapter", "report.html": "report", "events.jsonl": "training_log"}
+BUNDLE = "adapter/"
+
+
+def collect(studio: Studio, client: WorkerClient, job: TrainingJob, attempt: TrainingAttempt) -> None:
+    """Fetch, verify, store and record every artifact, then complete the job. Safe to repeat.
+
+    Raises:
+        AdapterUnproven: the bundle is not this job's, or its proof does not hold.
+        BrightRunError: worker or storage failed; trying again may help.
+    """
+    with tempfile.TemporaryDirectory(dir=studio.home, prefix=".collecting-") as scratch:
+        fetched = _fetch(client, job.id, Path(scratch))
+        manifest = _verified(Path(scratch), job)
+        rows = [_store(studio, job, attempt, file, path, manifest) for file, path in fetched]
+    now = studio.clock()
+    loss = _held_out_loss(job)
+    with studio.database.session() as session:
+        for row in rows:
+            row.validation_loss = loss if row.artifact_type == "lora_adapter" else None
+            row.validation_perplexity = math.exp(loss) if row.validation_loss is not None and loss is not None else None
+            artifacts.save(session, row)
+        current = jobs.get(session, job.id, lock=True)
+        if current is None or current.status.is_terminal:
+            return
+        if current.status is not JobStatus.UPLOADING:
+            current = move(session, current, JobStatus.UPLOADING, now=now, tell=False)
+        path = f"lora_adapters/{job.id}/"
+        jobs.change_if(session, job.id, expected=[JobStatus.UPLOADING], lora_artifact_path=path)
+        attempts.save(session, attempt.id, last_heard_at=now)
+        done = move(session, current, JobStatus.COMPLETED, now=now, message=current.message)
+        jobs.change_if(session, done.id, expected=[JobStatus.COMPLETED], current_step=done.total_steps)
+
+
+def storage_key(job_id: str, name: str) -> str:
+    """`lora_adapters/{job}/…` for the bundle, `training_logs/{job}/…` for everything else."""
+    if name.startswith(BUNDLE):
+        return f"lora_adapters/{job_id}/{name.removeprefix(BUNDLE)}"
+    return f"training_logs/{job_id}/{name}"
+
+
+def _fetch(client: WorkerClient, job_id: str, folder: Path) -> list[tuple[ArtifactFile, Path]]:
+    fetched = []
+    for artifact in client.artifacts(job_id).artifacts:
+        target = folder / artifact.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        client.fetch(job_id, artifact, target)
+        fetched.append((artifact, target))
+    return fetched
+
+
+def _verified(folder: Path, job: TrainingJob) -> Manifest:
+    manifest = verify_bundle(folder / BUNDLE)
+    wanted = JobSpec.model_validate(job.spec).fingerprint()
+    if manifest.fingerprint != wanted:
+        raise AdapterUnproven("The bundle is of another run than this job's.")
+    proof = manifest.proof
+    if proof.get("adapter_off_equals_base") is not True or proof.get("adapter_on_differs") is not True:
+        raise AdapterUnproven("The bundle's own proof does not hold.")
+    return manifest
+
+
+def _store(
+    studio: Studio, job: TrainingJob, attempt: TrainingAttempt, file: ArtifactFile, path: Path, manifest: Manifest
+) -> ModelArtifact:
+    key = storage_key(job.id, file.name)
+    studio.storage.put(key, path, sha256=file.sha256)
+    stored = studio.storage.stat(key)
+    if stored is None or stored.bytes != file.bytes:
+        raise AdapterUnproven(f"{file.name} is not in the store as it was put there.")
+    return ModelArtifact(
+        job_id=job.id,
+        owner_id=job.owner_id,
+        attempt=attempt.number,
+        artifact_type=_KINDS.get(path.name, "bundle_file" if file.name.startswith(BUNDLE) else "log"),
+        name=file.name,
+        storage_path=key,
+        file_size_bytes=file.bytes,
+        sha256=file.sha256,
+        base_model=manifest.base_model.name,
+        deployment_status="stored",
+        created_at=studio.clock(),
+    )
+
+
+def _held_out_loss(job: TrainingJob) -> float | None:
+    """As the worker measured it on the delivered adapter; absent where it did not say."""
+    value = (job.metrics or {}).get("held_out_loss")
+    return float(value) if value is not None else None

@@ -1,0 +1,98 @@
+"""Gathers what `decide` may know about a job: its row, its lease, and what the provider says just now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from brightrun.compute.base import Machine, MachineState
+from brightrun.contract.states import EndReason
+from brightrun.database import attempts, events, jobs
+from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJob
+from brightrun.errors import ComputeError, NotFound
+from brightrun.jobs.decide import Lease, Situation
+from brightrun.jobs.record_event import worker_end
+from brightrun.jobs.studio import Studio
+
+COLLECT_FAILED = "collect_failed"
+_HOUR = Decimal(3600)
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A situation, and the rows and the machine it was read from."""
+
+    situation: Situation
+    job: TrainingJob
+    attempt: TrainingAttempt | None
+    machine: Machine | None
+    collect_failure: TrainingEvent | None = None
+
+
+def observe(studio: Studio, job_id: str) -> Observed:
+    """Read the rows, then ask the provider with no transaction open."""
+    now = studio.clock()
+    with studio.database.reading() as session:
+        job = jobs.get(session, job_id)
+        if job is None:
+            raise NotFound(f"There is no job {job_id}.")
+        attempt = attempts.newest(session, job_id)
+        closed_usd = attempts.total_cost(session, job_id) or Decimal(0)
+        end = None if attempt is None else worker_end(session, job_id, attempt.number)
+        failures = _collect_failures(events.list_latest(session, job_id, limit=200), attempt)
+    failure = failures[-1] if failures else None
+    wish = job.compute
+    situation = Situation(
+        now=now,
+        status=job.status,
+        lease=None,
+        collect_failures=len(failures),
+        collect_reason=(failure.reason if failure else None) or EndReason.ARTIFACT_UNVERIFIED,
+        max_cost_usd=None if wish.get("max_cost_usd") is None else Decimal(str(wish["max_cost_usd"])),
+        max_duration=None if wish.get("max_duration_hours") is None else timedelta(hours=wish["max_duration_hours"]),
+        limits=studio.limits,
+    )
+    if attempt is None:
+        return Observed(situation, job, None, None)
+    machine = _ask_provider(studio, job, attempt)
+    lease = Lease(
+        number=attempt.number,
+        open=attempt.ended_at is None,
+        machine_known=attempt.machine_id is not None,
+        intended_at=attempt.launch_intended_at,
+        last_heard_at=attempt.last_heard_at,
+        spent_usd=closed_usd + (running_cost(attempt, now) if attempt.ended_at is None else 0),
+        worker_end=None if end is None else end.status,
+        worker_reason=None if end is None else end.reason,
+        looked=None if machine is None else machine.state,
+        has_gaps=end is not None and attempt.last_sequence < end.sequence,
+    )
+    return Observed(replace(situation, lease=lease), job, attempt, machine, failure)
+
+
+def running_cost(attempt: TrainingAttempt, until: datetime) -> Decimal:
+    """Dollars of a lease up to a moment: its time since the launch × the machine's own price."""
+    if attempt.launched_at is None or attempt.price_usd_per_hour is None:
+        return Decimal(0)
+    seconds = Decimal(str(max((until - attempt.launched_at).total_seconds(), 0.0)))
+    return (attempt.price_usd_per_hour * seconds / _HOUR).quantize(Decimal("0.0001"))
+
+
+def _ask_provider(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> Machine | None:
+    """The machine of an open lease. One that was never recorded is looked for by its name when it is to end."""
+    if attempt.ended_at is not None or (attempt.machine_id is None and not job.status.is_terminal):
+        return None
+    compute = studio.compute(attempt.provider)
+    unsure = Machine(attempt.machine_id or "", attempt.machine_name, MachineState.UNKNOWN)
+    try:
+        if attempt.machine_id is not None:
+            return compute.look(attempt.machine_id)
+        return compute.find(attempt.machine_name) or replace(unsure, state=MachineState.GONE)
+    except ComputeError:
+        return unsure
+
+
+def _collect_failures(latest: list[TrainingEvent], attempt: TrainingAttempt | None) -> list[TrainingEvent]:
+    number = None if attempt is None else attempt.number
+    return [event for event in latest if event.attempt == number and (event.data or {}).get("code") == COLLECT_FAILED]

@@ -1,0 +1,130 @@
+"""A worker's news become rows, whether pushed or pulled: any order, any number of times, never a step back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy.orm import Session
+
+from brightrun.contract.events import Event
+from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.states import EndReason, JobStatus
+from brightrun.database import attempts, events, jobs, metrics
+from brightrun.database.database import Database
+from brightrun.database.metrics import MetricPoint
+from brightrun.database.tables import TrainingAttempt, TrainingJob
+from brightrun.errors import NotFound
+from brightrun.jobs.move import move
+from brightrun.jobs.transitions import may_follow
+
+_MEASURED = {"baseline": "base_held_out_loss", "during": "held_out_loss", "final": "held_out_loss"}
+
+
+def record_events(database: Database, batch: JournalBatch, *, now: datetime) -> WebhookReply:
+    """Store what is new in the batch and let the job follow; tells the worker whether to go on.
+
+    Raises:
+        NotFound: no such job or attempt.
+    """
+    with database.session() as session:
+        job = jobs.get(session, batch.job_id, lock=True)
+        attempt = None if job is None else attempts.get(session, batch.job_id, batch.attempt)
+        if job is None or attempt is None:
+            raise NotFound(f"There is no attempt {batch.attempt} of a job {batch.job_id}.")
+        new = events.append_batch(session, job_id=job.id, attempt=attempt.number, events=batch.events, recorded_at=now)
+        acknowledged = events.acknowledged(session, job.id, attempt.number, above=attempt.last_sequence)
+        attempts.heard(session, job.id, attempt.number, at=now, last_sequence=acknowledged)
+        if new:
+            metrics.record(session, job.id, attempt=attempt.number, points=_points(batch.events))
+            job = _follow(session, job, attempt, batch.events, now)
+        return WebhookReply(
+            continue_=not job.status.is_terminal and attempt.number == job.attempt,
+            acknowledged=acknowledged,
+            reason=job.reason.value if job.reason is not None else None,
+        )
+
+
+def _follow(
+    session: Session, job: TrainingJob, attempt: TrainingAttempt, told: Iterable[Event], now: datetime
+) -> TrainingJob:
+    """Progress and state of the job, from its newest attempt only; a job that ended stays as it is."""
+    if job.status.is_terminal or attempt.number != job.attempt:
+        return job
+    ordered = sorted(told, key=lambda event: event.sequence)
+    changes = _progress(job, ordered)
+    if changes:
+        job = jobs.change_if(session, job.id, expected=[job.status], **changes) or job
+    for event in ordered:
+        wanted = JobStatus.UPLOADING if event.status is JobStatus.COMPLETED else event.status
+        if wanted in {JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.QUEUED, JobStatus.PROVISIONING}:
+            continue  # whether a failed attempt fails the job is decided by the reconciler
+        if may_follow(job.status, wanted):
+            job = move(session, job, wanted, now=now, message=event.message, tell=False)
+    if any(event.kind == "end" for event in ordered):
+        jobs.look_at(session, job.id, at=now)
+    return job
+
+
+def _progress(job: TrainingJob, ordered: list[Event]) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    steps = [event for event in ordered if event.kind == "step" and event.step is not None]
+    if steps and (job.current_step is None or (steps[-1].step or 0) > job.current_step):
+        changes |= {"current_step": steps[-1].step, "metrics": {**(job.metrics or {}), **steps[-1].data}}
+    measured = {
+        _MEASURED[event.data["phase"]]: event.data["loss"]
+        for event in ordered
+        if event.kind == "evaluation" and event.data.get("phase") in _MEASURED and "loss" in event.data
+    }
+    if measured:
+        changes["metrics"] = {**(job.metrics or {}), **changes.get("metrics", {}), **measured}
+    totals = [event.total_steps for event in ordered if event.total_steps is not None]
+    if totals and totals[-1] != job.total_steps:
+        changes["total_steps"] = totals[-1]
+    return changes
+
+
+def _points(told: Iterable[Event]) -> list[MetricPoint]:
+    points = []
+    for event in told:
+        if event.kind == "step" and event.step is not None:
+            points.append(_point(event, "train", event.step))
+        elif event.kind == "evaluation":
+            step = 0 if event.data.get("phase") == "baseline" else event.step or event.total_steps
+            if step is not None:
+                points.append(_point(event, "held_out", step))
+    return points
+
+
+def _point(event: Event, kind: metrics.Kind, step: int) -> MetricPoint:
+    data = event.data
+    return MetricPoint(
+        kind=kind,
+        step=step,
+        loss=data.get("loss"),
+        recorded_at=event.timestamp,
+        epoch=data.get("epoch"),
+        learning_rate=data.get("learning_rate"),
+        grad_norm=data.get("grad_norm"),
+        tokens_per_second=data.get("tokens_per_second"),
+    )
+
+
+class WorkerEnd(NamedTuple):
+    """The last line of an attempt's journal."""
+
+    status: JobStatus
+    reason: EndReason | None
+    message: str
+    hint: str
+    sequence: int
+
+
+def worker_end(session: Session, job_id: str, attempt: int) -> WorkerEnd | None:
+    """How an attempt's journal ended. None: it has not, as far as is known; lines before the end may be missing."""
+    last = events.highest(session, job_id, attempt)
+    if last is None or last.kind != "end" or last.sequence is None:
+        return None
+    hint = str((last.data or {}).get("hint", ""))
+    return WorkerEnd(last.status, last.reason, last.message or "", hint, last.sequence)

@@ -1,0 +1,57 @@
+"""A job that failed or was cancelled is tried again: a new job, which goes on from the old one's last checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from brightrun.contract.job_spec import JobSpec
+from brightrun.contract.states import JobStatus
+from brightrun.database.tables import TrainingJob
+from brightrun.errors import Conflict
+from brightrun.jobs.look_up import owned
+from brightrun.jobs.make_run import MadeRun
+from brightrun.jobs.studio import Studio
+from brightrun.jobs.submit import ComputeWish, StartJob, submit_job
+
+
+def retry_job(
+    studio: Studio, *, owner_id: str, job_id: str, hyperparameters: dict[str, Any] | None = None
+) -> TrainingJob:
+    """Submit the job again, with some settings changed if wished.
+
+    Where nothing that decides the adapter changed, the new job begins at the old one's newest checkpoint; the worker
+    checks by the run's fingerprint that it is its own.
+
+    Raises:
+        NotFound: the owner has no such job.
+        Conflict: the job has not ended, or completed.
+    """
+    with studio.database.reading() as session:
+        old = owned(session, owner_id, job_id)
+    if old.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+        raise Conflict(
+            f"A job that is {old.status.value} cannot be retried.", hint="Only what ended unfinished can be."
+        )
+    request = StartJob(
+        training_file_id=old.training_file_id,
+        base_model=old.base_model,
+        recipe=old.recipe,
+        hyperparameters={**_own_settings(old), **(hyperparameters or {})},
+        compute=ComputeWish.model_validate(old.compute),
+        name=old.name,
+    )
+    return submit_job(
+        studio, request, owner_id=owner_id, retry_of=old.id, furnish=lambda made: _take_over_work(studio, old, made)
+    )
+
+
+def _own_settings(job: TrainingJob) -> dict[str, Any]:
+    """The old job's settings, all of them: a recipe may have changed since."""
+    return dict(job.hyperparameters)
+
+
+def _take_over_work(studio: Studio, old: TrainingJob, made: MadeRun) -> None:
+    before = studio.run_folder(old.id).work
+    if JobSpec.model_validate(old.spec).fingerprint() == made.spec.fingerprint() and before.is_dir():
+        shutil.copytree(before, made.folder.work, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))

@@ -1,0 +1,64 @@
+"""Everything a use case may reach, gathered once by assembly: database, files, machines, clock and patience."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx
+from pydantic import SecretStr
+
+from brightrun.compute.base import Compute
+from brightrun.contract.run_folder import RunFolder
+from brightrun.database.database import Database
+from brightrun.errors import InputError
+from brightrun.jobs.decide import Limits
+from brightrun.storage.base import Storage
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Studio:
+    """The control plane's means. Nothing here is opened at import; assembly makes one from the settings.
+
+    Attributes:
+        models: Folder of the pulled base models.
+        home: Folder for the run folders of machines that share this disk.
+        webhook_secret: The master that every job's own secrets are derived from.
+        worker_tokens: Bearer token of a provider's worker where it is not the job's own (a standing worker).
+        transports: Network to a provider's workers where it is not the real one (pretend machines).
+        public_url: Where workers can reach the studio; None: their journals are pulled.
+    """
+
+    database: Database
+    storage: Storage
+    computes: Mapping[str, Compute]
+    models: Path
+    home: Path
+    webhook_secret: SecretStr
+    default_compute: str = "local_process"
+    worker_tokens: Mapping[str, SecretStr] = field(default_factory=dict)
+    transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
+    public_url: str | None = None
+    clock: Callable[[], datetime] = utc_now
+    limits: Limits = field(default_factory=Limits)
+
+    def compute(self, name: str) -> Compute:
+        """The provider of that name.
+
+        Raises:
+            InputError: it is not set up here.
+        """
+        try:
+            return self.computes[name]
+        except KeyError:
+            known = ", ".join(sorted(self.computes)) or "none"
+            raise InputError(f"There is no compute provider {name} here.", hint=f"Set up are: {known}.") from None
+
+    def run_folder(self, job_id: str) -> RunFolder:
+        return RunFolder(self.home / "jobs" / job_id)

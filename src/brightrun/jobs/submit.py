@@ -1,0 +1,185 @@
+"""A job is planned and submitted: audit and plan first, then the frozen spec, one row and one event."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brightrun.catalogue.folders import find_pulled, read_model_record
+from brightrun.catalogue.models import find_model
+from brightrun.contract.job_spec import canonical_sha256
+from brightrun.contract.run_folder import RunFolder
+from brightrun.contract.states import JobStatus
+from brightrun.database import events, files, jobs
+from brightrun.database.tables import TrainingFile, TrainingJob
+from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
+from brightrun.jobs.add_dataset import fetch_dataset
+from brightrun.jobs.make_run import MadeRun, RunWish, make_run
+from brightrun.jobs.studio import Studio
+from brightrun.planning.device import DeviceGuess, probe_cpu
+from brightrun.planning.plan import TrainingPlan
+
+
+class ComputeWish(BaseModel):
+    """Where and how long a job may run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    provider: str | None = Field(
+        None, max_length=64, description="local_process, standing_worker, …; absent: the default."
+    )
+    gpu_type: str | None = Field(None, max_length=64, description="A GPU of the catalogue.")
+    instance_type: Literal["on_demand", "spot"] = "on_demand"
+    max_duration_hours: float | None = Field(None, gt=0, le=10_000)
+    max_cost_usd: Decimal | None = Field(None, gt=0, le=1_000_000, description="The job stops there.")
+
+
+class StartJob(BaseModel):
+    """The body of `POST /api/training/start-job`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    training_file_id: str = Field(max_length=64)
+    base_model: str = Field("smollm2-135m-instruct", max_length=200)
+    recipe: str = Field("balanced", max_length=64)
+    hyperparameters: dict[str, Any] = Field(default_factory=dict, description="Single settings of the recipe.")
+    compute: ComputeWish = ComputeWish()
+    name: str | None = Field(None, max_length=200)
+
+
+def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> TrainingPlan:
+    """What the job would be. Raises as `submit_job`, and stores nothing."""
+    with _made(studio, request, owner_id, str(uuid.uuid4())) as (made, _):
+        return made.plan
+
+
+def submit_job(
+    studio: Studio,
+    request: StartJob,
+    *,
+    owner_id: str,
+    idempotency_key: str | None = None,
+    retry_of: str | None = None,
+    furnish: Callable[[MadeRun], None] | None = None,
+) -> TrainingJob:
+    """Make the job's folder and row; with a key that was used before, the job of then.
+
+    `furnish` may put more into the folder before anyone can see the job.
+
+    Raises:
+        NotFound: the owner has no such dataset.
+        DatasetError, ModelError, RecipeError, NotEnoughMemory: the job cannot be made.
+        IdempotencyConflict: the key was used with another body.
+    """
+    body_hash = canonical_sha256(request.model_dump(mode="json"))
+    studio.compute(request.compute.provider or studio.default_compute)
+    if (known := _known(studio, owner_id, idempotency_key, body_hash)) is not None:
+        return known
+    job_id = str(uuid.uuid4())
+    with _made(studio, request, owner_id, job_id) as (made, file):
+        if furnish is not None:
+            furnish(made)
+        final = studio.run_folder(job_id).root
+        final.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(made.folder.root, final)
+    row = _row(studio, request, made, file, job_id)
+    row.idempotency_key, row.idempotency_hash, row.retry_of = idempotency_key, body_hash, retry_of
+    try:
+        return _store(studio, row, body_hash, file)
+    except BaseException:
+        shutil.rmtree(final, ignore_errors=True)
+        raise
+
+
+def _store(studio: Studio, row: TrainingJob, body_hash: str, file: TrainingFile) -> TrainingJob:
+    made_id = row.id
+    with studio.database.session() as session:
+        if files.get_for_use(session, file.id, owner_id=row.owner_id) is None:
+            raise NotFound(f"There is no dataset {file.id}.")
+        stored, new = jobs.add(session, row)
+        if new:
+            events.append_own(
+                session, job_id=stored.id, kind="status", status=JobStatus.QUEUED, happened_at=stored.created_at,
+                message="The job was submitted.",
+            )  # fmt: skip
+    if not new:  # another request with the same key came first
+        shutil.rmtree(studio.run_folder(made_id).root, ignore_errors=True)
+        _require_same(stored, body_hash)
+    return stored
+
+
+def _known(studio: Studio, owner_id: str, key: str | None, body_hash: str) -> TrainingJob | None:
+    if key is None:
+        return None
+    with studio.database.reading() as session:
+        known = jobs.find_by_key(session, owner_id=owner_id, key=key)
+    if known is not None:
+        _require_same(known, body_hash)
+    return known
+
+
+def _require_same(job: TrainingJob, body_hash: str) -> None:
+    if job.idempotency_hash != body_hash:
+        raise IdempotencyConflict("This Idempotency-Key was used before, with another body.")
+
+
+@contextmanager
+def _made(studio: Studio, request: StartJob, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
+    """A run made in a scratch folder beside the run folders, gone afterwards unless it was moved."""
+    studio.home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=studio.home, prefix=".making-", ignore_cleanup_errors=True) as scratch:
+        source = Path(scratch) / "dataset"
+        file = fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
+        wish = RunWish(source, _model_folder(studio, request.base_model), request.recipe, request.hyperparameters)
+        run = RunFolder(Path(scratch) / "run")
+        made = make_run(wish, run, device=_device, job_id=job_id, source_name=file.file_name)
+        if made.audit.refused:
+            raise DatasetError(f"{file.file_name} was refused by its audit.")
+        yield made, file
+
+
+def _device() -> DeviceGuess:
+    return probe_cpu(0.2)
+
+
+def _model_folder(studio: Studio, name: str) -> Path:
+    folder = find_pulled(name, studio.models)
+    if folder is None:
+        known = find_model(name).name
+        raise ModelError(f"The base model {known} is not here.", hint=f"Pull it: brightrun model pull {known}")
+    if read_model_record(folder).needs_conversion:
+        raise ModelError(f"{name} was pulled but not converted.", hint=f"Pull it again: brightrun model pull {name}")
+    return folder
+
+
+def _row(studio: Studio, request: StartJob, made: MadeRun, file: TrainingFile, job_id: str) -> TrainingJob:
+    now = studio.clock()
+    evaluation = made.plan.evaluation.expected_seconds if made.plan.evaluation else 0.0
+    compute = request.compute.model_dump(mode="json")
+    compute["provider"] = request.compute.provider or studio.default_compute
+    return TrainingJob(
+        id=job_id,
+        owner_id=file.owner_id,
+        training_file_id=file.id,
+        name=request.name or f"{made.spec.model.name} on {file.file_name}",
+        status=JobStatus.QUEUED,
+        spec=made.spec.model_dump(mode="json"),
+        base_model=made.spec.model.name,
+        recipe=made.spec.recipe,
+        hyperparameters=made.spec.hyperparameters.model_dump(mode="json"),
+        compute=compute,
+        total_steps=made.plan.steps,
+        attempt=0,
+        created_at=now,
+        status_changed_at=now,
+        next_look_at=now,
+        estimated_seconds=made.plan.training.expected_seconds + evaluation,
+    )

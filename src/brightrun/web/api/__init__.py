@@ -1,0 +1,1 @@
+"""The JSON routes, one file for each noun."""

@@ -1,0 +1,168 @@
+"""Datasets over HTTP: upload, list, audit, preview, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.concurrency import run_in_threadpool
+
+from brightrun.catalogue.folders import find_pulled
+from brightrun.catalogue.models import find_model
+from brightrun.chat.chat_model import ChatModel
+from brightrun.chat.llama3 import llama3_chat_model
+from brightrun.chat.model_folder import load_chat_model
+from brightrun.database import files
+from brightrun.datasets.audit_report import AuditReport
+from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.preview import preview_conversation
+from brightrun.errors import ModelError, NotFound
+from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, remove_dataset
+from brightrun.jobs.look_up import owned_file
+from brightrun.jobs.studio import Studio
+from brightrun.web.api.shapes import FileView, Listed
+from brightrun.web.parts import After, Answer, FileId, Limit, OptionsPart, PersonPart, StudioPart
+from brightrun.web.problems import BodyUnreadable, declared
+from brightrun.web.receive import receive_form_file, scratch_folder
+
+PATH = "/api/training/files"
+router = APIRouter(prefix=PATH, tags=["datasets"])
+_FORM: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "additionalProperties": False,
+                    "properties": {"file": {"type": "string", "format": "binary", "description": "The dataset."}},
+                }
+            }
+        },
+    }
+}
+
+
+class Deleted(Answer):
+    """A dataset that is gone."""
+
+    object: Literal["training.file"] = "training.file"
+    id: str
+    deleted: Literal[True] = True
+
+
+class Piece(Answer):
+    """A stretch of text; `learnt` says whether it carries loss."""
+
+    text: str
+    learnt: bool
+
+
+class Preview(Answer):
+    """A conversation as the model sees it."""
+
+    conversation: str
+    model: str
+    tokens: int
+    learnt_tokens: int
+    answers: int
+    pieces: list[Piece]
+
+
+@router.post("", status_code=201, responses=declared(400, 401, 403, 413), openapi_extra=_FORM)
+async def upload_file(
+    request: Request,
+    studio: StudioPart,
+    options: OptionsPart,
+    person: PersonPart,
+    content_sha256: Annotated[
+        str | None,
+        Header(alias="x-content-sha256", pattern="^[0-9a-fA-F]{64}$", description="Refuse a file with other bytes."),
+    ] = None,
+) -> FileView:
+    """Upload a dataset (form field `file`); the same bytes again are the same dataset."""
+    with scratch_folder(studio.home) as folder:
+        received = await receive_form_file(request, folder, field="file", limit=options.upload_bytes)
+        if content_sha256 is not None and content_sha256.lower() != received.sha256:
+            raise BodyUnreadable(
+                "The file arrived with other bytes than were announced.", hint="Send it again.",
+                details={"sha256": received.sha256, "param": "x-content-sha256"},
+            )  # fmt: skip
+
+        def add() -> FileView:
+            row = add_dataset(studio, owner_id=person.owner_id, file_name=received.name, source=received.path)
+            return FileView.of(row)
+
+        return await run_in_threadpool(add)
+
+
+@router.get("", responses=declared(401, 403, 404))
+def list_files(studio: StudioPart, person: PersonPart, limit: Limit = 20, after: After = None) -> Listed[FileView]:
+    """Datasets, newest first."""
+    with studio.database.reading() as session:
+        page = files.list_page(session, owner_id=person.owner_id, limit=limit, after=after)
+    return Listed(data=[FileView.of(row) for row in page.items], has_more=page.has_more)
+
+
+@router.get("/{file_id}", responses=declared(401, 403, 404))
+def show_file(studio: StudioPart, person: PersonPart, file_id: FileId) -> FileView:
+    """One dataset."""
+    with studio.database.reading() as session:
+        return FileView.of(owned_file(session, person.owner_id, file_id))
+
+
+@router.delete("/{file_id}", responses=declared(401, 403, 404, 409))
+def delete_file(studio: StudioPart, person: PersonPart, file_id: FileId) -> Deleted:
+    """Delete a dataset; refused (409) once a job was made of it."""
+    remove_dataset(studio, owner_id=person.owner_id, file_id=file_id)
+    return Deleted(id=file_id)
+
+
+@router.get("/{file_id}/audit", responses=declared(401, 403, 404))
+def show_audit(studio: StudioPart, person: PersonPart, file_id: FileId) -> AuditReport:
+    """Everything the audit found."""
+    with studio.database.reading() as session:
+        row = owned_file(session, person.owner_id, file_id)
+    if row.audit is None:
+        raise NotFound(f"There is no audit of {row.file_name}.", hint="Upload the file again.")
+    return AuditReport.model_validate(row.audit)
+
+
+@router.get("/{file_id}/preview", responses=declared(400, 401, 403, 404))
+def preview_file(
+    studio: StudioPart,
+    person: PersonPart,
+    file_id: FileId,
+    conversation: Annotated[
+        str, Query(min_length=1, max_length=200, description="Its number from 1, or its id.")
+    ] = "1",
+    model: Annotated[
+        str | None, Query(min_length=1, max_length=200, description="Base model; absent: Llama 3.")
+    ] = None,
+) -> Preview:
+    """A conversation as the model sees it, and which parts of it are learnt."""
+    with scratch_folder(studio.home) as folder:
+        path = folder / "dataset"
+        fetch_dataset(studio, owner_id=person.owner_id, file_id=file_id, target=path)
+        chat = _chat_model(studio, model)
+        messages = preview_conversation(path, conversation, chat=chat, options=ReadOptions())
+    encoded = chat.encode_conversation(messages.messages())
+    pieces = [Piece(text=text, learnt=learnt) for text, learnt in chat.preview_spans(messages.messages())]
+    return Preview(
+        conversation=messages.id, model=chat.name, tokens=len(encoded.input_ids), learnt_tokens=encoded.learnt_tokens,
+        answers=len(encoded.answer_spans), pieces=pieces,
+    )  # fmt: skip
+
+
+def _chat_model(studio: Studio, name: str | None) -> ChatModel:
+    """The tokenizer and template of a model: its own where it is pulled, Meta's file for Llama 3 where not."""
+    if name is None:
+        return llama3_chat_model()
+    folder = find_pulled(name, studio.models)
+    if folder is not None:
+        return load_chat_model(folder)
+    entry = find_model(name)
+    if entry.name.startswith("llama-3"):
+        return llama3_chat_model()
+    raise ModelError(f"The tokenizer of {entry.name} is not here.", hint=f"Pull it: brightrun model pull {entry.name}")

@@ -1,0 +1,149 @@
+"""Jobs over HTTP: start, list, show, cancel, retry, and their curves."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from brightrun.contract.states import JobStatus
+from brightrun.database import jobs, metrics
+from brightrun.database.tables import TrainingJob
+from brightrun.jobs.cancel import cancel_job
+from brightrun.jobs.look_up import owned
+from brightrun.jobs.retry import retry_job
+from brightrun.jobs.submit import StartJob, submit_job
+from brightrun.web.api.shapes import JobView, Listed
+from brightrun.web.parts import PLAIN_JSON, After, Answer, JobId, Limit, PersonPart, StudioPart, Usd
+from brightrun.web.problems import declared
+
+router = APIRouter(prefix="/api/training", tags=["jobs"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        pattern=r"^[\x21-\x7e]{1,255}$",
+        description="The same key with the same body is the same job, however often it is sent.",
+    ),
+]
+
+
+class Started(Answer):
+    """A job that was accepted."""
+
+    success: Literal[True] = True
+    training_job_id: str
+    status: JobStatus
+    estimated_duration_minutes: float | None
+    estimated_cost_usd: Usd | None
+
+    @classmethod
+    def of(cls, job: TrainingJob) -> Started:
+        return cls(
+            training_job_id=job.id,
+            status=job.status,
+            estimated_duration_minutes=None if job.estimated_seconds is None else job.estimated_seconds / 60,
+            estimated_cost_usd=job.estimated_cost_usd,
+        )
+
+
+class Retry(BaseModel):
+    """What is to be different this time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    hyperparameters: dict[str, Any] = Field(
+        default_factory=dict, description="Settings to change; without any the new job goes on where the old one ended."
+    )
+
+
+class Point(Answer):
+    """A step of a curve; losses in nats per learnt token, what is unknown is null."""
+
+    step: int
+    loss: float | None
+    epoch: float | None
+    learning_rate: float | None
+    grad_norm: float | None
+    tokens_per_second: float | None
+    recorded_at: datetime
+
+
+class Curves(Answer):
+    """A job's curves, thinned so that every spike stays."""
+
+    object: Literal["training.metrics"] = "training.metrics"
+    job_id: str
+    train: list[Point]
+    held_out: list[Point]
+
+
+@router.post("/start-job", dependencies=PLAIN_JSON, status_code=201, responses=declared(400, 401, 403, 404, 409, 413))
+def start_job(
+    studio: StudioPart,
+    person: PersonPart,
+    request: StartJob,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> Started:
+    """Plan a job and put it into the queue."""
+    job = submit_job(studio, request, owner_id=person.owner_id, idempotency_key=idempotency_key)
+    response.headers["location"] = f"/api/training/jobs/{job.id}"
+    return Started.of(job)
+
+
+@router.get("/jobs", responses=declared(401, 403, 404))
+def list_jobs(
+    studio: StudioPart,
+    person: PersonPart,
+    limit: Limit = 20,
+    after: After = None,
+    status: Annotated[list[JobStatus] | None, Query(description="Only jobs in these states.")] = None,
+) -> Listed[JobView]:
+    """Jobs, newest first."""
+    with studio.database.reading() as session:
+        page = jobs.list_page(session, owner_id=person.owner_id, limit=limit, after=after, statuses=status)
+    return Listed(data=[JobView.of(row) for row in page.items], has_more=page.has_more)
+
+
+@router.get("/jobs/{job_id}", responses=declared(401, 403, 404))
+def show_job(studio: StudioPart, person: PersonPart, job_id: JobId) -> JobView:
+    """One job."""
+    with studio.database.reading() as session:
+        return JobView.of(owned(session, person.owner_id, job_id))
+
+
+@router.delete("/jobs/{job_id}", responses=declared(401, 403, 404, 409))
+def cancel(studio: StudioPart, person: PersonPart, job_id: JobId) -> JobView:
+    """Cancel a job; its machine ends right after. A job that is cancelled stays so; one that ended cannot be (409)."""
+    return JobView.of(cancel_job(studio, owner_id=person.owner_id, job_id=job_id))
+
+
+@router.post(
+    "/jobs/{job_id}/retry", dependencies=PLAIN_JSON, status_code=201, responses=declared(400, 401, 403, 404, 409, 413)
+)
+def retry(studio: StudioPart, person: PersonPart, job_id: JobId, request: Retry | None = None) -> JobView:
+    """Try a failed or cancelled job again, as a new job (`retry_of` names the old one)."""
+    changes = request.hyperparameters if request else None
+    return JobView.of(retry_job(studio, owner_id=person.owner_id, job_id=job_id, hyperparameters=changes or None))
+
+
+@router.get("/jobs/{job_id}/metrics", responses=declared(401, 403, 404))
+def show_metrics(
+    studio: StudioPart,
+    person: PersonPart,
+    job_id: JobId,
+    points: Annotated[int, Query(ge=metrics.FEWEST_POINTS, le=2000, description="Longest curve.")] = 500,
+) -> Curves:
+    """Loss and the like by step, while training and on what was held out."""
+    with studio.database.reading() as session:
+        owned(session, person.owner_id, job_id)
+        train = metrics.series(session, job_id, "train", points)
+        held_out = metrics.series(session, job_id, "held_out", points)
+    return Curves(
+        job_id=job_id,
+        train=[Point.model_validate(point) for point in train],
+        held_out=[Point.model_validate(point) for point in held_out],
+    )

@@ -1,0 +1,57 @@
+"""Signing in and out, for people with a browser. Programs send their token with every request instead."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from brightrun.web.parts import PLAIN_JSON, AccessPart, Answer, OptionsPart, PersonPart
+from brightrun.web.problems import declared
+from brightrun.web.sign_in import SESSION_COOKIE
+
+router = APIRouter(prefix="/api/session", tags=["session"])
+
+
+class GivenToken(BaseModel):
+    """An API token."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    token: SecretStr = Field(max_length=200, description="As `brightrun token create` showed it.")
+
+
+class SessionView(Answer):
+    """Who is signed in."""
+
+    owner_id: str
+    means: Literal["loopback", "token", "session"]
+    expires_at: datetime | None = None
+
+
+@router.post("", dependencies=PLAIN_JSON, responses=declared(400, 401, 403, 413, 429), openapi_extra={"security": []})
+def sign_in(
+    request: Request, response: Response, access: AccessPart, options: OptionsPart, given: GivenToken
+) -> SessionView:
+    """Exchange an API token for a session cookie; ten wrong ones from one address, and it has to wait."""
+    signed = access.sign_in(request, given.token.get_secret_value())
+    if signed.cookie is not None:
+        response.set_cookie(
+            SESSION_COOKIE, signed.cookie, expires=signed.expires_at, httponly=True, secure=options.https,
+            samesite="lax", path="/",
+        )  # fmt: skip
+    return SessionView(owner_id=signed.person.owner_id, means=signed.person.means, expires_at=signed.expires_at)
+
+
+@router.get("", responses=declared(401, 403))
+def show_session(person: PersonPart) -> SessionView:
+    """Who is signed in."""
+    return SessionView(owner_id=person.owner_id, means=person.means)
+
+
+@router.delete("", status_code=204, responses=declared(401, 403))
+def sign_out(response: Response, options: OptionsPart, person: PersonPart) -> None:  # noqa: ARG001 who may
+    """Forget the session in this browser."""
+    response.delete_cookie(SESSION_COOKIE, httponly=True, secure=options.https, samesite="lax", path="/")

@@ -1,0 +1,100 @@
+"""Puts the web room together: routes, errors, headers, limits. The studio and who may enter are given to it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
+
+import brightrun
+from brightrun.jobs.studio import Studio
+from brightrun.web.access import Access
+from brightrun.web.api import (
+    artifacts,
+    catalogue,
+    events,
+    files,
+    health,
+    jobs,
+    plan,
+    session,
+    storage_links,
+    webhook,
+)
+from brightrun.web.doors import Limited, Named, guarding_headers
+from brightrun.web.openapi import describer
+from brightrun.web.options import MIB, WebOptions
+from brightrun.web.problems import add_problems
+from brightrun.web.receive import SCRATCH_PREFIX
+
+_FORM_OVERHEAD = MIB // 16  # what a form adds to the file that it carries
+_SCRATCH_AGE_SECONDS = 24 * 3600.0
+_DESCRIPTION = """
+Datasets in, LoRA adapters out. Every error has the body `{"error": {"message", "type", "param", "code"}}` and every
+answer an `x-request-id`. Lists are `{"object": "list", "data", "has_more"}`, continued with `after` and `limit`.
+"""
+
+
+def create_app(studio: Studio, access: Access, options: WebOptions | None = None) -> FastAPI:
+    """The studio over HTTP."""
+    options = options or WebOptions()
+    app = FastAPI(
+        title="Bright Run Train",
+        version=brightrun.__version__,
+        description=_DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # the pages of FastAPI load scripts from elsewhere
+        redoc_url=None,
+        generate_unique_id_function=_operation,
+        lifespan=_life,
+    )
+    app.state.studio, app.state.access, app.state.options = studio, access, options
+    for room in (files, plan, jobs, events, artifacts, webhook, catalogue, storage_links, session, health):
+        app.include_router(room.router)
+    headers = guarding_headers(https=options.https)
+    app.add_middleware(Limited, limit_of=_limits(options))
+    app.add_middleware(Named, headers=headers)
+    add_problems(app, headers=headers)
+    describe = describer(app, login_required=access.login_required)
+    app.openapi = describe  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    return app
+
+
+def _operation(route: APIRoute) -> str:
+    return route.name
+
+
+def _limits(options: WebOptions) -> Callable[[str, str], int]:
+    def limit_of(method: str, path: str) -> int:
+        if path == webhook.PATH:
+            return options.webhook_bytes
+        if (method, path) == ("POST", files.PATH):
+            return options.upload_bytes + _FORM_OVERHEAD
+        if method == "PUT" and path.startswith(storage_links.PREFIX):
+            return options.stored_bytes
+        return options.body_bytes
+
+    return limit_of
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    await run_in_threadpool(_sweep, app.state.studio.home)
+    yield
+
+
+def _sweep(home: Path) -> None:
+    """Remove what uploads left behind that were cut short by a killed process."""
+    for left in home.glob(f"{SCRATCH_PREFIX}*"):
+        try:
+            is_old = time.time() - left.stat().st_mtime > _SCRATCH_AGE_SECONDS
+        except FileNotFoundError:  # another studio was faster
+            continue
+        if is_old:
+            shutil.rmtree(left, ignore_errors=True)

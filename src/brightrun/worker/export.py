@@ -1,0 +1,94 @@
+"""Makes an adapter bundle of an unfinished run's last checkpoint. It loads no model, so nothing is proven by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from brightrun.chat.model_folder import load_chat_model
+from brightrun.contract.job_spec import JobSpec
+from brightrun.contract.manifest import Manifest
+from brightrun.contract.run_folder import RunFolder
+from brightrun.contract.states import JobStatus
+from brightrun.datasets.prepared import read_prepared
+from brightrun.errors import InputError
+from brightrun.files import whole_folder, write_text
+from brightrun.worker.attempt import only_one
+from brightrun.worker.checkpoint import Checkpoint, latest_checkpoint
+from brightrun.worker.journal_tail import JournalTail
+from brightrun.worker.preflight import package_versions
+
+
+class NothingToExport(InputError):
+    """The run was not far enough for a checkpoint, or its checkpoints are damaged."""
+
+    code = "nothing_to_export"
+    default_hint = "Go on with the run until its first checkpoint."
+
+
+class NoProof(BaseModel):
+    """What stands in a manifest's `proof` where the adapter was not compared with its base."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    proven: Literal[False] = False
+    partial: Literal[True] = True
+    step: int
+    total_steps: int | None
+    sentence: str
+
+
+def export_checkpoint(folder: RunFolder) -> Manifest | None:
+    """Write `adapter/` from the last whole checkpoint; None where the run is complete and has delivered its own.
+
+    Raises:
+        NothingToExport
+        RunFolderError: the job is being run.
+        ContractError, ModelError, ResumeMismatch
+    """
+    spec = JobSpec.load(folder.spec)
+    with only_one(folder):
+        last = JournalTail(folder.journal).last()
+        if last is not None and last.status is JobStatus.COMPLETED:
+            return None
+        checkpoint, _ = latest_checkpoint(folder.checkpoints, fingerprint=spec.fingerprint())
+        if checkpoint is None:
+            raise NothingToExport("The run has no whole checkpoint.")
+        proof = _no_proof(checkpoint, None if last is None else last.total_steps)
+        return _write(folder, spec, checkpoint, proof)
+
+
+def _no_proof(checkpoint: Checkpoint, total_steps: int | None) -> NoProof:
+    place = f"step {checkpoint.step}" + (f" of {total_steps}" if total_steps else "")
+    sentence = f"Made from the checkpoint at {place} of a run that did not end; not compared with the base model."
+    return NoProof(step=checkpoint.step, total_steps=total_steps, sentence=sentence)
+
+
+def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, proof: NoProof) -> Manifest:
+    from transformers import AutoTokenizer
+
+    from brightrun.worker.answer import choose_prompts
+    from brightrun.worker.bundle import check_golden_prompts, write_adapter_weights, write_companions, write_manifest
+
+    model_folder = Path(spec.model.path)
+    chat = load_chat_model(model_folder)
+    conversations = list(read_prepared(folder.root / spec.dataset.held_out_path))
+    prompts = [prompt.messages for prompt in choose_prompts(conversations, spec.hyperparameters.sample_answers)]
+    with whole_folder(folder.adapter) as bundle:
+        write_adapter_weights(checkpoint.folder, bundle, spec)
+        write_companions(bundle, model_folder=model_folder, chat=chat, prompts=prompts)
+        check_golden_prompts(bundle, AutoTokenizer.from_pretrained(model_folder))
+        write_text(bundle / "README.md", _readme(spec, proof))
+        # The manifest's `proof` is any JSON; only the writer's signature names the proof of a finished run.
+        return write_manifest(bundle, spec, chat=chat, packages=package_versions(), proof=proof)
+
+
+def _readme(spec: JobSpec, proof: NoProof) -> str:
+    base = spec.model.hub_id or spec.model.name
+    return (
+        f"# An unproven adapter for {base}\n\n{proof.sentence}\n\n"
+        "No held-out answer was scored with it and nothing shows that it is better than the base. Load it with PEFT "
+        "over that base, or check it with `python self_test.py PATH_OF_THE_BASE_MODEL`.\n"
+    )

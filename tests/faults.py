@@ -1,0 +1,452 @@
+"""Faults for a studio in a small world: each strikes once a job is in some state. What strikes is real where it can be.
+
+The database is locked by a second connection, storage is a wrapper that refuses, a studio dies on its way back from a
+call to the outside, and its claims stay.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import BinaryIO
+
+import httpx
+
+from brightrun.compute.base import Compute, Machine, MachineWish
+from brightrun.compute.pretend import Pretend
+from brightrun.compute.pretend_machine import PretendMachine
+from brightrun.compute.pretend_run import Pace, interrupted
+from brightrun.contract.events import Event
+from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.states import EndReason, JobStatus
+from brightrun.database.database import Database, DatabaseUnavailable
+from brightrun.errors import NotEnoughDisk, StorageError
+from brightrun.jobs.decide import Limits
+from brightrun.jobs.reconcile import reconcile_once
+from brightrun.jobs.record_event import record_events
+from brightrun.jobs.studio import Studio
+from brightrun.storage.base import Storage, StoredFile
+from tests.studio_world import World
+
+JOB = "job-1"
+TICK = 5.0
+OUTAGE = timedelta(seconds=30)
+PACE = Pace(boot=10, steps=6, checkpoint_every=2)
+_LOCK_WAIT_SECONDS = 0.005
+
+
+class StudioDied(BaseException):
+    """kill -9, as far as this process can play it: nothing that comes after it runs."""
+
+
+class Seam:
+    """Every call of the studio to the outside passes here; after the n-th from now on something may happen, once."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._happens: Callable[[], None] | None = None
+
+    def after(self, calls: int, happens: Callable[[], None]) -> None:
+        self._left, self._happens = calls, happens
+
+    def passed(self) -> None:
+        self._left -= 1
+        if self._left == 0 and self._happens is not None:
+            happens, self._happens = self._happens, None
+            happens()
+
+
+class SeamedCompute:
+    """A provider behind the seam."""
+
+    def __init__(self, compute: Compute, seam: Seam) -> None:
+        self._compute, self._seam = compute, seam
+        self.name, self.supports_spot = compute.name, compute.supports_spot
+
+    def launch(self, wish: MachineWish) -> Machine:
+        machine = self._compute.launch(wish)
+        self._seam.passed()
+        return machine
+
+    def find(self, name: str) -> Machine | None:
+        machine = self._compute.find(name)
+        self._seam.passed()
+        return machine
+
+    def look(self, machine_id: str) -> Machine:
+        machine = self._compute.look(machine_id)
+        self._seam.passed()
+        return machine
+
+    def end(self, machine_id: str) -> None:
+        self._compute.end(machine_id)
+        self._seam.passed()
+
+    def list_ours(self) -> list[Machine]:
+        return self._compute.list_ours()
+
+
+class SeamedTransport(httpx.BaseTransport):
+    """The network to the workers behind the seam."""
+
+    def __init__(self, transport: httpx.BaseTransport, seam: Seam) -> None:
+        self._transport, self._seam = transport, seam
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._transport.handle_request(request)
+        self._seam.passed()
+        return response
+
+
+class FaultyStorage:
+    """A store behind the seam. It fails until `down_until`, and holds nothing new while it is `full`."""
+
+    def __init__(self, storage: Storage, seam: Seam, clock: Callable[[], datetime]) -> None:
+        self._storage, self._seam, self._clock = storage, seam, clock
+        self.down_until: datetime | None = None
+        self.full = False
+        self.refusals = 0
+
+    def put(self, key: str, source: Path | bytes | BinaryIO, *, sha256: str | None = None) -> StoredFile:
+        self._stand_up()
+        if self.full:
+            self.refusals += 1
+            raise NotEnoughDisk(f"There is no room to store {key}.")
+        stored = self._storage.put(key, source, sha256=sha256)
+        self._seam.passed()
+        return stored
+
+    def open(self, key: str, *, start: int = 0, end: int | None = None) -> BinaryIO:
+        self._stand_up()
+        return self._storage.open(key, start=start, end=end)
+
+    def stat(self, key: str) -> StoredFile | None:
+        self._stand_up()
+        found = self._storage.stat(key)
+        self._seam.passed()
+        return found
+
+    def list(self, prefix: str) -> Iterator[StoredFile]:
+        self._stand_up()
+        return self._storage.list(prefix)
+
+    def delete(self, key: str) -> None:
+        self._stand_up()
+        self._storage.delete(key)
+
+    def download_link(self, key: str, *, expires: timedelta, file_name: str | None = None) -> str:
+        return self._storage.download_link(key, expires=expires, file_name=file_name)
+
+    def upload_link(self, key: str, *, expires: timedelta, max_bytes: int) -> str:
+        return self._storage.upload_link(key, expires=expires, max_bytes=max_bytes)
+
+    def _stand_up(self) -> None:
+        if self.down_until is not None and self._clock() < self.down_until:
+            self.refusals += 1
+            raise StorageError("The file store does not answer.")
+
+
+class FaultyWorld(World):
+    """One job, everything around it behind a seam, and a database that gives up waiting at once."""
+
+    def __init__(self, home: Path, *, poll: float = TICK, pace: Pace = PACE) -> None:
+        self.pace = pace
+        self.seam = Seam()
+        self.faulty: FaultyStorage | None = None
+        self.webhook: Webhook | None = None
+        self.deaths = self.locked_out = 0
+        self._holder: sqlite3.Connection | None = None
+        self._held_until: datetime | None = None
+        super().__init__(home, limits=Limits(poll=timedelta(seconds=poll)))
+        self.pretend = Pretend(self.clock, price=Decimal("3.60"), pace=pace)
+        self.studio = self.another_studio()
+        self.add_job(JOB)
+
+    def reborn(self) -> Studio:
+        """The studio of a new process; what only the old one knew is forgotten."""
+        if self.faulty is None:
+            self.faulty = FaultyStorage(self.storage, self.seam, self.clock)
+        return replace(
+            super().reborn(),
+            storage=self.faulty,
+            computes={"pretend": SeamedCompute(self.pretend, self.seam)},
+            transports={"pretend": SeamedTransport(self.pretend.transport(), self.seam)},
+        )
+
+    def another_studio(self) -> Studio:
+        url = self.database.url.render_as_string(hide_password=False)
+        self.database.close()
+        self.database = Database(url, lock_wait_seconds=_LOCK_WAIT_SECONDS)
+        return self.reborn()
+
+    def tick(self, seconds: float = TICK) -> None:
+        """A little time goes by, a webhook may come in, and the studio looks after what is due."""
+        self.clock.turn(seconds)
+        if self._held_until is not None and self.clock() >= self._held_until:
+            self._let_go()
+        try:
+            if self.webhook is not None:
+                self.webhook.look()
+            reconcile_once(self.studio, owner=f"studio-{self.deaths}")
+        except DatabaseUnavailable:  # the loop around a studio goes on, as `serve` does
+            self.locked_out += 1
+        except StudioDied:
+            self.deaths += 1
+            self.studio = self.another_studio()
+
+    def until(self, reached: Callable[[], bool], *, seconds: float = TICK, ticks: int = 1000) -> None:
+        for _ in range(ticks):
+            if reached():
+                return
+            self.tick(seconds)
+        raise AssertionError(f"never came to it: {self.job(JOB).status}, {self.job(JOB).message}")
+
+    def ended(self) -> bool:
+        job = self.job(JOB)
+        return job.status.is_terminal and job.next_look_at is None
+
+    def die(self) -> None:
+        raise StudioDied
+
+    def lock_database(self) -> None:
+        """Somebody else holds the write lock for a while."""
+        assert self._holder is None
+        assert self.database.url.database is not None
+        self._holder = sqlite3.connect(self.database.url.database, isolation_level=None)
+        self._holder.execute("BEGIN IMMEDIATE")
+        self._held_until = self.clock() + OUTAGE
+
+    def _let_go(self) -> None:
+        assert self._holder is not None
+        self._holder.execute("ROLLBACK")
+        self._holder.close()
+        self._holder = self._held_until = None
+
+    def newest_machine(self) -> PretendMachine:
+        return self.pretend.machines()[-1]
+
+    def kill_machine(self) -> None:
+        """The worker server's process is gone, and its machine with it."""
+        machine = self.newest_machine()
+        assert machine.gone_at is None
+        machine.gone_at = self.clock()
+
+    def kill_training(self, reason: EndReason) -> None:
+        """The training process is gone; the worker server lives and tells why."""
+        now, machine = self.clock(), self.newest_machine()
+        written = machine.events(now)
+        assert written
+        assert written[-1].kind != "end"
+        told = {"reason": reason, "message": reason.text.words, "data": {"hint": reason.text.hint}}
+        machine.story = (*written, interrupted(written[-1], at=now).model_copy(update=told))
+
+    def push(self, attempt: int, told: list[Event]) -> WebhookReply:
+        name = self.leases(JOB)[attempt - 1].machine_name
+        return record_events(self.database, JournalBatch.telling(JOB, attempt, name, told), now=self.clock())
+
+    def push_everything_again(self) -> list[WebhookReply]:
+        """The whole journal of every attempt, as one late webhook each."""
+        journals = [(lease.number, list(self.pretend.journal(lease.machine_name))) for lease in self.leases(JOB)]
+        return [self.push(number, journal) for number, journal in journals if journal]
+
+    def close(self) -> None:
+        if self._holder is not None:
+            self._let_go()
+        self.database.close()
+        shutil.rmtree(Path(str(self.database.url.database)).parent, ignore_errors=True)
+
+
+class Webhook:
+    """Pushes what the newest machine writes, two lines at a time, in a way that is not how it should be."""
+
+    def __init__(self, world: FaultyWorld) -> None:
+        self._world = world
+        self._told: dict[int, int] = {}
+        self.dice = random.Random(0)
+        self.pushed = 0
+
+    def look(self) -> None:
+        lease = self._world.leases(JOB)[-1]
+        journal = self._world.pretend.journal(lease.machine_name)
+        first = self._told.get(lease.number, 0)
+        self._told[lease.number] = len(journal)
+        new = [list(journal[place : place + 2]) for place in range(first, len(journal), 2)]
+        if new:
+            self.deliver(lease.number, new)
+
+    def deliver(self, attempt: int, batches: list[list[Event]]) -> None:
+        raise NotImplementedError
+
+    def push(self, attempt: int, batch: list[Event]) -> None:
+        self._world.push(attempt, batch)
+        self.pushed += 1
+
+
+class LosesSome(Webhook):
+    """Of a round's batches only the last gets through, so that the end comes with a hole before it."""
+
+    def deliver(self, attempt: int, batches: list[list[Event]]) -> None:
+        self.push(attempt, batches[-1][-1:])
+
+
+class SaysTwice(Webhook):
+    def deliver(self, attempt: int, batches: list[list[Event]]) -> None:
+        for _ in range(3):
+            for batch in batches:
+                self.push(attempt, batch)
+
+
+class Shuffles(Webhook):
+    """The newest batch comes first and shuffled, what was before it a round later and backwards."""
+
+    def __init__(self, world: FaultyWorld) -> None:
+        super().__init__(world)
+        self._kept: list[tuple[int, list[Event]]] = []
+
+    def deliver(self, attempt: int, batches: list[list[Event]]) -> None:
+        *older, newest = batches
+        self.push(attempt, self.dice.sample(newest, k=len(newest)))
+        for number, batch in reversed(self._kept):
+            self.push(number, batch[::-1])
+        self._kept = [(attempt, batch) for batch in older]
+
+
+class ComesTooLate(Webhook):
+    """Nothing comes before the end; then everything does."""
+
+    def deliver(self, attempt: int, batches: list[list[Event]]) -> None:
+        self.pushed += 1
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What strikes, in which states it can, and how the job ends then.
+
+    Attributes:
+        reason: Why the job failed; None: it completed.
+        struck: Whether it really came to something, asked at the end; in some states nothing may come of it.
+    """
+
+    name: str
+    strike: Callable[[FaultyWorld], None]
+    states: tuple[JobStatus, ...]
+    reason: EndReason | None = None
+    struck: Callable[[FaultyWorld, JobStatus], bool] = lambda _world, _state: True
+
+
+STATES = (
+    JobStatus.QUEUED,
+    JobStatus.PROVISIONING,
+    JobStatus.PREPROCESSING,
+    JobStatus.MODEL_LOADED,
+    JobStatus.TRAINING,
+    JobStatus.EVALUATING,
+    JobStatus.UPLOADING,
+)
+WITH_MACHINE = STATES[1:]  # before there is a machine, none can be lost
+WITH_PROCESS = STATES[2:]  # before there is a training process, there is neither one to kill nor a journal
+
+
+def studio_killed(calls: int) -> Fault:
+    """On its way back from the n-th call to the outside: before a launch, after it, amid collecting files, …"""
+    return Fault(
+        f"studio killed after call {calls}",
+        lambda world: world.seam.after(calls, world.die),
+        STATES,
+        struck=lambda world, _: world.deaths == 1,
+    )
+
+
+def worker_killed() -> list[Fault]:
+    def soon(world: FaultyWorld) -> None:
+        world.seam.after(6, world.kill_machine)
+
+    def lost(world: FaultyWorld, _: JobStatus) -> bool:
+        return len(world.leases(JOB)) == 2
+
+    return [
+        Fault("worker server killed", FaultyWorld.kill_machine, WITH_MACHINE, struck=lost),
+        Fault("worker server killed amid an act", soon, WITH_MACHINE, struck=lost),
+    ]
+
+
+def training_killed(reason: EndReason) -> Fault:
+    return Fault(
+        f"training process killed, told as {reason}",
+        lambda world: world.kill_training(reason),
+        WITH_PROCESS,
+        struck=lambda world, _: len(world.leases(JOB)) == 2,
+    )
+
+
+def database_locked() -> list[Fault]:
+    def amid(world: FaultyWorld) -> None:
+        world.seam.after(1, world.lock_database)
+
+    def felt(world: FaultyWorld, _: JobStatus) -> bool:
+        return world.locked_out > 0
+
+    return [
+        Fault("database locked for 30 s", FaultyWorld.lock_database, STATES, struck=felt),
+        Fault("database locked for 30 s amid an act", amid, STATES, struck=felt),
+    ]
+
+
+def storage_failing() -> list[Fault]:
+    def down(world: FaultyWorld) -> None:
+        assert world.faulty is not None
+        world.faulty.down_until = world.clock() + OUTAGE
+
+    def full(world: FaultyWorld) -> None:
+        assert world.faulty is not None
+        world.faulty.full = True
+
+    def refused(world: FaultyWorld, state: JobStatus) -> bool:
+        """Files are stored at the end only; an outage that began long before is over by then."""
+        assert world.faulty is not None
+        return world.faulty.refusals > 0 or (state is not JobStatus.UPLOADING and not world.faulty.full)
+
+    return [
+        Fault("storage failing for 30 s", down, STATES, struck=refused),
+        Fault("disk full on the studio's storage", full, STATES, EndReason.DISK_FULL, struck=refused),
+    ]
+
+
+def webhook(name: str, kind: type[Webhook]) -> Fault:
+    def strike(world: FaultyWorld) -> None:
+        world.webhook = kind(world)
+
+    def pushed(world: FaultyWorld, _: JobStatus) -> bool:
+        return world.webhook is not None and world.webhook.pushed > 0
+
+    return Fault(f"webhook {name}", strike, WITH_PROCESS, struck=pushed)
+
+
+def worker_disk_full() -> Fault:
+    return Fault(
+        "disk full on the worker",
+        lambda world: world.kill_training(EndReason.DISK_FULL),
+        WITH_PROCESS,
+        EndReason.DISK_FULL,
+        struck=lambda world, _: len(world.leases(JOB)) == 1,
+    )
+
+
+FAULTS: tuple[Fault, ...] = (
+    *(studio_killed(calls) for calls in (1, 2, 20)),
+    *worker_killed(),
+    *(training_killed(reason) for reason in (EndReason.INTERRUPTED, EndReason.WORKER_LOST)),
+    *database_locked(),
+    *storage_failing(),
+    webhook("lost", LosesSome),
+    webhook("duplicated", SaysTwice),
+    webhook("reordered", Shuffles),
+    webhook("delayed past the end", ComesTooLate),
+    worker_disk_full(),
+)

@@ -1,0 +1,132 @@
+"""A thousand seeded lives of jobs: machines crash, fall silent, refuse to end; studios die; batches come again.
+
+Whatever happens: one terminal state, no lease open at the end, cost equals lease time × price, no acknowledged event
+lost.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from brightrun.compute.mishaps import seeded_mishaps
+from brightrun.contract.messages import JournalBatch
+from brightrun.contract.states import JobStatus
+from brightrun.database import events
+from brightrun.errors import IllegalTransition
+from brightrun.jobs import reconcile as reconciling
+from brightrun.jobs.cancel import cancel_job
+from brightrun.jobs.reconcile import reconcile_once
+from brightrun.jobs.record_event import record_events
+from tests.studio_world import OWNER, World
+
+pytestmark = pytest.mark.slow
+
+LIVES = 1000
+WORLDS = 20
+JOBS = LIVES // WORLDS
+
+
+class StudioDied(BaseException):
+    """kill -9, as far as this process can play it: nothing that comes after it runs."""
+
+
+@pytest.mark.parametrize("seed", range(WORLDS))
+def test_whatever_happens(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(seed)
+    world = World(tmp_path, script=seeded_mishaps(seed))
+    names = [world.add_job(f"job-{seed}-{number}") for number in range(JOBS)]
+    _let_studios_die(monkeypatch, dice)
+    acknowledged: dict[tuple[str, int], int] = {}
+    for _ in range(2000):
+        _one_moment(world, dice, names, acknowledged)
+        if world.at_rest():
+            break
+        world.clock.turn(dice.choice([5, 15, 30, 60]))
+    else:
+        pytest.fail("the world never came to rest")
+
+    assert world.pretend.list_ours() == []
+    for name in names:
+        job, leases = world.job(name), world.leases(name)
+        assert job.status.is_terminal
+        assert (job.status is JobStatus.COMPLETED) == (job.reason is None)
+        assert all(lease.ended_at is not None for lease in leases)
+        assert all(_never_two_at_once(world, lease.machine_name) for lease in leases)
+        for lease in leases:
+            assert lease.cost_usd == _price_of(lease)
+        spent = sum((lease.cost_usd or Decimal(0) for lease in leases), Decimal(0))
+        assert (job.actual_cost_usd or Decimal(0)) == spent
+    with world.database.reading() as session:
+        for (name, attempt), sequence in acknowledged.items():
+            assert events.acknowledged(session, name, attempt) >= sequence
+    assert len({world.job(name).status for name in names}) > 1, "a simulation in which all ends alike shows little"
+    shutil.rmtree(Path(str(world.database.url.database)).parent, ignore_errors=True)
+
+
+def _one_moment(world: World, dice: random.Random, names: list[str], acknowledged: dict[tuple[str, int], int]) -> None:
+    for _ in range(3):
+        try:
+            if not reconcile_once(world.studio, owner=f"studio-{dice.randrange(3)}", limit=100):
+                break
+        except StudioDied:
+            world.studio = world.reborn()
+            world.clock.turn(reconciling.CLAIM.total_seconds())  # its claims have to expire first
+    if dice.random() < 0.1:
+        _push_again(world, dice, dice.choice(names), acknowledged)
+    if dice.random() < 0.03:
+        try:
+            cancel_job(world.studio, owner_id=OWNER, job_id=dice.choice(names))
+        except IllegalTransition:
+            return  # it had ended by itself
+
+
+def _push_again(world: World, dice: random.Random, name: str, acknowledged: dict[tuple[str, int], int]) -> None:
+    """A webhook: some lines of the newest machine's journal, perhaps old ones, perhaps with holes, in any order."""
+    leases = world.leases(name)
+    if not leases or not (journal := list(world.pretend.journal(leases[-1].machine_name))):
+        return
+    batch = dice.sample(journal, k=dice.randint(1, len(journal)))
+    number = leases[-1].number
+    told = JournalBatch.telling(name, number, leases[-1].machine_name, batch)
+    before = world.job(name).status
+    reply = record_events(world.database, told, now=world.clock())
+    acknowledged[name, number] = max(acknowledged.get((name, number), 0), reply.acknowledged)
+    if before.is_terminal:
+        assert world.job(name).status is before
+        assert reply.continue_ is False
+
+
+def _let_studios_die(monkeypatch: pytest.MonkeyPatch, dice: random.Random) -> None:
+    """Before or after any act, one time in two hundred, the studio is gone."""
+    act = reconciling._act
+
+    def act_or_die(*arguments: object) -> object:
+        if dice.random() < 0.0025:
+            raise StudioDied
+        pause = act(*arguments)  # type: ignore[arg-type]
+        if dice.random() < 0.0025:
+            raise StudioDied
+        return pause
+
+    monkeypatch.setattr(reconciling, "_act", act_or_die)
+
+
+def _never_two_at_once(world: World, name: str) -> bool:
+    """A machine whose launch was never answered may die unseen; only then is there another of its name."""
+    ours = [machine for machine in world.pretend.machines() if machine.wish.name == name]
+    lives = [(machine.launched_at, machine.gone_at) for machine in ours]
+    return all(before[1] is not None and before[1] <= after[0] for before, after in pairwise(lives))
+
+
+def _price_of(lease: object) -> Decimal:
+    launched, ended, price = lease.launched_at, lease.ended_at, lease.price_usd_per_hour  # type: ignore[attr-defined]
+    if launched is None or price is None:
+        return Decimal(0)
+    seconds = Decimal(str((ended - launched).total_seconds()))
+    return (price * seconds / 3600).quantize(Decimal("0.0001"))

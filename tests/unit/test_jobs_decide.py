@@ -1,0 +1,167 @@
+"""The table of cases, row by row: what is known about a job, and what is to be done next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import product
+
+import pytest
+
+from brightrun.compute.base import MachineState
+from brightrun.contract.states import EndReason, JobStatus
+from brightrun.errors import IllegalTransition
+from brightrun.jobs.decide import Act, Decision, Lease, Limits, Situation, decide
+from brightrun.jobs.transitions import may_follow, require_may_follow
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LEASE = Lease(
+    number=1,
+    open=True,
+    machine_known=True,
+    intended_at=NOW - timedelta(minutes=5),
+    last_heard_at=NOW - timedelta(seconds=20),
+    spent_usd=Decimal("0.40"),
+    worker_end=None,
+    worker_reason=None,
+    looked=MachineState.RUNNING,
+)
+TRAINING = Situation(now=NOW, status=JobStatus.TRAINING, lease=LEASE)
+CAPPED = replace(TRAINING, max_cost_usd=Decimal("0.40"))
+GONE = MachineState.GONE
+
+
+def lease(**changes: object) -> Lease:
+    return replace(LEASE, **changes)  # type: ignore[arg-type]
+
+
+def known(status: JobStatus = JobStatus.TRAINING, lease: Lease | None = LEASE, **more: object) -> Situation:
+    return replace(TRAINING, status=status, lease=lease, **more)  # type: ignore[arg-type]
+
+
+CASES: list[tuple[str, Situation, Decision]] = [
+    ("new", known(JobStatus.QUEUED, None), Decision(Act.OPEN_LEASE)),
+    ("intent, no machine yet", known(JobStatus.PROVISIONING, lease(machine_known=False)), Decision(Act.LAUNCH)),
+    ("running and heard", known(), Decision(Act.PULL)),
+    ("machine unknown to provider for now", known(lease=lease(looked=MachineState.UNKNOWN)), Decision(Act.PULL)),
+    ("machine gone", known(lease=lease(looked=GONE)), Decision(Act.CLOSE_LEASE, EndReason.WORKER_LOST)),
+    (
+        "silent",
+        known(lease=lease(last_heard_at=NOW - timedelta(minutes=11))),
+        Decision(Act.END_MACHINE, EndReason.WORKER_LOST),
+    ),
+    (
+        "never heard, long ago",
+        known(JobStatus.PROVISIONING, lease(last_heard_at=None, intended_at=NOW - timedelta(minutes=31))),
+        Decision(Act.END_MACHINE, EndReason.WORKER_LOST),
+    ),
+    ("lease closed, tries left", known(lease=lease(open=False)), Decision(Act.OPEN_LEASE)),
+    ("lease closed, no try left", known(lease=lease(open=False, number=3)), Decision(Act.FAIL, EndReason.WORKER_LOST)),
+    ("worker completed", known(lease=lease(worker_end=JobStatus.COMPLETED)), Decision(Act.COLLECT)),
+    (
+        "worker completed, machine gone before its files were fetched: the next attempt finds or makes them",
+        known(lease=lease(worker_end=JobStatus.COMPLETED, looked=GONE)),
+        Decision(Act.CLOSE_LEASE, EndReason.WORKER_LOST),
+    ),
+    (
+        "worker completed, files never verify",
+        known(lease=lease(worker_end=JobStatus.COMPLETED), collect_failures=20),
+        Decision(Act.FAIL, EndReason.ARTIFACT_UNVERIFIED),
+    ),
+    (
+        "worker failed for good",
+        known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.DATASET_REJECTED)),
+        Decision(Act.FAIL, EndReason.DATASET_REJECTED),
+    ),
+    (
+        "worker failed without a reason",
+        known(lease=lease(worker_end=JobStatus.FAILED)),
+        Decision(Act.FAIL, EndReason.INTERNAL),
+    ),
+    (
+        "worker interrupted",
+        known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.INTERRUPTED)),
+        Decision(Act.END_MACHINE, EndReason.INTERRUPTED),
+    ),
+    (
+        "worker interrupted, machine gone",
+        known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.INTERRUPTED, looked=GONE)),
+        Decision(Act.CLOSE_LEASE, EndReason.INTERRUPTED),
+    ),
+    ("cap reached", CAPPED, Decision(Act.FAIL, EndReason.BUDGET_REACHED)),
+    ("below the cap", replace(CAPPED, max_cost_usd=Decimal("0.41")), Decision(Act.PULL)),
+    ("time over", known(max_duration=timedelta(minutes=5)), Decision(Act.FAIL, EndReason.TIME_LIMIT)),
+    (
+        "no machine for too long",
+        known(
+            JobStatus.PROVISIONING,
+            lease(machine_known=False, intended_at=NOW - timedelta(hours=2)),
+            limits=Limits(capacity=timedelta(hours=2)),
+        ),
+        Decision(Act.FAIL, EndReason.NO_CAPACITY),
+    ),
+    (
+        "waiting for its turn on the one device",
+        known(JobStatus.PROVISIONING, lease(machine_known=False, intended_at=NOW - timedelta(days=2))),
+        Decision(Act.LAUNCH),
+    ),
+    ("ended, machine runs on", known(JobStatus.CANCELLED), Decision(Act.END_MACHINE)),
+    ("ended, provider unsure", known(JobStatus.FAILED, lease(looked=MachineState.UNKNOWN)), Decision(Act.END_MACHINE)),
+    ("ended, machine gone", known(JobStatus.COMPLETED, lease(looked=GONE)), Decision(Act.CLOSE_LEASE)),
+    ("ended, lease closed", known(JobStatus.COMPLETED, lease(open=False)), Decision(Act.REST)),
+    ("cancelled before any lease", known(JobStatus.CANCELLED, None), Decision(Act.REST)),
+]
+
+
+@pytest.mark.parametrize(("situation", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_case(situation: Situation, expected: Decision) -> None:
+    assert decide(situation) == expected
+
+
+def test_a_job_that_ended_is_only_wound_up() -> None:
+    """Whatever else is known, a finished job never launches, pulls or fails again."""
+    ends = [None, JobStatus.COMPLETED, JobStatus.FAILED]
+    for status, looked, end, is_open in product(JobStatus, [None, *MachineState], ends, [True, False]):
+        if not status.is_terminal:
+            continue
+        decision = decide(known(status, lease(looked=looked, worker_end=end, open=is_open), max_cost_usd=Decimal(0)))
+        assert decision.act in ({Act.END_MACHINE, Act.CLOSE_LEASE} if is_open else {Act.REST})
+
+
+def test_every_situation_has_an_answer() -> None:
+    for status, looked, end, reason in product(
+        JobStatus, [None, *MachineState], [None, JobStatus.COMPLETED, JobStatus.FAILED], [None, *EndReason]
+    ):
+        assert isinstance(decide(known(status, lease(looked=looked, worker_end=end, worker_reason=reason))).act, Act)
+
+
+def test_terminal_states_never_change() -> None:
+    for now, then in product(JobStatus, JobStatus):
+        if now.is_terminal:
+            assert not may_follow(now, then)
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "allowed"),
+    [
+        (JobStatus.QUEUED, JobStatus.TRAINING, True),
+        (JobStatus.TRAINING, JobStatus.PROVISIONING, True),
+        (JobStatus.TRAINING, JobStatus.MODEL_LOADED, False),
+        (JobStatus.TRAINING, JobStatus.PREPROCESSING, False),
+        (JobStatus.TRAINING, JobStatus.COMPLETED, False),
+        (JobStatus.UPLOADING, JobStatus.COMPLETED, True),
+        (JobStatus.QUEUED, JobStatus.QUEUED, False),
+        (JobStatus.QUEUED, JobStatus.CANCELLED, True),
+        (JobStatus.UPLOADING, JobStatus.FAILED, True),
+    ],
+)
+def test_moves(now: JobStatus, then: JobStatus, *, allowed: bool) -> None:
+    assert may_follow(now, then) is allowed
+
+
+def test_a_refused_move_says_where_the_job_is() -> None:
+    with pytest.raises(IllegalTransition) as caught:
+        require_may_follow(JobStatus.CANCELLED, JobStatus.COMPLETED)
+    assert caught.value.details["status"] == "cancelled"
+    assert caught.value.http_status == 409

@@ -1,0 +1,156 @@
+"""What can be known to fail is found before the model is loaded, with the place and the mend."""
+
+from __future__ import annotations
+
+import shutil
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import psutil
+import torch
+
+from brightrun.contract.job_spec import JobSpec
+from brightrun.contract.run_folder import RunFolder
+from brightrun.errors import BrightRunError, DatasetError, ModelError, NotEnoughDisk, NotEnoughMemory
+from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions, uses_nf4
+from tests.runs import make_run
+
+pytestmark = pytest.mark.worker
+
+Memory = namedtuple("Memory", "available")
+Disk = namedtuple("Disk", "total used free")
+WEIGHTS, ADAPTER = 2_000_000_000, 1_000_000
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_model: Path, sample_dataset: Path) -> RunFolder:
+    """A run over a copy of the tiny model, so that a test may damage both."""
+    model = tmp_path / "tiny-llama"
+    shutil.copytree(tiny_model, model)
+    return make_run(tmp_path / "run", model, sample_dataset)
+
+
+def spec_of(run: RunFolder, **settings: object) -> JobSpec:
+    spec = JobSpec.load(run.spec)
+    changed = spec.hyperparameters.model_copy(update=settings)
+    return spec.model_copy(update={"hyperparameters": changed})
+
+
+def test_a_run_as_it_was_made_passes(run: RunFolder) -> None:
+    spec = spec_of(run)
+
+    check_data(spec, run.root)
+    facts = check_machine(spec, run.root, weights_bytes=check_model(spec), adapter_parameters=ADAPTER)
+
+    assert facts["quantization"] == "none"
+    assert facts["packages"]["torch"] == torch.__version__
+    assert facts["memory_available_bytes"] > 0
+
+
+@pytest.mark.parametrize("name", ["data/train.jsonl", "data/held_out.jsonl"])
+def test_prepared_data_that_changed_is_refused(run: RunFolder, name: str) -> None:
+    path = run.root / name
+    path.write_bytes(path.read_bytes().replace(b"the", b"teh", 1))
+
+    with pytest.raises(DatasetError, match=f"{name} is not the file this run was planned with") as raised:
+        check_data(spec_of(run), run.root)
+
+    assert raised.value.details["expected_sha256"] != raised.value.details["found_sha256"]
+
+
+@pytest.mark.parametrize("name", ["data/train.jsonl", "data/held_out.jsonl"])
+def test_prepared_data_that_is_missing_is_refused(run: RunFolder, name: str) -> None:
+    (run.root / name).unlink()
+
+    with pytest.raises(DatasetError, match=f"{name} is missing"):
+        check_data(spec_of(run), run.root)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "chat_template.jinja"])
+@pytest.mark.parametrize("damage", ["cut", "missing"])
+def test_a_damaged_model_folder_is_refused(run: RunFolder, name: str, damage: str) -> None:
+    path = Path(spec_of(run).model.path) / name
+    content = path.read_bytes()
+    path.unlink()
+    if damage == "cut":
+        path.write_bytes(content[:-1])
+
+    with pytest.raises(ModelError, match=name) as raised:
+        check_model(spec_of(run))
+
+    assert "brightrun model pull" in raised.value.hint
+
+
+def test_weights_are_counted_in_bf16_however_they_are_stored(run: RunFolder) -> None:
+    from transformers import AutoModelForCausalLM
+
+    spec = spec_of(run)
+    parameters = AutoModelForCausalLM.from_pretrained(spec.model.path).num_parameters()
+
+    assert check_model(spec) == 2 * parameters
+
+
+def test_too_little_memory_is_said_with_both_figures(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU the base is held in fp32, twice its bytes in bf16."""
+    needed = 2 * WEIGHTS + 16 * ADAPTER
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(needed))
+    check_machine(spec_of(run), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(needed - 1))
+    with pytest.raises(NotEnoughMemory, match=r"at least 4\.0 GB; 4\.0 GB are free") as raised:
+        check_machine(spec_of(run), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
+
+    assert raised.value.details == {"needed_bytes": needed, "available_bytes": needed - 1}
+
+
+def test_nf4_needs_about_a_quarter_of_bf16(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(600_000_000))
+
+    facts = check_machine(spec_of(run, quantization="nf4"), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
+
+    assert facts["quantization"] == "nf4"
+    with pytest.raises(NotEnoughMemory):
+        check_machine(spec_of(run, quantization="nf4"), run.root, weights_bytes=2 * WEIGHTS, adapter_parameters=ADAPTER)
+
+
+def test_room_is_asked_for_three_checkpoints_and_more(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint is 12 bytes a parameter; two are kept and a third may be in the making."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(10**12, 0, 3 * 12 * ADAPTER))
+
+    with pytest.raises(NotEnoughDisk, match="free beside run") as raised:
+        check_machine(spec_of(run), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
+
+    assert raised.value.code == "disk_full"
+
+
+@pytest.mark.parametrize(
+    ("wish", "on_cuda", "on_cpu"), [("auto", True, False), ("nf4", True, True), ("none", False, False)]
+)
+def test_the_base_is_in_four_bits_where_the_recipe_says_so(
+    run: RunFolder, wish: str, on_cuda: bool, on_cpu: bool
+) -> None:
+    spec = spec_of(run, quantization=wish)
+
+    assert (uses_nf4(spec, cuda=True), uses_nf4(spec, cuda=False)) == (on_cuda, on_cpu)
+
+
+def test_versions_are_of_the_packages_that_decide_the_numbers() -> None:
+    versions = package_versions()
+
+    assert {"brightrun", "torch", "transformers", "trl", "peft"} <= set(versions)
+    assert all(versions.values())
+
+
+def test_every_refusal_says_a_mend(run: RunFolder) -> None:
+    (run.root / "data" / "train.jsonl").unlink()
+
+    with pytest.raises(BrightRunError) as raised:
+        check_data(spec_of(run), run.root)
+
+    assert raised.value.hint
