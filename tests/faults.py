@@ -37,7 +37,7 @@ from tests.studio_world import World
 JOB = "job-1"
 TICK = 5.0
 OUTAGE = timedelta(seconds=30)
-PACE = Pace(boot=10, steps=6, checkpoint_every=2)
+PACE = Pace(boot=10, step=5, steps=6, checkpoint_every=2)
 _LOCK_WAIT_SECONDS = 0.005
 
 
@@ -320,7 +320,7 @@ class Shuffles(Webhook):
 class ComesTooLate(Webhook):
     """Nothing comes before the end; then everything does."""
 
-    def deliver(self, attempt: int, batches: list[list[Event]]) -> None:
+    def deliver(self, attempt: int, batches: list[list[Event]]) -> None:  # noqa: ARG002 the others' signature
         self.pushed += 1
 
 

@@ -21,7 +21,7 @@ from tests.studio_world import OWNER
 
 CELLS = [(fault, state) for fault in FAULTS for state in fault.states]
 RAN: set[tuple[str, JobStatus]] = set()
-_LATER = 12
+_LATER = 4
 # Studio killed 3 ways, database locked 2, storage 2; worker server killed 2 ways; training killed 2 ways, 4 ways of a
 # webhook to go wrong, a worker's disk full.
 EXPECTED = 7 * len(STATES) + 2 * len(WITH_MACHINE) + 7 * len(WITH_PROCESS)
@@ -91,6 +91,17 @@ def test_an_end_that_comes_long_before_what_was_before_it(tmp_path: Path, undist
     world.close()
 
 
+def test_a_studio_whose_own_disk_cannot_be_written_gives_up_and_ends_the_machine(world: FaultyWorld) -> None:
+    """An error of the system's, not one of ours: it must not go on, and cost, for ever."""
+    world.until(lambda: world.job(JOB).status is JobStatus.UPLOADING)
+    world.home = Path("/proc")  # where nothing can be made, whoever one is
+    world.studio = world.another_studio()
+    world.until(world.ended, ticks=200)
+    assert world.job(JOB).reason is EndReason.ARTIFACT_UNVERIFIED
+    assert "Bringing the files home failed" in (world.job(JOB).message or "")
+    assert world.pretend.list_ours() == []
+
+
 def test_the_count(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
     names = {(fault.name, state) for fault, state in CELLS}
     assert len(names) == len(CELLS) == EXPECTED
@@ -155,7 +166,7 @@ def assert_nothing_changes_any_more(world: FaultyWorld) -> None:
     assert replies or world.job(JOB).status is JobStatus.FAILED
     assert not any(reply.continue_ for reply in replies)
     for _ in range(_LATER):
-        world.tick(60)
+        world.tick(200)
     assert facts(world) == before
     assert world.ended()
 

@@ -1,0 +1,108 @@
+"""A studio with the real worker: SQLite and files in a folder, worker processes on this machine, the real clock.
+
+Run as a module it is the studio's loop in a process of its own, to be killed: `python -m tests.real_studio HOME MODELS`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import psutil
+from pydantic import SecretStr
+
+from brightrun.compute.local_process import WORKER_SERVER, LocalProcess
+from brightrun.contract.events import Event, read_journal
+from brightrun.database import attempts, jobs
+from brightrun.database.database import Database
+from brightrun.database.tables import TrainingAttempt, TrainingJob
+from brightrun.jobs.add_dataset import add_dataset
+from brightrun.jobs.decide import Limits
+from brightrun.jobs.reconcile import reconcile_once
+from brightrun.jobs.studio import Studio
+from brightrun.jobs.submit import StartJob, submit_job
+from brightrun.storage.links import LinkSigner
+from brightrun.storage.local_folder import LocalFolder
+from tests.runs import SMALL
+
+OWNER, LOOP = "owner", "studio-of-this-test"
+_PATIENCE_SECONDS = 150
+
+
+class RealStudio:
+    """Opens the studio that lies in `home`, or makes one there."""
+
+    def __init__(self, home: Path, models: Path, *, command: Sequence[str] = WORKER_SERVER) -> None:
+        database = Database(f"sqlite:///{home}/studio.db")
+        database.migrate()
+        self.home = home
+        self.studio = Studio(
+            database=database,
+            storage=LocalFolder(home / "files", LinkSigner("a secret of tests", "http://studio.test")),
+            computes={"local_process": LocalProcess(home / "machines", command=command, grace=timedelta(seconds=2))},
+            models=models,
+            home=home,
+            webhook_secret=SecretStr("a secret of tests"),
+            limits=Limits(poll=timedelta(seconds=0.2), silence=timedelta(seconds=30), launch=timedelta(seconds=90)),
+        )
+
+    def submit(self, dataset: Path, model: str) -> str:
+        file = add_dataset(self.studio, owner_id=OWNER, file_name=dataset.name, source=dataset)
+        settings = {**SMALL, "max_seq_length": 4096}
+        request = StartJob(training_file_id=file.id, base_model=model, hyperparameters=settings)
+        return submit_job(self.studio, request, owner_id=OWNER).id
+
+    def look(self) -> None:
+        reconcile_once(self.studio, owner=LOOP)
+        time.sleep(0.1)
+
+    def until(self, reached: Callable[[], bool], *, looking: bool = True) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not reached():
+            assert time.monotonic() < deadline, "it never came to it"
+            if looking:
+                self.look()
+            else:
+                time.sleep(0.02)
+
+    def job(self, job_id: str) -> TrainingJob:
+        with self.studio.database.reading() as session:
+            job = jobs.get(session, job_id)
+        assert job is not None
+        return job
+
+    def leases(self, job_id: str) -> list[TrainingAttempt]:
+        with self.studio.database.reading() as session:
+            return attempts.list_for_job(session, job_id)
+
+    def ended(self, job_id: str) -> bool:
+        job = self.job(job_id)
+        return job.status.is_terminal and job.next_look_at is None
+
+    def journal(self, job_id: str) -> list[Event]:
+        path = self.studio.run_folder(job_id).journal
+        return list(read_journal(path)) if path.exists() else []
+
+    def processes(self, *words: str) -> list[psutil.Process]:
+        """Living processes that carry this studio's folder, and `words`, in their command line."""
+        return [process for process in psutil.process_iter() if _carries(process, (str(self.home), *words))]
+
+    def close(self) -> None:
+        self.studio.database.close()
+
+
+def _carries(process: psutil.Process, words: Sequence[str]) -> bool:
+    try:
+        line = " ".join(process.cmdline())
+        return process.status() != psutil.STATUS_ZOMBIE and all(word in line for word in words)
+    except psutil.NoSuchProcess:
+        return False
+
+
+if __name__ == "__main__":
+    own = RealStudio(Path(sys.argv[1]), Path(sys.argv[2]))
+    while True:
+        own.look()
