@@ -11,7 +11,8 @@ literal  TRL's trainer with its defaults: one example per answer, the client's m
 
 Both take one optimizer step (forward, backward, update) over the same answers in turn, again and again. Only the
 answers' tokens that are still there count as learnt, on both sides. Both compute in fp32 with the same optimizer and
-adapter: TRL's default of bf16 would be unfair here, since bf16 on a CPU is many times slower.
+adapter: TRL's default of bf16 would be unfair here, since bf16 on a CPU is many times slower. The ratio is of wall
+seconds; that of processor seconds stands beside it, since it shifts less where other programs run meanwhile.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from dataclasses import asdict, dataclass  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
+import psutil  # noqa: E402
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
 from peft import LoraConfig  # noqa: E402
@@ -61,16 +63,29 @@ LITERAL_BATCH = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """Time of one step: wall seconds, this process's processor seconds, and those of all other programs."""
+
+    seconds: float
+    cpu_seconds: float
+    others_cpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
-    """One side's step: tokens that went through the model (padding included), learnt ones, and wall seconds."""
+    """One side's step: tokens that went through the model (padding included), learnt ones, and its time."""
 
     tokens: int
     learnt_tokens: int
-    seconds: float
+    spent: Spent
 
     @property
     def rate(self) -> float:
-        return self.learnt_tokens / self.seconds
+        return self.learnt_tokens / self.spent.seconds
+
+    @property
+    def cpu_rate(self) -> float:
+        return self.learnt_tokens / self.spent.cpu_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +94,14 @@ class Example:
 
     input_ids: list[int]
     learnt_tokens: int
-    lost_tokens: int
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--dataset", type=Path, default=SAMPLE, help="a dataset file (default: the sample)")
-    parser.add_argument("--pairs", type=int, default=3, help="how often both sides take their step")
-    parser.add_argument("--answers", type=int, default=8, help="answers of a step, on both sides; the recipe has 16")
+    parser.add_argument("--pairs", type=int, default=5, help="how often both sides take their step")
+    parser.add_argument("--limit", type=float, default=270, help="seconds after which no further pair is begun")
+    parser.add_argument("--answers", type=int, default=4, help="answers of a step, on both sides; the recipe has 16")
     parser.add_argument(
         "--literal-checkpointing",
         choices=("on", "off"),
@@ -98,13 +113,15 @@ def main() -> None:
     result = measure(
         arguments.dataset,
         arguments.pairs,
+        limit=arguments.limit,
         answers=arguments.answers,
         checkpointing=arguments.literal_checkpointing == "on",
     )
     print(json.dumps(result, indent=2) if arguments.json else as_table(result))
 
 
-def measure(dataset: Path, pairs: int, *, answers: int, checkpointing: bool) -> dict[str, Any]:
+def measure(dataset: Path, pairs: int, *, limit: float, answers: int, checkpointing: bool) -> dict[str, Any]:
+    began = time.perf_counter()
     model = read_settings().models / MODEL
     if not model.is_dir():
         sys.exit(f"error: {MODEL} is not on this machine\nhint: brightrun model pull {MODEL}")
@@ -120,8 +137,12 @@ def measure(dataset: Path, pairs: int, *, answers: int, checkpointing: bool) -> 
         shortest = min(range(len(sequences)), key=lambda index: sequences[index].size.tokens)
         ours.take(Step(1.0, ((shortest,),)))  # memory, caches and thread pools warm up
         literal.take(examples[shortest])
-        turns = []
+        turns: list[tuple[Turn, Turn]] = []
         for pair in range(pairs):
+            # A pair is begun only if one as long as the longest so far would end within the limit.
+            longest = max((mine.spent.seconds + theirs.spent.seconds for mine, theirs in turns), default=0.0)
+            if time.perf_counter() - began + longest > limit and turns:
+                break
             step = steps[pair % len(steps)]
             mine = ours.take(step)
             theirs = literal.take([example for row in step.rows for index in row for example in examples[index]])
@@ -163,22 +184,29 @@ def literal_examples(conversation: PreparedConversation, chat: ChatModel) -> lis
 def literal_example(chat: ChatModel, *messages: Message) -> Example:
     *history, answer = messages
     encoded: EncodedConversation = chat.encode_conversation([*history, history[-1], answer])
-    left = sum(encoded.learnt[:LITERAL_LENGTH])
-    return Example(encoded.input_ids[:LITERAL_LENGTH], left, encoded.learnt_tokens - left)
+    return Example(encoded.input_ids[:LITERAL_LENGTH], sum(encoded.learnt[:LITERAL_LENGTH]))
 
 
 class StepClock(TrainerCallback):  # type: ignore[misc]
-    """Wall seconds from the first forward of a step to the end of its update."""
+    """Times a step from its first forward to the end of its update."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self._began = 0.0
+        self.spent = Spent(0.0, 0.0, 0.0)
+        self._began = (0.0, 0.0, 0.0)
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
-        self._began = time.perf_counter()
+        self._began = now()
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
-        self.seconds = time.perf_counter() - self._began
+        wall, own, all_programs = (end - start for start, end in zip(self._began, now(), strict=True))
+        self.spent = Spent(wall, own, max(all_programs - own, 0.0))
+
+
+def now() -> tuple[float, float, float]:
+    """Wall seconds, this process's processor seconds, and all programs' on this machine."""
+    machine = psutil.cpu_times()
+    busy = machine.user + machine.system + getattr(machine, "nice", 0.0)
+    return time.perf_counter(), time.process_time(), busy
 
 
 class OurSide:
@@ -209,7 +237,7 @@ class OurSide:
         return Turn(
             tokens=sum(size.tokens for size in sizes),
             learnt_tokens=sum(size.learnt_tokens for size in sizes),
-            seconds=self._clock.seconds,
+            spent=self._clock.spent,
         )
 
 
@@ -265,7 +293,7 @@ class LiteralSide:
         return Turn(
             tokens=self._padded_tokens,
             learnt_tokens=sum(example.learnt_tokens for example in examples),
-            seconds=self._clock.seconds,
+            spent=self._clock.spent,
         )
 
     def _collate(self, items: list[dict[str, Any]]) -> dict[str, Any]:
@@ -283,37 +311,47 @@ def say(done: int, total: int, ours: Turn, literal: Turn) -> None:
 
 
 def summary(dataset: Path, turns: list[tuple[Turn, Turn]], *, checkpointing: bool) -> dict[str, Any]:
-    ratios = [ours.rate / literal.rate for ours, literal in turns]
+    ours, literal = [turn for turn, _ in turns], [turn for _, turn in turns]
+    spent = [turn.spent for turn in (*ours, *literal)]
+    possible = sum(part.seconds for part in spent) * (psutil.cpu_count() or 1)
     return {
         "dataset": dataset.name,
         "model": MODEL,
         "threads": torch.get_num_threads(),
         "literal_checkpointing": checkpointing,
-        "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
-        "ours_learnt_tokens_per_second": statistics.median(ours.rate for ours, _ in turns),
-        "literal_learnt_tokens_per_second": statistics.median(literal.rate for _, literal in turns),
-        "tokens_through_the_model_ratio": sum(literal.tokens for _, literal in turns)
-        / sum(ours.tokens for ours, _ in turns),
-        "learnt_tokens_lost_by_cutting": sum(ours.learnt_tokens - literal.learnt_tokens for ours, literal in turns),
-        "pairs": [
-            {"ours": asdict(ours), "literal": asdict(literal), "ratio": ratio}
-            for (ours, literal), ratio in zip(turns, ratios, strict=True)
-        ],
+        "ratio": spread([mine.rate / theirs.rate for mine, theirs in turns]),
+        "ratio_of_processor_seconds": spread([mine.cpu_rate / theirs.cpu_rate for mine, theirs in turns]),
+        "ours_learnt_tokens_per_second": statistics.median(turn.rate for turn in ours),
+        "literal_learnt_tokens_per_second": statistics.median(turn.rate for turn in literal),
+        "tokens_through_the_model_ratio": sum(turn.tokens for turn in literal) / sum(turn.tokens for turn in ours),
+        "learnt_tokens_lost_by_cutting": sum(mine.learnt_tokens - theirs.learnt_tokens for mine, theirs in turns),
+        "processors_taken_by_other_programs": sum(part.others_cpu_seconds for part in spent) / possible,
+        "pairs": [{"ours": asdict(mine), "literal": asdict(theirs)} for mine, theirs in turns],
     }
+
+
+def spread(ratios: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
 
 
 def as_table(result: dict[str, Any]) -> str:
-    ratio = result["ratio"]
+    checkpointing = "on" if result["literal_checkpointing"] else "off"
     rows = {
         "dataset": result["dataset"],
         "model": f"{result['model']}, {result['threads']} threads",
-        "ours": f"{result['ours_learnt_tokens_per_second']:.0f} learnt tokens/s",
-        "literal": f"{result['literal_learnt_tokens_per_second']:.0f} learnt tokens/s",
-        "ratio": f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f}; {len(result['pairs'])} pairs)",
+        "ours": f"{result['ours_learnt_tokens_per_second']:.1f} learnt tokens/s",
+        "literal": f"{result['literal_learnt_tokens_per_second']:.1f} learnt tokens/s, checkpointing {checkpointing}",
+        "ratio": f"{as_text(result['ratio'])}, median of {len(result['pairs'])} pairs",
+        "ratio of processor time": as_text(result["ratio_of_processor_seconds"]),
         "tokens through the model": f"{result['tokens_through_the_model_ratio']:.2f} times as many on the literal side",
         "lost by cutting": f"{result['learnt_tokens_lost_by_cutting']} learnt tokens on the literal side",
+        "other programs took": f"{result['processors_taken_by_other_programs']:.0%} of the processors meanwhile",
     }
     return "\n".join(f"{name:26}{value}" for name, value in rows.items())
+
+
+def as_text(ratio: dict[str, float]) -> str:
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})"
 
 
 if __name__ == "__main__":

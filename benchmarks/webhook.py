@@ -157,7 +157,10 @@ def make_job(studio: Studio) -> str:
 
 @contextmanager
 def served(studio: Studio) -> Iterator[str]:
-    listener = socket.create_server(("127.0.0.1", 0))
+    # Named as TCP, else asyncio leaves Nagle's algorithm on and every small answer waits 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
     config = uvicorn.Config(create_app(studio, LoopbackAccess()), log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

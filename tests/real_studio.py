@@ -1,6 +1,6 @@
 """A studio with the real worker: SQLite and files in a folder, worker processes on this machine, the real clock.
 
-Run as a module it is the studio's loop in a process of its own, to be killed: `python -m tests.real_studio HOME MODELS`.
+Run as a module it is the studio's loop in a process of its own, to be killed: `-m tests.real_studio HOME MODELS`.
 """
 
 from __future__ import annotations

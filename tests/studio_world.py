@@ -82,7 +82,7 @@ class World:
         spec = make_spec(job_id)
         data = self.studio.run_folder(job_id).data
         data.mkdir(parents=True)
-        for name in ("train.jsonl", "held_out.jsonl"):
+        for name in ("train.jsonl", "held_out.jsonl", "audit.json"):
             (data / name).write_text("{}\n", encoding="utf-8")
         with self.database.session() as session:
             file = files.find_same(session, owner_id=OWNER, sha256=_NO_HASH) or files.add(session, _file(now))

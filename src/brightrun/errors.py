@@ -113,11 +113,13 @@ class MachineError(BrightRunError):
 
 class NotEnoughDisk(MachineError):
     code = "disk_full"
+    http_status = 503
     default_hint = "Free some space or choose a folder on another disk."
 
 
 class NotEnoughMemory(MachineError):
     code = "out_of_memory"
+    http_status = 422
     default_hint = "Choose a smaller base model, a smaller batch_size, or a machine with more memory."
 
 

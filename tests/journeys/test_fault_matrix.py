@@ -109,7 +109,7 @@ def test_the_count(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture
     if os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1":  # otherwise other processes ran some
         assert len(RAN) == len(wanted)
     with capsys.disabled():
-        print(f"\nfault matrix: {len(FAULTS)} faults × {len(STATES)} states, {len(CELLS)} cells that can be")
+        print(f"\nfault matrix: {len(RAN)} of {len(CELLS)} cells ({len(FAULTS)} faults, {len(STATES)} states) ran here")
 
 
 def assert_completed(world: FaultyWorld, undisturbed: str) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.cli.reconciler import free_claims
 from brightrun.contract.messages import JournalBatch
 from brightrun.contract.states import EndReason, JobStatus
-from brightrun.database import artifacts, metrics
+from brightrun.database import artifacts, events, metrics
+from brightrun.database.claims import free_claims
 from brightrun.jobs.cancel import cancel_job
 from brightrun.jobs.record_event import record_events
 from tests.real_studio import LOOP, OWNER, RealStudio
@@ -81,7 +81,8 @@ def test_studio_killed(studio: RealStudio, job_id: str, undisturbed: str) -> Non
     finally:
         loop.kill()
     assert loop.wait() == -signal.SIGKILL
-    free_claims(studio.studio, LOOP)  # as `serve` does when it starts
+    with studio.studio.database.session() as session:
+        free_claims(session, owner=LOOP)  # as `serve` does when it starts
     studio.until(lambda: studio.ended(job_id))
     assert completed_adapter(studio, job_id) == undisturbed
     assert len(studio.leases(job_id)) == 1, "the worker went on without its studio"
@@ -150,6 +151,8 @@ def completed_adapter(studio: RealStudio, job_id: str) -> str:
     with studio.studio.database.reading() as session:
         (row,) = (row for row in artifacts.list_for_job(session, job_id) if row.artifact_type == "lora_adapter")
         curve = metrics.series(session, job_id, "train")
+        told = [event.message for event in events.list_after(session, job_id)]
+    assert [words for words in told if words and "failed" in words] == []
     assert [point.step for point in curve] == list(range(1, (job.total_steps or 0) + 1))
     with studio.studio.storage.open(row.storage_path) as stream:
         digest = hashlib.sha256(stream.read()).hexdigest()

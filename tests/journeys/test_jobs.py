@@ -15,6 +15,7 @@ from brightrun.database import artifacts, events, metrics
 from brightrun.errors import IllegalTransition, NotFound
 from brightrun.jobs.cancel import cancel_job
 from brightrun.jobs.decide import Limits
+from brightrun.jobs.observe import running_cost
 from brightrun.jobs.reap import Reaped, reap
 from brightrun.jobs.reconcile import reconcile_once
 from tests.studio_world import OWNER, World
@@ -209,3 +210,14 @@ def test_the_reaper_leaves_a_running_job_alone(tmp_path: Path) -> None:
     world.live(until=lambda: world.job("job-1").status is JobStatus.TRAINING)
     assert reap(world.studio) == Reaped(ended=(), strangers=())
     assert len(world.pretend.list_ours()) == 1
+
+
+def test_a_machine_without_a_price_has_no_cost_rather_than_none_to_pay(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.add_job("job-1")
+    world.live(until=lambda: world.job("job-1").status is JobStatus.TRAINING)
+    (lease,) = world.leases("job-1")
+    lease.price_usd_per_hour = None
+    assert running_cost(lease, world.clock()) is None
+    lease.launched_at = None
+    assert running_cost(lease, world.clock()) == 0

@@ -95,7 +95,7 @@ class Place:
         def address() -> re.Match[str] | None:
             assert self.process is not None
             assert self.process.poll() is None, log.read_text()
-            return re.search(r"The studio is at http://127\.0\.0\.1:(\d+)\n", log.read_text()[before:])
+            return re.search(r"The studio is at http://127\.0\.0\.1:(\d+)\n", log.read_bytes()[before:].decode())
 
         self.port = int(until(address)[1])
 
@@ -296,6 +296,29 @@ def test_a_studio_that_is_killed_in_the_middle_brings_the_same_bits_home(place: 
     assert job["attempt"] == 1
     place.json("job", "download", job_id, "--out", "survivor")
     assert file_sha256(place.folder / "survivor" / WEIGHTS) == file_sha256(first.adapter / WEIGHTS)
+
+
+def test_ctrl_c_stops_the_studio_although_somebody_watches_and_the_worker_goes_on(place: Place) -> None:
+    job_id = place.start_job(num_epochs=100)
+    assert place.process is not None
+    with place.client() as client:
+        watched = follow_job(client, job_id)
+        next(news for news in watched if news.data.get("status") == "preprocessing")
+        began = time.monotonic()
+        place.process.send_signal(signal.SIGINT)
+        assert place.process.wait(timeout=30) == 0
+        assert time.monotonic() - began < 10
+        assert processes_of(job_id)
+
+        place.starts()
+
+        assert any(news.kind == "step" and news.data["step"] >= 2 for news in watched), "the same watch goes on"
+    place.json("job", "cancel", job_id)
+    until(lambda: not processes_of(job_id), seconds=10)
+    log = (place.folder / "studio.log").read_text(encoding="utf-8")
+    assert "The studio stopped." in log
+    assert "Traceback" not in log
+    assert " ERROR " not in log
 
 
 def test_no_process_is_left_and_no_lease_open(place: Place, first: First) -> None:

@@ -77,6 +77,8 @@ def test_a_name_that_only_resolves_to_this_machine_is_refused(client: TestClient
         ("http://localhost:3000", 403),
         ("https://evil.example", 403),
         ("null", 403),
+        ("", 403),
+        ("http://[bad", 403),
         ("http://localhost:8000.evil.example", 403),
     ],
 )

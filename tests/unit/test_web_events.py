@@ -158,6 +158,16 @@ def test_a_stream_ends_after_its_time_so_that_its_reader_is_known_afresh(studio:
     assert [each.event for each in told] == ["log"]
 
 
+def test_a_stream_ends_when_the_server_is_about_to_stop(studio: Studio) -> None:
+    job = a_job(studio)
+    tell(studio, job, "one")
+    stop: list[bool] = []
+    options = WebOptions(sleep=acting(lambda: None, lambda: stop.append(True)), closing=lambda: bool(stop))
+    with a_client(studio, options=options) as client:
+        told, _, _ = read(client.get(f"/api/training/jobs/{job.id}/events", headers=SSE).text)
+    assert [each.event for each in told] == ["log"]
+
+
 def test_the_same_address_streams_where_accept_asks(studio: Studio) -> None:
     job = a_job(studio, status=JobStatus.COMPLETED)
     with a_client(studio) as client:

@@ -14,6 +14,8 @@ import pytest
 from fastapi import Request
 
 from brightrun.jobs.studio import Studio
+from brightrun.web.access import LoopbackAccess
+from brightrun.web.app import create_app
 from brightrun.web.problems import BodyTooLarge, BodyUnreadable
 from brightrun.web.receive import SCRATCH_PREFIX, Received, plain_name, receive_form_file, scratch_folder
 from tests.unit.web_studio import a_client, a_studio
@@ -92,7 +94,6 @@ def test_what_is_no_form_with_one_file_is_refused(tmp_path: Path, body: bytes, k
 
 def test_a_file_one_byte_over_the_limit_is_refused(tmp_path: Path) -> None:
     assert receive(a_form(), tmp_path, limit=len(PAYLOAD)).bytes == len(PAYLOAD)
-    (tmp_path / "body").unlink()
     with pytest.raises(BodyTooLarge):
         receive(a_form(), tmp_path, limit=len(PAYLOAD) - 1)
 
@@ -111,6 +112,8 @@ def test_a_file_one_byte_over_the_limit_is_refused(tmp_path: Path) -> None:
         ("../..", ""),
         ("/", ""),
         ("x" * 300, "x" * 200),
+        ("é" * 300, "é" * 100),
+        ("x" + "é" * 300, "x" + "é" * 99),
     ],
 )
 def test_a_name_has_no_folders_and_nothing_invisible(given: str, kept: str) -> None:
@@ -130,6 +133,7 @@ def test_nothing_is_left_of_a_refused_upload(studio: Studio) -> None:
         kept = client.get("/api/training/files").json()
     assert (refused.status_code, broken.status_code, other.status_code) == (400, 400, 400)
     assert refused.json()["error"]["code"] == "invalid_training_file"
+    assert "a.json" in refused.json()["error"]["message"]
     assert other.json()["error"]["details"]["sha256"] == hashlib.sha256(b"{}").hexdigest()
     assert kept["data"] == []
     assert list(studio.storage.list("")) == []
@@ -157,3 +161,26 @@ def test_a_scratch_folder_is_gone_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         fail()
     assert list((tmp_path / "home").iterdir()) == []
+
+
+def test_nothing_is_left_of_an_upload_whose_sender_went_away(studio: Studio) -> None:
+    body, answers = a_form()[:2000], []
+
+    async def messages() -> AsyncIterator[dict[str, object]]:
+        yield {"type": "http.request", "body": body, "more_body": True}
+        yield {"type": "http.disconnect"}
+
+    async def send(message: dict[str, object]) -> None:
+        answers.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=boundary")]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http",
+        "path": "/api/training/files", "raw_path": b"/api/training/files", "query_string": b"", "root_path": "",
+        "headers": headers, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+    }  # fmt: skip
+    stream = messages()
+    anyio.run(create_app(studio, LoopbackAccess()), scope, stream.__anext__, send)
+    assert answers[0]["status"] == 400
+    assert list(studio.home.iterdir()) == []
+    assert list(studio.storage.list("")) == []

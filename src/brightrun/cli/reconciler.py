@@ -6,21 +6,22 @@ import fcntl
 import logging
 import os
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import update
-
-from brightrun.database.tables import TrainingJob
+from brightrun.database.claims import free_claims
 from brightrun.errors import BrightRunError, MachineError
+from brightrun.jobs.reap import reap
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
 
 _log = logging.getLogger(__name__)
 _LIMIT = 20
+_REAP_SECONDS = 60.0
 
 
 @contextmanager
@@ -65,11 +66,13 @@ class Reconciler:
     def __init__(self, studio: Studio, owner: str) -> None:
         self._studio, self._owner = studio, owner
         self._stopped = threading.Event()
+        self._reap_at = 0.0
         # A daemon, so that a provider that does not answer cannot keep the process alive.
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
     def start(self) -> None:
-        free_claims(self._studio, self._owner)
+        with self._studio.database.session() as session:
+            free_claims(session, owner=self._owner)
         self._thread.start()
 
     def stop(self, patience: timedelta = timedelta(seconds=20)) -> bool:
@@ -81,24 +84,21 @@ class Reconciler:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            if self._round() < _LIMIT:
+            if time.monotonic() >= self._reap_at:
+                self._reap_at = time.monotonic() + _REAP_SECONDS
+                self._told(lambda: len(reap(self._studio).ended))
+            if self._told(self._round) < _LIMIT:
                 self._stopped.wait(self._studio.limits.poll.total_seconds())
 
     def _round(self) -> int:
+        return reconcile_once(self._studio, owner=self._owner, limit=_LIMIT)
+
+    def _told(self, act: Callable[[], int]) -> int:
+        """What the act returns, or 0 and a line in the log."""
         try:
-            return reconcile_once(self._studio, owner=self._owner, limit=_LIMIT)
+            return act()
         except BrightRunError as error:
             _log.warning("%s The round is made again.", error.message)
         except Exception:  # noqa: BLE001 the reconciler's loop, one of three broad excepts: it goes on whatever happens
             _log.exception("a round of the reconciler failed; it is made again")
         return 0
-
-
-def free_claims(studio: Studio, owner: str) -> int:
-    """Let go what a studio of that name held when it was killed, instead of waiting until its claims lapse."""
-    free = {"claim_owner": None, "claim_token": None, "claim_expires_at": None}
-    with studio.database.session() as session:
-        freed = session.scalars(
-            update(TrainingJob).where(TrainingJob.claim_owner == owner).values(**free).returning(TrainingJob.id)
-        ).all()
-    return len(freed)

@@ -44,16 +44,18 @@ def _with(settings: Settings, host: str | None, port: int | None) -> Settings:
 def _listen(settings: Settings) -> socket.socket:
     """A socket that is open before anything else happens: its port is known, and whoever knocks early waits."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+        family, kind, protocol, _, place = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        listener = socket.socket(family, kind, protocol)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(128)
     except socket.gaierror as error:
         raise InputError(f"There is no address {settings.host} here.", hint="Give another with --host.") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(128)
     except OSError as error:
+        listener.close()
         raise MachineError(
             f"The studio cannot listen at {settings.host}, port {settings.port}: {error.strerror}.",
             hint="Another program may use the port; choose one with --port, or 0 for any that is free.",
@@ -65,6 +67,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
 
     from brightrun.assembly import build_access, build_studio, build_web_options, make_home
+    from brightrun.cli.open_streams import OpenStreams, StudioServer
     from brightrun.cli.reconciler import Reconciler, hold_home
     from brightrun.web.app import create_app
 
@@ -73,9 +76,9 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         access = build_access(settings, studio)
         if access.login_required:
             _require_a_token(studio, settings)
-        app = create_app(studio, access, build_web_options(settings))
+        streams = OpenStreams(create_app(studio, access, build_web_options(settings)))
         config = uvicorn.Config(
-            app,
+            streams,
             log_config=None,
             access_log=False,  # addresses of stored files are permissions; they belong into no log
             proxy_headers=access.login_required,
@@ -87,7 +90,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
             reconciler.start()
             try:
                 _tell_where(settings, studio, access)
-                uvicorn.Server(config).run(sockets=[listener])
+                StudioServer(config, streams).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises the signal again once it has ended
                 pass
             finally:

@@ -140,11 +140,13 @@ class StudioClient:
         return said
 
     def _again(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Repeat what can be repeated while nobody answers."""
+        """Repeat what can be repeated where the answer was lost; not where nobody was there to be asked."""
         for tried in range(1, _TRIES):
             try:
                 return ask()
-            except StudioUnreachable:
+            except StudioUnreachable as error:
+                if isinstance(error.__cause__, httpx.ConnectError):
+                    raise
                 self._sleep(0.5 * tried)
         return ask()
 

@@ -84,6 +84,10 @@ class Compute(Protocol):
     def supports_spot(self) -> bool:
         """Whether machines can be had cheaper that may be taken away."""
 
+    @property
+    def shares_disk(self) -> bool:
+        """Whether its workers see the studio's own run folders; others are sent links to their data."""
+
     def launch(self, wish: MachineWish) -> Machine:
         """Start a machine, or return the living one of that name: never two at a time.
 

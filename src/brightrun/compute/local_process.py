@@ -46,6 +46,7 @@ class LocalProcess:
 
     name = "local_process"
     supports_spot = False
+    shares_disk = True
 
     def __init__(
         self,

@@ -36,6 +36,7 @@ class Pretend:
 
     name = "pretend"
     supports_spot = True
+    shares_disk = True
 
     def __init__(
         self,

@@ -40,6 +40,7 @@ class StandingWorker:
 
     name = "standing_worker"
     supports_spot = False
+    shares_disk = False
 
     def __init__(
         self,

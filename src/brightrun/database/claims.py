@@ -75,6 +75,12 @@ def release_claim(session: Session, job_id: str, token: str, *, next_look_at: da
     return save_claimed(session, job_id, token, **free, next_look_at=next_look_at)
 
 
+def free_claims(session: Session, *, owner: str) -> int:
+    """Let go what a reconciler of that name held when it was killed, instead of waiting until its claims lapse."""
+    free = {"claim_owner": None, "claim_token": None, "claim_expires_at": None}
+    return len(_update(session, TrainingJob.claim_owner == owner, free))
+
+
 def _is_free(now: datetime) -> ColumnElement[bool]:
     return TrainingJob.claim_expires_at.is_(None) | (TrainingJob.claim_expires_at <= now)
 

@@ -21,8 +21,10 @@ _KINDS = {"adapter_model.safetensors": "lora_adapter", "report.html": "report", 
 BUNDLE = "adapter/"
 
 
-def collect(studio: Studio, client: WorkerClient, job: TrainingJob, attempt: TrainingAttempt) -> None:
+def collect(studio: Studio, client: WorkerClient, job: TrainingJob, attempt: TrainingAttempt) -> bool:
     """Fetch, verify, store and record every artifact, then complete the job. Safe to repeat.
+
+    False: the worker lists nothing yet, since its process tidies up after its last line; ask again in a moment.
 
     Raises:
         AdapterUnproven: the bundle is not this job's, or its proof does not hold.
@@ -30,6 +32,8 @@ def collect(studio: Studio, client: WorkerClient, job: TrainingJob, attempt: Tra
     """
     with tempfile.TemporaryDirectory(dir=studio.home, prefix=".collecting-") as scratch:
         fetched = _fetch(client, job.id, Path(scratch))
+        if not fetched and studio.clock() - job.status_changed_at < studio.limits.silence:
+            return False
         manifest = _verified(Path(scratch), job)
         rows = [_store(studio, job, attempt, file, path, manifest) for file, path in fetched]
     now = studio.clock()
@@ -41,7 +45,7 @@ def collect(studio: Studio, client: WorkerClient, job: TrainingJob, attempt: Tra
             artifacts.save(session, row)
         current = jobs.get(session, job.id, lock=True)
         if current is None or current.status.is_terminal:
-            return
+            return True
         if current.status is not JobStatus.UPLOADING:
             current = move(session, current, JobStatus.UPLOADING, now=now, tell=False)
         path = f"lora_adapters/{job.id}/"
@@ -49,6 +53,7 @@ def collect(studio: Studio, client: WorkerClient, job: TrainingJob, attempt: Tra
         attempts.save(session, attempt.id, last_heard_at=now)
         done = move(session, current, JobStatus.COMPLETED, now=now, message=current.message)
         jobs.change_if(session, done.id, expected=[JobStatus.COMPLETED], current_step=done.total_steps)
+    return True
 
 
 def storage_key(job_id: str, name: str) -> str:

@@ -62,7 +62,7 @@ def observe(studio: Studio, job_id: str) -> Observed:
         machine_known=attempt.machine_id is not None,
         intended_at=attempt.launch_intended_at,
         last_heard_at=attempt.last_heard_at,
-        spent_usd=closed_usd + (running_cost(attempt, now) if attempt.ended_at is None else 0),
+        spent_usd=closed_usd + ((running_cost(attempt, now) or 0) if attempt.ended_at is None else 0),
         worker_end=None if end is None else end.status,
         worker_reason=None if end is None else end.reason,
         looked=None if machine is None else machine.state,
@@ -71,10 +71,15 @@ def observe(studio: Studio, job_id: str) -> Observed:
     return Observed(replace(situation, lease=lease), job, attempt, machine, failure)
 
 
-def running_cost(attempt: TrainingAttempt, until: datetime) -> Decimal:
-    """Dollars of a lease up to a moment: its time since the launch × the machine's own price."""
-    if attempt.launched_at is None or attempt.price_usd_per_hour is None:
+def running_cost(attempt: TrainingAttempt, until: datetime) -> Decimal | None:
+    """Dollars of a lease up to a moment: its time since the launch × the machine's own price.
+
+    Nothing was launched: 0. The provider told no price: None, which is not 0.
+    """
+    if attempt.launched_at is None:
         return Decimal(0)
+    if attempt.price_usd_per_hour is None:
+        return None
     seconds = Decimal(str(max((until - attempt.launched_at).total_seconds(), 0.0)))
     return (attempt.price_usd_per_hour * seconds / _HOUR).quantize(Decimal("0.0001"))
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import errno
 import logging
 from datetime import timedelta
+from typing import Any
 
 from brightrun.compute.base import MachineWish, machine_name
-from brightrun.contract.job_spec import JobSpec
+from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.contract.messages import JournalBatch, StartFile, StartRequest, StatusReply
 from brightrun.contract.signatures import job_secret
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, events, jobs
 from brightrun.database.claims import ClaimedJob
 from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJob
-from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, NoCapacity, NotEnoughDisk
+from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, InputError, NoCapacity, NotEnoughDisk
 from brightrun.jobs.collect import collect
 from brightrun.jobs.decide import Act, Decision, decide
 from brightrun.jobs.move import move
@@ -27,6 +28,7 @@ _log = logging.getLogger(__name__)
 CLAIM = timedelta(minutes=5)
 _ROUNDS = 12
 _LATER = timedelta(seconds=15)
+_LINK = timedelta(hours=2)
 
 
 def reconcile_once(studio: Studio, *, owner: str, limit: int = 20) -> int:
@@ -151,6 +153,7 @@ def _pull(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedel
         with _client(studio, job, attempt, url) as client:
             if attempt.last_heard_at is None:
                 reply = client.start(_start_request(studio, job, attempt))
+                _catch_up(studio, client, attempt)
             else:
                 reply = client.status(job.id, after=attempt.last_sequence)
     except WorkerUnreachable:
@@ -163,6 +166,22 @@ def _pull(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedel
     ended = any(event.kind == "end" for event in reply.events)
     more = reply.last_sequence > answer.acknowledged
     return None if ended or more else studio.limits.poll
+
+
+def _catch_up(studio: Studio, client: WorkerClient, attempt: TrainingAttempt) -> None:
+    """Fetch what earlier attempts wrote last, where this machine has their disk: nobody asked before they were lost."""
+    with studio.database.reading() as session:
+        earlier = [lease for lease in attempts.list_for_job(session, attempt.job_id) if lease.number < attempt.number]
+    for lease in earlier:
+        after, more = lease.last_sequence, True
+        while more:
+            try:
+                reply = client.status(attempt.job_id, after=after, attempt=lease.number)
+            except WorkerRefused:
+                break  # another disk
+            answer = record_events(studio.database, _batch(lease, reply, attempt.job_id, studio), now=studio.clock())
+            more = after < answer.acknowledged < reply.last_sequence
+            after = answer.acknowledged
 
 
 def _worker_url(studio: Studio, attempt: TrainingAttempt) -> str | None:
@@ -186,15 +205,44 @@ def _batch(attempt: TrainingAttempt, reply: StatusReply, job_id: str, studio: St
 def _start_request(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> StartRequest:
     spec = JobSpec.model_validate(job.spec)
     data = spec.dataset
-    files = ((data.train_path, data.train_sha256), (data.held_out_path, data.held_out_sha256))
-    root = studio.run_folder(job.id).root
+    audit = "data/audit.json"  # the report and the model card tell of it
+    files = (
+        (data.train_path, data.train_sha256),
+        (data.held_out_path, data.held_out_sha256),
+        (audit, file_sha256(studio.run_folder(job.id).root / audit)),
+    )
     return StartRequest(
         spec=spec,
         attempt=attempt.number,
         resume=True,
-        files=tuple(StartFile(name=name, sha256=sha, bytes=(root / name).stat().st_size) for name, sha in files),
+        files=tuple(_start_file(studio, job, attempt, name, sha) for name, sha in files),
         price_usd_per_hour=attempt.price_usd_per_hour,
+        **_where_to_push(studio, job.id),
     )
+
+
+def _start_file(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, name: str, sha256: str) -> StartFile:
+    """A file that lies in the folder already, or that the worker is to fetch by a link made at this moment."""
+    path = studio.run_folder(job.id).root / name
+    if studio.compute(attempt.provider).shares_disk:
+        return StartFile(name=name, sha256=sha256, bytes=path.stat().st_size)
+    key = f"training_data/{job.id}/{path.name}"
+    stored = studio.storage.put(key, path, sha256=sha256)
+    link = studio.storage.download_link(key, expires=_LINK)
+    if not link.startswith(("http://", "https://")):
+        raise InputError(
+            f"The worker of {attempt.provider} cannot fetch its data: the studio has no address of its own.",
+            hint="Set BRIGHTRUN_PUBLIC_URL to where the worker can reach the studio.",
+        )
+    return StartFile(name=name, sha256=sha256, bytes=stored.bytes, url=link)
+
+
+def _where_to_push(studio: Studio, job_id: str) -> dict[str, Any]:
+    """The webhook's address and this job's own secret, where the studio can be reached; journals are pulled anyway."""
+    if studio.public_url is None:
+        return {}
+    secret = job_secret(studio.webhook_secret.get_secret_value(), job_id)
+    return {"webhook_url": f"{studio.public_url.rstrip('/')}/api/training/webhook", "webhook_secret": secret}
 
 
 def _client(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, url: str) -> WorkerClient:
@@ -214,7 +262,7 @@ def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> time
         if url is None:
             raise WorkerUnreachable("The worker has no address.")
         with _client(studio, job, attempt, url) as client:
-            collect(studio, client, job, attempt)
+            is_home = collect(studio, client, job, attempt)
     except (BrightRunError, OSError) as error:
         said = error.message if isinstance(error, BrightRunError) else error.strerror or type(error).__name__
         with studio.database.session() as session:
@@ -230,7 +278,7 @@ def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> time
                 data={"code": COLLECT_FAILED, "hint": getattr(error, "hint", "")},
             )
         return 2 * studio.limits.poll
-    return None
+    return None if is_home else studio.limits.poll
 
 
 def _is_disk_full(error: BrightRunError | OSError) -> bool:

@@ -47,7 +47,7 @@ class StartJob(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    training_file_id: str = Field(max_length=64)
+    training_file_id: str = Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")
     base_model: str = Field("smollm2-135m-instruct", max_length=200)
     recipe: str = Field("balanced", max_length=64)
     hyperparameters: dict[str, Any] = Field(default_factory=dict, description="Single settings of the recipe.")
@@ -57,6 +57,7 @@ class StartJob(BaseModel):
 
 def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> TrainingPlan:
     """What the job would be. Raises as `submit_job`, and stores nothing."""
+    studio.compute(request.compute.provider or studio.default_compute)
     with _made(studio, request, owner_id, str(uuid.uuid4())) as (made, _):
         return made.plan
 

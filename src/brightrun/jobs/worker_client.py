@@ -50,8 +50,10 @@ class WorkerClient:
         """Start the job there; the same attempt may be started any number of times."""
         return self._status(self._send("POST", "/training/start", content=request.model_dump_json()))
 
-    def status(self, job_id: str, *, after: int) -> StatusReply:
-        return self._status(self._send("GET", f"/training/status/{job_id}", params={"after": after}))
+    def status(self, job_id: str, *, after: int, attempt: int | None = None) -> StatusReply:
+        """News after a line; of an earlier attempt where one is named and its journal is there."""
+        query = {"after": after} | ({} if attempt is None else {"attempt": attempt})
+        return self._status(self._send("GET", f"/training/status/{job_id}", params=query))
 
     def stop(self, job_id: str, *, export: bool = False) -> StatusReply:
         body = StopRequest(export=export).model_dump_json()

@@ -100,11 +100,18 @@ def require_own_origin(request: Request) -> None:
         Forbidden
     """
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+    if origin is not None and _authority(origin) != request.headers.get("host", "").lower():
         raise Forbidden("The request comes from a page of another site.", hint="Use the studio's own pages.")
     site = request.headers.get("sec-fetch-site", "none")
     if request.method not in SAFE_METHODS and site not in {"same-origin", "none"}:
         raise Forbidden("The request comes from a page of another site.", hint="Use the studio's own pages.")
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def host_name(request: Request) -> str:

@@ -26,6 +26,7 @@ class WebOptions:
         link_lifetime: How long the link to an artifact is good.
         https: The studio is reached over TLS; cookies and headers say so.
         sleep: Waits so many seconds.
+        closing: Whether the server is about to stop; streams then end by themselves and are not cut off.
     """
 
     upload_bytes: int = 1024 * MIB
@@ -38,3 +39,4 @@ class WebOptions:
     link_lifetime: timedelta = timedelta(minutes=15)
     https: bool = False
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    closing: Callable[[], bool] = lambda: False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 SCRATCH_PREFIX = ".receiving-"
-_LONGEST_NAME = 200
+_LONGEST_NAME_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,9 @@ async def receive_form_file(request: Request, folder: Path, *, field: str, limit
         raise BodyUnreadable("The form cannot be read.", hint="Send multipart/form-data.") from error
     finally:
         sink.close()
-    return Received(sink.path, form.require_name(), sink.bytes, sink.sha256)
+    name = form.require_name()
+    # Under its own name, so that what is said of the file calls it so.
+    return Received(sink.path.rename(folder / name), name, sink.bytes, sink.sha256)
 
 
 async def receive_body(request: Request, folder: Path, *, limit: int) -> Received:
@@ -86,7 +88,8 @@ async def receive_body(request: Request, folder: Path, *, limit: int) -> Receive
 def plain_name(text: str) -> str:
     """A file's name without folders and without what cannot be seen; "" where nothing is left."""
     last = PurePosixPath(text.replace("\\", "/")).name
-    name = "".join(letter for letter in last if letter.isprintable()).strip()[:_LONGEST_NAME]
+    seen = "".join(letter for letter in last if letter.isprintable()).strip()
+    name = seen.encode("utf-8")[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
     return name if name.strip(".") else ""
 
 

@@ -101,7 +101,7 @@ async def tell(studio: Studio, options: WebOptions, job_id: str, after: int) -> 
     """The stream of a job from behind event `after`: looks into the database, sleeps, looks again."""
     yield format_sse_event(retry=_RETRY_MILLISECONDS)
     age = quiet = 0.0
-    while age < options.stream_seconds:
+    while age < options.stream_seconds and not options.closing():
         news = await run_in_threadpool(_look, studio, job_id, after)
         for row in news.events:
             after, quiet = row.id, 0.0

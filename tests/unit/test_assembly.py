@@ -1,0 +1,143 @@
+"""Settings become a studio; a home is for one studio, whose rounds go on until it is stopped."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brightrun.assembly import asks_to_sign_in, build_access, build_studio, build_web_options, studio_secret
+from brightrun.cli.reconciler import Reconciler, hold_home
+from brightrun.contract.states import JobStatus
+from brightrun.database import jobs
+from brightrun.database.claims import free_claims
+from brightrun.errors import InputError, MachineError
+from brightrun.jobs.reconcile import CLAIM
+from brightrun.settings import Settings
+from brightrun.web.sign_in import SignedInAccess
+from tests.studio_world import World
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 what must not happen unguarded
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for key in list(os.environ):
+        if key.startswith(("BRIGHTRUN_", "TRAINING_", "RUNPOD_")):
+            monkeypatch.delenv(key)
+    monkeypatch.chdir(tmp_path)
+
+
+def _settings(tmp_path: Path, **changes: Any) -> Settings:
+    return Settings.model_validate({"home": tmp_path / "home", **changes})
+
+
+def test_the_secret_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    settings = _settings(tmp_path)
+    studio = build_studio(settings)
+    path = tmp_path / "home" / "secret"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    kept = path.read_text().strip()
+    assert len(kept) >= 32
+    assert studio.webhook_secret.get_secret_value() == kept == studio_secret(settings).get_secret_value()
+    assert kept not in repr(studio)
+    given = _settings(tmp_path, webhook_secret="another-secret-of-mine")
+    assert studio_secret(given).get_secret_value() == "another-secret-of-mine"
+    path.write_text("short")
+    with pytest.raises(InputError, match="holds no secret"):
+        studio_secret(settings)
+    studio.database.close()
+
+
+def test_a_studio_is_built_whole(tmp_path: Path) -> None:
+    token = "token-of-the-worker"
+    studio = build_studio(
+        _settings(tmp_path, runpod_endpoint_url="http://127.0.0.1:1", worker_token=token, compute="standing_worker")
+    )
+    assert studio.database.is_current()
+    assert set(studio.computes) == {"local_process", "standing_worker"}
+    assert studio.default_compute == "standing_worker"
+    assert studio.worker_tokens["standing_worker"].get_secret_value() == token
+    stored = studio.storage.put("training_files/x", b"bytes")
+    assert (tmp_path / "home" / "storage" / "model-artifacts" / "training_files" / "x").read_bytes() == b"bytes"
+    assert studio.storage.download_link(stored.key, expires=CLAIM).startswith("/api/storage/")
+    assert token not in repr(studio)
+    studio.database.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"runpod_endpoint_url": "http://127.0.0.1:1"}, "TRAINING_WORKER_TOKEN"),
+        ({"compute": "standing_worker"}, "BRIGHTRUN_COMPUTE"),
+        ({"database_url": "mysql://x"}, "mysql"),
+    ],
+)
+def test_what_is_half_set_up_is_named(changes: dict[str, str], named: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=named):
+        build_studio(_settings(tmp_path, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "login"),
+    [
+        ({}, False),
+        ({"host": "localhost"}, False),
+        ({"host": "::1"}, False),
+        ({"host": EVERYWHERE}, True),
+        ({"host": "studio.example"}, True),
+        ({"public_url": "https://studio.example"}, True),
+    ],
+)
+def test_who_asks_for_a_login(changes: dict[str, str], login: bool, tmp_path: Path) -> None:
+    settings = _settings(tmp_path, **changes)
+    studio = build_studio(settings)
+    access = build_access(settings, studio)
+    assert asks_to_sign_in(settings) == access.login_required == login
+    assert isinstance(access, SignedInAccess) == login
+    assert build_web_options(settings).https == ("public_url" in changes)
+    studio.database.close()
+
+
+# The reconciler's rounds
+
+
+def test_a_home_is_for_one_studio_and_keeps_its_name(tmp_path: Path) -> None:
+    with hold_home(tmp_path) as name:
+        assert name.startswith("studio-")
+        with pytest.raises(MachineError, match="running already"), hold_home(tmp_path):
+            raise AssertionError("two studios have one home")
+    with hold_home(tmp_path) as again:
+        assert again == name
+
+
+def test_claims_of_a_killed_studio_are_taken_up_at_once(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.add_job("job-1")
+    world.add_job("job-2")
+    with world.database.session() as session:
+        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM, limit=1)) == 1
+    with world.database.session() as session:
+        assert len(jobs.claim_due(session, owner="another", now=world.clock(), lease=CLAIM, limit=1)) == 1
+    with world.database.session() as session:
+        assert free_claims(session, owner="me") == 1
+    with world.database.session() as session:
+        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM, limit=5)) == 1
+
+
+def test_the_rounds_go_on_until_they_are_stopped(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.add_job("job-1")
+    reconciler = Reconciler(world.studio, "me")
+    reconciler.start()
+    for _ in range(400):
+        if world.job("job-1").status is not JobStatus.QUEUED:
+            break
+        threading.Event().wait(0.05)
+    assert reconciler.stop()
+    assert world.job("job-1").status is JobStatus.PROVISIONING
+    assert Reconciler(world.studio, "never started").stop()
