@@ -70,6 +70,16 @@ CASES: list[tuple[str, Situation, Decision]] = [
         Decision(Act.FAIL, EndReason.ARTIFACT_UNVERIFIED),
     ),
     (
+        "worker completed, files never verify, and why is known",
+        known(lease=lease(worker_end=JobStatus.COMPLETED), collect_failures=20, collect_reason=EndReason.DISK_FULL),
+        Decision(Act.FAIL, EndReason.DISK_FULL),
+    ),
+    (
+        "worker completed, lines of it are missing",
+        known(lease=lease(worker_end=JobStatus.COMPLETED, has_gaps=True)),
+        Decision(Act.PULL),
+    ),
+    (
         "worker failed for good",
         known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.DATASET_REJECTED)),
         Decision(Act.FAIL, EndReason.DATASET_REJECTED),

@@ -29,6 +29,7 @@ CLAIM = timedelta(minutes=5)
 _ROUNDS = 12
 _LATER = timedelta(seconds=15)
 _LINK = timedelta(hours=2)
+_MINUTE = timedelta(minutes=1)
 
 
 def reconcile_once(studio: Studio, *, owner: str, limit: int = 20) -> int:
@@ -87,7 +88,7 @@ def _act(studio: Studio, observed: Observed, decision: Decision) -> timedelta | 
     if decision.act is Act.CLOSE_LEASE:
         return _close_lease(studio, job, attempt, decision.reason)
     if decision.act is Act.COLLECT:
-        return _collect(studio, job, attempt)
+        return _collect(studio, job, attempt, failures=observed.situation.collect_failures)
     return _pull(studio, job, attempt)
 
 
@@ -256,7 +257,11 @@ def worker_token(studio: Studio, job_id: str) -> str:
     return job_secret(studio.webhook_secret.get_secret_value(), f"worker:{job_id}")
 
 
-def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedelta | None:
+def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, *, failures: int) -> timedelta | None:
+    """Bring the files home.
+
+    A finished run is worth patience: after a failure the pause doubles, up to a minute, a quarter of an hour in all.
+    """
     url = _worker_url(studio, attempt)
     try:
         if url is None:
@@ -277,7 +282,7 @@ def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> time
                 message=f"Bringing the files home failed: {said}",
                 data={"code": COLLECT_FAILED, "hint": getattr(error, "hint", "")},
             )
-        return 2 * studio.limits.poll
+        return min(2 * studio.limits.poll * 2 ** min(failures, 10), max(_MINUTE, studio.limits.poll))
     return None if is_home else studio.limits.poll
 
 
