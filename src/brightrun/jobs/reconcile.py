@@ -282,7 +282,7 @@ def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, *, fail
                 message=f"Bringing the files home failed: {said}",
                 data={"code": COLLECT_FAILED, "hint": getattr(error, "hint", "")},
             )
-        return min(2 * studio.limits.poll * 2 ** min(failures, 10), max(_MINUTE, studio.limits.poll))
+        return min(2 * studio.limits.poll * (1 << min(failures, 10)), max(_MINUTE, studio.limits.poll))
     return None if is_home else studio.limits.poll
 
 
