@@ -11,7 +11,7 @@ literal  TRL's trainer with its defaults: one example per answer, the client's m
 
 Both take one optimizer step (forward, backward, update) over the same answers in turn, again and again. Only the
 answers' tokens that are still there count as learnt, on both sides. Both compute in fp32 with the same optimizer and
-adapter: TRL's default of bf16 would be unfair here, since bf16 on a CPU is many times slower. The ratio is of wall
+adapter: TRL's default of bf16 would be unfair here, as most CPUs are many times slower in it. The ratio is of wall
 seconds; that of processor seconds stands beside it, since it shifts less where other programs run meanwhile.
 """
 
