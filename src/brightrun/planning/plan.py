@@ -11,6 +11,7 @@ from brightrun.catalogue.models import BaseModelEntry
 from brightrun.chat.batches import SequenceSize, Step, plan_steps
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.device import DeviceGuess
+from brightrun.planning.durations import Duration
 from brightrun.planning.memory import MemoryEstimate, estimate_memory
 from brightrun.planning.operations import (
     Row,
@@ -19,17 +20,6 @@ from brightrun.planning.operations import (
     make_row,
     row_operations,
 )
-
-
-class Duration(BaseModel):
-    """Seconds with their band, and how they were obtained."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    expected_seconds: float
-    low_seconds: float
-    high_seconds: float
-    obtained: str
 
 
 class TrainingPlan(BaseModel):
