@@ -56,6 +56,7 @@ def build_studio(settings: Settings) -> Studio:
         default_compute=settings.compute,
         worker_tokens={STANDING_WORKER: token} if token is not None and STANDING_WORKER in computes else {},
         public_url=settings.public_url,
+        month_budget_usd=settings.month_budget_usd,
     )
 
 
@@ -78,7 +79,9 @@ def build_computes(settings: Settings) -> dict[str, Compute]:
     Raises:
         InputError: a provider is half set up, or the default one is not.
     """
-    computes: dict[str, Compute] = {LocalProcess.name: LocalProcess(workers_folder(settings))}
+    computes: dict[str, Compute] = {
+        LocalProcess.name: LocalProcess(workers_folder(settings), price=settings.local_usd_per_hour)
+    }
     if settings.runpod_endpoint_url is not None:
         if settings.worker_token is None:
             raise InputError(

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
@@ -76,6 +77,15 @@ class Settings(BaseSettings):
         validation_alias="TRAINING_WEBHOOK_SECRET",
         min_length=SECRET_LENGTH,
         description="What every job's own secrets are derived from; by default made once and kept in `secret` in home.",
+    )
+    month_budget_usd: Decimal | None = Field(
+        None,
+        ge=0,
+        lt=100_000_000,
+        description="Dollars per calendar month (UTC) for owners who set no budget of their own.",
+    )
+    local_usd_per_hour: Decimal | None = Field(
+        None, gt=0, lt=1_000_000, description="What an hour of this machine costs its owner; by default not known."
     )
     host: str = Field("127.0.0.1", description="Address that `brightrun serve` listens at.")
     port: int = Field(8700, ge=0, le=65535, description="Port that `brightrun serve` listens at; 0 takes a free one.")

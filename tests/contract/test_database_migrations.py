@@ -23,6 +23,7 @@ from tests.contract.postgres import (  # noqa: F401
 
 NAMES = {
     "api_tokens",
+    "budgets",
     "model_artifacts",
     "training_attempts",
     "training_events",

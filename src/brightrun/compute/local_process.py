@@ -38,7 +38,7 @@ class LocalProcess:
         folder: Records and logs of the processes; studios that share this machine's devices share it.
         command: What starts a server; `--root --host --port --port-file --job --name` are added.
         devices: How many machines may live at once.
-        price: Dollars per hour of this machine; an own one costs nothing.
+        price: Dollars per hour of this machine; None where its owner did not say, which is not 0.
         grace: How long a machine that was asked to end may take before it is killed.
         patience: How long a server may take to answer for the first time and still count as starting.
         clock: Now, with zone.
@@ -54,7 +54,7 @@ class LocalProcess:
         *,
         command: Sequence[str] = WORKER_SERVER,
         devices: int = 1,
-        price: Decimal = Decimal(0),
+        price: Decimal | None = None,
         grace: timedelta = timedelta(seconds=5),
         patience: timedelta = timedelta(minutes=2),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),

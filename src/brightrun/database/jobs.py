@@ -32,6 +32,7 @@ __all__ = [
     "find_by_key",
     "get",
     "in_status_since",
+    "list_live",
     "list_page",
     "look_at",
     "release_claim",
@@ -88,6 +89,13 @@ def list_page(
     if statuses is not None:
         where.append(TrainingJob.status.in_(list(statuses)))
     return newest_first(session, TrainingJob, *where, limit=limit, after=after)
+
+
+def list_live(session: Session, *, owner_id: str) -> list[TrainingJob]:
+    """An owner's jobs that have not ended, oldest first."""
+    live = [status for status in JobStatus if not status.is_terminal]
+    query = select(TrainingJob).where(TrainingJob.owner_id == owner_id, TrainingJob.status.in_(live))
+    return list(session.scalars(query.order_by(TrainingJob.created_at, TrainingJob.id)))
 
 
 def count_by_status(session: Session, *, owner_id: str | None = None) -> dict[JobStatus, int]:

@@ -20,12 +20,12 @@ STEPS_IN_BLOCK = 256
 FEWEST_POINTS = 4
 _READ_WHOLE = 40_000  # steps; so many rows are quicker to read than to search
 _STEP = TrainingMetric.step
-_NUMBERS = ("loss", "epoch", "learning_rate", "grad_norm", "tokens_per_second")
+_NUMBERS = ("loss", "epoch", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes")
 
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
-    """One step of a curve. loss and held-out loss in nats per learnt token; what is unknown is None."""
+    """One step of a curve. Losses in nats per learnt token, memory in bytes; what is unknown is None."""
 
     kind: Kind
     step: int
@@ -35,6 +35,7 @@ class MetricPoint:
     learning_rate: float | None = None
     grad_norm: float | None = None
     tokens_per_second: float | None = None
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,12 @@ class TrainingFile(Table):
 
 
 class TrainingJob(Table):
-    """One training run as its owner sees it, and who works on it (the claim)."""
+    """One training run as its owner sees it, and who works on it (the claim).
+
+    `plan` is a JobPlan as it was at submit. `cap_usd` is what all attempts together may cost; `budget_told_percent` the
+    highest warning that was given. `keep_adapter_until` stands where a job has ended and an adapter of its last
+    checkpoint is still to be fetched, until then at the latest.
+    """
 
     __tablename__ = "training_jobs"
     __table_args__ = (
@@ -121,6 +126,10 @@ class TrainingJob(Table):
     estimated_cost_usd: Mapped[Decimal | None]
     estimated_seconds: Mapped[float | None]
     actual_cost_usd: Mapped[Decimal | None]
+    plan: Mapped[dict[str, Any] | None]
+    cap_usd: Mapped[Decimal | None]
+    budget_told_percent: Mapped[int | None]
+    keep_adapter_until: Mapped[datetime | None]
     runpod_pod_id: Mapped[str | None] = mapped_column(NAME)
     lora_artifact_path: Mapped[str | None]
     idempotency_key: Mapped[str | None] = mapped_column(NAME)
@@ -156,6 +165,7 @@ class TrainingAttempt(Table):
     cost_usd: Mapped[Decimal | None]
     last_heard_at: Mapped[datetime | None]
     last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
+    measured: Mapped[dict[str, Any] | None]
 
 
 class TrainingEvent(Table):
@@ -204,6 +214,7 @@ class TrainingMetric(Table):
     learning_rate: Mapped[float | None]
     grad_norm: Mapped[float | None]
     tokens_per_second: Mapped[float | None]
+    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     recorded_at: Mapped[datetime]
 
 
@@ -250,3 +261,19 @@ class ApiToken(Table):
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
+
+
+class Budget(Table):
+    """What an owner wants to spend at most; absent amounts are the studio's settings, or no limit.
+
+    `told_percent` is the highest warning that was given in `told_month` (YYYY-MM, UTC).
+    """
+
+    __tablename__ = "budgets"
+
+    owner_id: Mapped[str] = mapped_column(NAME, primary_key=True)
+    month_usd: Mapped[Decimal | None]
+    default_cap_usd: Mapped[Decimal | None]
+    told_month: Mapped[str | None] = mapped_column(String(7))
+    told_percent: Mapped[int | None]
+    updated_at: Mapped[datetime]

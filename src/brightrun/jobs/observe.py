@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 
 from brightrun.compute.base import Machine, MachineState
 from brightrun.contract.states import EndReason
 from brightrun.database import attempts, events, jobs
+from brightrun.database.spending import running_cost
 from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJob
 from brightrun.errors import ComputeError, NotFound
 from brightrun.jobs.decide import Lease, Situation
@@ -16,7 +17,6 @@ from brightrun.jobs.record_event import worker_end
 from brightrun.jobs.studio import Studio
 
 COLLECT_FAILED = "collect_failed"
-_HOUR = Decimal(3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +69,6 @@ def observe(studio: Studio, job_id: str) -> Observed:
         has_gaps=end is not None and attempt.last_sequence < end.sequence,
     )
     return Observed(replace(situation, lease=lease), job, attempt, machine, failure)
-
-
-def running_cost(attempt: TrainingAttempt, until: datetime) -> Decimal | None:
-    """Dollars of a lease up to a moment: its time since the launch × the machine's own price.
-
-    Nothing was launched: 0. The provider told no price: None, which is not 0.
-    """
-    if attempt.launched_at is None:
-        return Decimal(0)
-    if attempt.price_usd_per_hour is None:
-        return None
-    seconds = Decimal(str(max((until - attempt.launched_at).total_seconds(), 0.0)))
-    return (attempt.price_usd_per_hour * seconds / _HOUR).quantize(Decimal("0.0001"))
 
 
 def _ask_provider(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> Machine | None:

@@ -14,12 +14,13 @@ from brightrun.contract.signatures import job_secret
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, events, jobs
 from brightrun.database.claims import ClaimedJob
+from brightrun.database.spending import running_cost
 from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJob
 from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, InputError, NoCapacity, NotEnoughDisk
 from brightrun.jobs.collect import collect
 from brightrun.jobs.decide import Act, Decision, decide
 from brightrun.jobs.move import move
-from brightrun.jobs.observe import COLLECT_FAILED, Observed, observe, running_cost
+from brightrun.jobs.observe import COLLECT_FAILED, Observed, observe
 from brightrun.jobs.record_event import record_events, worker_end
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.worker_client import WorkerClient, WorkerRefused, WorkerUnreachable

@@ -108,6 +108,7 @@ def _point(event: Event, kind: metrics.Kind, step: int) -> MetricPoint:
         learning_rate=data.get("learning_rate"),
         grad_norm=data.get("grad_norm"),
         tokens_per_second=data.get("tokens_per_second"),
+        memory_bytes=data.get("memory_bytes"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import httpx
@@ -33,6 +34,7 @@ class Studio:
         worker_tokens: Bearer token of a provider's worker where it is not the job's own (a standing worker).
         transports: Network to a provider's workers where it is not the real one (pretend machines).
         public_url: Where workers can reach the studio; None: their journals are pulled.
+        month_budget_usd: Budget per month of owners who set none; None: no limit.
     """
 
     database: Database
@@ -45,6 +47,7 @@ class Studio:
     worker_tokens: Mapping[str, SecretStr] = field(default_factory=dict)
     transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
     public_url: str | None = None
+    month_budget_usd: Decimal | None = None
     clock: Callable[[], datetime] = utc_now
     limits: Limits = field(default_factory=Limits)
 

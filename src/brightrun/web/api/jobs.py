@@ -68,6 +68,7 @@ class Point(Answer):
     learning_rate: float | None
     grad_norm: float | None
     tokens_per_second: float | None
+    memory_bytes: int | None
     recorded_at: datetime
 
 
