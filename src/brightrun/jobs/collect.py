@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from brightrun.contract.job_spec import JobSpec
@@ -21,21 +22,35 @@ _KINDS = {"adapter_model.safetensors": "lora_adapter", "report.html": "report", 
 BUNDLE = "adapter/"
 
 
-def collect(studio: Studio, client: WorkerClient, job: TrainingJob, attempt: TrainingAttempt) -> bool:
+def collect(
+    studio: Studio,
+    client: WorkerClient,
+    job: TrainingJob,
+    attempt: TrainingAttempt,
+    *,
+    keep: Callable[[], None] = lambda: None,
+) -> bool:
     """Fetch, verify, store and record every artifact, then complete the job. Safe to repeat.
 
     False: the worker lists nothing yet, since its process tidies up after its last line; ask again in a moment.
+
+    Args:
+        keep: Called again and again on the way, since a large adapter takes longer than a claim holds.
 
     Raises:
         AdapterUnproven: the bundle is not this job's, or its proof does not hold.
         BrightRunError: worker or storage failed; trying again may help.
     """
     with tempfile.TemporaryDirectory(dir=studio.home, prefix=".collecting-") as scratch:
-        fetched = _fetch(client, job.id, Path(scratch))
+        fetched = _fetch(client, job.id, Path(scratch), keep)
         if not fetched and studio.clock() - job.status_changed_at < studio.limits.silence:
             return False
         manifest = _verified(Path(scratch), job)
-        rows = [_store(studio, job, attempt, file, path, manifest) for file, path in fetched]
+        rows = []
+        for file, path in fetched:
+            keep()
+            rows.append(_store(studio, job, attempt, file, path, manifest))
+    keep()
     now = studio.clock()
     loss = _held_out_loss(job)
     with studio.database.session() as session:
@@ -63,12 +78,14 @@ def storage_key(job_id: str, name: str) -> str:
     return f"training_logs/{job_id}/{name}"
 
 
-def _fetch(client: WorkerClient, job_id: str, folder: Path) -> list[tuple[ArtifactFile, Path]]:
+def _fetch(
+    client: WorkerClient, job_id: str, folder: Path, keep: Callable[[], None]
+) -> list[tuple[ArtifactFile, Path]]:
     fetched = []
     for artifact in client.artifacts(job_id).artifacts:
         target = folder / artifact.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        client.fetch(job_id, artifact, target)
+        client.fetch(job_id, artifact, target, keep=keep)
         fetched.append((artifact, target))
     return fetched
 

@@ -19,6 +19,7 @@ from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJo
 from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, InputError, NoCapacity, NotEnoughDisk
 from brightrun.jobs.collect import collect
 from brightrun.jobs.decide import Act, Decision, decide
+from brightrun.jobs.hold import Hold
 from brightrun.jobs.move import move
 from brightrun.jobs.observe import COLLECT_FAILED, Observed, observe
 from brightrun.jobs.record_event import record_events, worker_end
@@ -34,20 +35,26 @@ _MINUTE = timedelta(minutes=1)
 
 
 def reconcile_once(studio: Studio, *, owner: str, limit: int = 20) -> int:
-    """One pass over the jobs that are due; how many were looked at."""
-    with studio.database.session() as session:
-        claimed = jobs.claim_due(session, owner=owner, now=studio.clock(), lease=CLAIM, limit=limit)
-    for claim in claimed:
-        _reconcile(studio, claim)
-    return len(claimed)
+    """One pass over the jobs that are due, at most `limit`; how many were looked at.
+
+    They are claimed one by one: a job that waited behind slow ones would be held by a claim that lapses meanwhile.
+    """
+    for looked_at in range(limit):
+        with studio.database.session() as session:
+            claimed = jobs.claim_due(session, owner=owner, now=studio.clock(), lease=CLAIM, limit=1)
+        if not claimed:
+            return looked_at
+        _reconcile(studio, claimed[0])
+    return limit
 
 
 def _reconcile(studio: Studio, claim: ClaimedJob) -> None:
     job_id = claim.job.id
     pause: timedelta | None = _LATER
     try:
-        pause = _act_until_waiting(studio, job_id)
+        pause = _act_until_waiting(studio, Hold(studio, claim, CLAIM))
     except ClaimLost:
+        _log.info("the claim on job %s was taken over", job_id)
         return
     except BrightRunError as error:
         _log.warning("job %s: %s It is looked at again.", job_id, error.message)
@@ -61,20 +68,27 @@ def _reconcile(studio: Studio, claim: ClaimedJob) -> None:
         _log.info("the claim on job %s was taken over", job_id)
 
 
-def _act_until_waiting(studio: Studio, job_id: str) -> timedelta | None:
-    """Act as often as something can be done at once; how long to wait then. None: there is nothing left to do."""
+def _act_until_waiting(studio: Studio, hold: Hold) -> timedelta | None:
+    """Act as often as something can be done at once; how long to wait then. None: there is nothing left to do.
+
+    Raises:
+        ClaimLost: it took so long that another studio has the job.
+    """
     for _ in range(_ROUNDS):
-        observed = observe(studio, job_id)
+        observed = observe(studio, hold.job_id)
         decision = decide(observed.situation)
         if decision.act is Act.REST:
             return None
-        pause = _act(studio, observed, decision)
+        hold.keep()
+        pause = _act(studio, observed, decision, hold)
         if pause is not None:
             return pause
     return studio.limits.poll
 
 
-def _act(studio: Studio, observed: Observed, decision: Decision) -> timedelta | None:  # noqa: PLR0911 one for each act
+def _act(  # noqa: PLR0911 one for each act
+    studio: Studio, observed: Observed, decision: Decision, hold: Hold
+) -> timedelta | None:
     """Do it; how long to wait before the next look, or None to look again at once."""
     job, attempt = observed.job, observed.attempt
     if decision.act is Act.OPEN_LEASE:
@@ -89,7 +103,7 @@ def _act(studio: Studio, observed: Observed, decision: Decision) -> timedelta | 
     if decision.act is Act.CLOSE_LEASE:
         return _close_lease(studio, job, attempt, decision.reason)
     if decision.act is Act.COLLECT:
-        return _collect(studio, job, attempt, failures=observed.situation.collect_failures)
+        return _collect(studio, job, attempt, hold, failures=observed.situation.collect_failures)
     return _pull(studio, job, attempt)
 
 
@@ -258,7 +272,9 @@ def worker_token(studio: Studio, job_id: str) -> str:
     return job_secret(studio.webhook_secret.get_secret_value(), f"worker:{job_id}")
 
 
-def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, *, failures: int) -> timedelta | None:
+def _collect(
+    studio: Studio, job: TrainingJob, attempt: TrainingAttempt, hold: Hold, *, failures: int
+) -> timedelta | None:
     """Bring the files home.
 
     A finished run is worth patience: after a failure the pause doubles, up to a minute, a quarter of an hour in all.
@@ -268,7 +284,9 @@ def _collect(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, *, fail
         if url is None:
             raise WorkerUnreachable("The worker has no address.")
         with _client(studio, job, attempt, url) as client:
-            is_home = collect(studio, client, job, attempt)
+            is_home = collect(studio, client, job, attempt, keep=hold.keep)
+    except ClaimLost:
+        raise  # whoever has the job now brings the files home
     except (BrightRunError, OSError) as error:
         said = error.message if isinstance(error, BrightRunError) else error.strerror or type(error).__name__
         with studio.database.session() as session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -63,8 +63,10 @@ class WorkerClient:
         reply = self._send("GET", f"/training/artifacts/{job_id}")
         return _parsed(ArtifactsReply, reply)
 
-    def fetch(self, job_id: str, artifact: ArtifactFile, target: Path) -> None:
-        """Bring one file home; a broken download goes on where it broke.
+    def fetch(
+        self, job_id: str, artifact: ArtifactFile, target: Path, *, keep: Callable[[], None] = lambda: None
+    ) -> None:
+        """Bring one file home; a broken download goes on where it broke. `keep` is called before every block of it.
 
         Raises:
             ContractError: its bytes are not the ones that were announced.
@@ -73,14 +75,14 @@ class WorkerClient:
             have = target.stat().st_size if target.exists() else 0
             if have >= artifact.bytes:
                 break
-            self._append(job_id, artifact, target, have)
+            self._append(job_id, artifact, target, have, keep)
         if not target.exists():
             target.touch()
         if target.stat().st_size != artifact.bytes or file_sha256(target) != artifact.sha256:
             target.unlink()
             raise ContractError(f"{artifact.name} arrived with other bytes than the worker announced.")
 
-    def _append(self, job_id: str, artifact: ArtifactFile, target: Path, have: int) -> None:
+    def _append(self, job_id: str, artifact: ArtifactFile, target: Path, have: int, keep: Callable[[], None]) -> None:
         path = f"/training/artifacts/{job_id}/{quote(artifact.name)}"
         headers = {"range": f"bytes={have}-"} if have else {}
         with _reached(), self._client.stream("GET", path, headers=headers) as reply:
@@ -89,6 +91,7 @@ class WorkerClient:
                 raise _refusal(reply)
             with target.open("ab" if reply.status_code == 206 else "wb") as stream:
                 for block in reply.iter_bytes(_BLOCK_BYTES):
+                    keep()
                     stream.write(block)
 
     def _send(self, method: str, path: str, **arguments: object) -> httpx.Response:
