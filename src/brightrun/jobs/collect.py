@@ -47,9 +47,9 @@ def collect(
             return False
         manifest = _verified(Path(scratch), job)
         rows = []
-        for file, path in fetched:
+        for file, place in fetched:
             keep()
-            rows.append(_store(studio, job, attempt, file, path, manifest))
+            rows.append(_store(studio, job, attempt, file, place, manifest))
     keep()
     now = studio.clock()
     loss = _held_out_loss(job)
