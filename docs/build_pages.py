@@ -26,6 +26,7 @@ OTHER_FILES = {
     "evaluation/templates/model_card.md": "The adapter's model card.",
     "evaluation/templates/report.css": "The report's style, put into the page itself.",
     "evaluation/templates/report.html": "The report's page.",
+    "web/static/charts.js": "Shows a chart's values under the pointer and by the arrow keys.",
     "py.typed": "Says that the package has types.",
 }
 

@@ -1,26 +1,29 @@
-"""Which charts a run's report has and what they say in words; svg.py draws them."""
+"""Which charts a run's report has and what they say in words; others draw them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
 
+from brightrun.evaluation.bars import Pair, bar_pairs
 from brightrun.evaluation.comparison import UNLABELLED, LossChange
-from brightrun.evaluation.curves import Point, finite, smooth
+from brightrun.evaluation.curves import Point, finite
+from brightrun.evaluation.lines import Mark, Series, line_chart
+from brightrun.evaluation.run_charts import WIDTHS, training_series
 from brightrun.evaluation.story import RunStory
-from brightrun.evaluation.svg import Mark, Pair, Series, bar_pairs, line_chart
 from brightrun.evaluation.wording import counted, label_text, loss_text
 
 MOST_GROUPS = 12
-_WORTH_SMOOTHING = 12
-_WIDTHS = {"wide": 920, "narrow": 340}
 
 
 def loss_chart(story: RunStory) -> dict[str, str]:
     """Training and held-out loss over the steps, drawn for a wide and for a narrow page."""
     training = finite([(point.step, point.loss) for point in story.training])
     held_out = finite([(point.step, point.loss) for point in story.held_out])
-    series = [*_training_series(training), Series(_titled("Held-out loss", held_out), held_out, "marked")]
+    series = [
+        *training_series("Training loss", training, smoothed=True),
+        Series(_titled("Held-out loss", held_out), held_out, "marked"),
+    ]
     description = f"{_journey('Training loss', training)} {_journey('Held-out loss', held_out)}"
     draw = partial(
         line_chart,
@@ -31,7 +34,7 @@ def loss_chart(story: RunStory) -> dict[str, str]:
         y_label="Loss (nats per learnt token)",
         marks=[Mark(story.kept_step, f"kept: step {story.kept_step:,}")] if story.kept == "best" else [],
     )
-    return {name: draw(chart_id=f"loss-{name}", width=width) for name, width in _WIDTHS.items()}
+    return {name: draw(chart_id=f"loss-{name}", width=width) for name, width in WIDTHS.items()}
 
 
 def group_chart(name: str, changes: Mapping[str, LossChange]) -> dict[str, str] | None:
@@ -61,16 +64,7 @@ def group_chart(name: str, changes: Mapping[str, LossChange]) -> dict[str, str] 
         count_noun="answer",
         x_label="Loss (nats per learnt token), lower is better",
     )
-    return {size: draw(chart_id=f"{name}-{size}", width=width) for size, width in _WIDTHS.items()}
-
-
-def _training_series(training: list[Point]) -> list[Series]:
-    if sum(loss is not None for _, loss in training) < _WORTH_SMOOTHING:
-        return [Series("Training loss", training, "line")]
-    return [
-        Series("Training loss, each step", training, "faint"),
-        Series("Training loss, smoothed", smooth(training), "line"),
-    ]
+    return {size: draw(chart_id=f"{name}-{size}", width=width) for size, width in WIDTHS.items()}
 
 
 def _known(points: list[Point]) -> list[tuple[float, float]]:
