@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from brightrun.catalogue.folders import read_model_record
 from brightrun.chat.model_folder import load_chat_model
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
@@ -45,7 +46,7 @@ def make_run(root: Path, model: Path, dataset: Path, **settings: Any) -> RunFold
         job_id="test-job",
         recipe="balanced",
         hyperparameters=hyperparameters,
-        model=ModelRef(name="tiny-llama", revision="test", path=str(model)),
+        model=ModelRef(name="tiny-llama", revision=read_model_record(model).version, path=str(model)),
         dataset=DatasetRef(
             source_name=dataset.name,
             source_sha256=prepared.source_sha256,

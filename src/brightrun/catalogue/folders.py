@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import os
 import tempfile
@@ -38,6 +39,16 @@ class ModelRecord(BaseModel):
     def total_bytes(self) -> int:
         """Bytes of all recorded files."""
         return sum(file.bytes for file in self.files)
+
+    @property
+    def version(self) -> str:
+        """What a job is pinned to: the origin's revision, or `sha256:…` over the files' names and hashes."""
+        if self.revision:
+            return self.revision
+        content = json.dumps(
+            [[file.name, file.sha256] for file in self.files], separators=(",", ":"), ensure_ascii=False
+        )
+        return f"sha256:{hashlib.sha256(content.encode('utf-8')).hexdigest()}"
 
 
 def read_model_record(folder: Path) -> ModelRecord:

@@ -37,7 +37,9 @@ class ModelRef(_Frozen):
     name: str = Field(description="Name in the catalogue, or the folder's name.")
     hub_id: str | None = Field(None, description="Hub repository, where it has one.")
     revision: str = Field(description="Commit of the hub repository, or sha256 of the folder's files.")
-    path: str = Field(description="Folder with the model's files on the worker's machine.")
+    path: str = Field(
+        description="Folder with the model's files. A worker server writes its own here where it keeps it elsewhere."
+    )
 
 
 class JobSpec(_Frozen):

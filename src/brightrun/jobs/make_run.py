@@ -15,7 +15,7 @@ from brightrun.chat.chat_model import ChatModel
 from brightrun.chat.model_folder import load_chat_model
 from brightrun.chat.separate import separate_examples
 from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef, canonical_sha256
+from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.options import ReadOptions
@@ -141,9 +141,7 @@ def _sizes(path: Path, chat: ChatModel, *, separate: bool) -> list[SequenceSize]
 
 def _model_ref(folder: Path) -> ModelRef:
     record = read_model_record(folder)
-    content = canonical_sha256([[file.name, file.sha256] for file in record.files])
-    revision = record.revision or f"sha256:{content}"
-    return ModelRef(name=record.name, hub_id=record.hub_id, revision=revision, path=str(folder))
+    return ModelRef(name=record.name, hub_id=record.hub_id, revision=record.version, path=str(folder))
 
 
 def _dataset_ref(prepared: PreparedDataset, source_name: str) -> DatasetRef:

@@ -58,6 +58,7 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--host", default="127.0.0.1")
     serve.add_argument("--port", type=int, required=True, help="0 takes a free one")
     serve.add_argument("--port-file", type=Path, help="file the port is written to")
+    serve.add_argument("--models", type=Path, help="folder of pulled base models, where the studio's path is not here")
     serve.add_argument("--job", help="serve only the job of this id")
     serve.add_argument("--name", help="name of this machine in webhooks")
 
@@ -71,6 +72,7 @@ def _serve(parsed: argparse.Namespace) -> int:
         port=parsed.port,
         port_file=parsed.port_file,
         only=parsed.job,
+        models=parsed.models,
         worker=parsed.name,
     )
     return 0

@@ -84,6 +84,7 @@ def serve(
     port: int,
     port_file: Path | None = None,
     only: str | None = None,
+    models: Path | None = None,
     worker: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, which end the job that runs. Port 0 takes a free one.
@@ -97,7 +98,7 @@ def serve(
             f"{TOKEN_KEY} is not set.", hint=f"Set {TOKEN_KEY} to the secret the studio has for this worker."
         )
     listener = _listen(host, port)
-    server = WorkerServer(root.resolve(), worker=worker or socket.gethostname(), only=only)
+    server = WorkerServer(root.resolve(), worker=worker or socket.gethostname(), only=only, models=models)
     server.find_again()
     config = uvicorn.Config(
         create_app(server, token), log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off"

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 
@@ -30,6 +31,7 @@ class ServedJob:
         book: RecordBook,
         *,
         worker: str,
+        models: Path | None,
         now: Callable[[], datetime],
         grace: timedelta,
         transport: httpx.BaseTransport | None,
@@ -41,7 +43,7 @@ class ServedJob:
         self.export_error: str | None = None
         self._export: threading.Thread | None = None
         self._export_process: subprocess.Popen[bytes] | None = None
-        self._supervisor = Supervisor(folder, book, self.tail, now=now, grace=grace)
+        self._supervisor = Supervisor(folder, book, self.tail, models=models, now=now, grace=grace)
         self._halt = threading.Event()
         self._sender: threading.Thread | None = None
         if book.record.webhook_url is not None:

@@ -54,6 +54,7 @@ class WorkerServer:
     Args:
         worker: Name of this machine, told in every webhook.
         only: The one job this server is for, where it was started for one.
+        models: Folder of this machine's pulled models, where a job's base model is looked for by name and revision.
         transport: Stands in for the network towards the studio.
     """
 
@@ -63,11 +64,12 @@ class WorkerServer:
         *,
         worker: str,
         only: str | None = None,
+        models: Path | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         grace: timedelta = GRACE,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._root, self._worker, self._only = root, worker, only
+        self._root, self._worker, self._only, self._models = root, worker, only, models
         self._now, self._grace, self._transport = now, grace, transport
         self._jobs: dict[str, ServedJob] = {}
         self._holds: dict[str, int] = {}
@@ -205,6 +207,7 @@ class WorkerServer:
             folder,
             RecordBook(folder.root, record),
             worker=self._worker,
+            models=self._models,
             now=self._now,
             grace=self._grace,
             transport=self._transport,

@@ -23,6 +23,7 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError
 from brightrun.worker.attempt import reason_for
 from brightrun.worker.fetch import FetchStopped, fetch_files
+from brightrun.worker.find_model import settle_model
 from brightrun.worker.job_record import ProcessMark, RecordBook
 from brightrun.worker.journal import Journal
 from brightrun.worker.journal_tail import JournalTail
@@ -40,10 +41,11 @@ class Supervisor:
     """Watches over one attempt. Its thread ends when the attempt's end is in the journal."""
 
     def __init__(
-        self, folder: RunFolder, book: RecordBook, tail: JournalTail, *, now: Callable[[], datetime], grace: timedelta
-    ) -> None:
+        self, folder: RunFolder, book: RecordBook, tail: JournalTail, *, models: Path | None,
+        now: Callable[[], datetime], grace: timedelta,
+    ) -> None:  # fmt: skip
         self._folder, self._book, self._tail = folder, book, tail
-        self._now, self._grace = now, grace
+        self._models, self._now, self._grace = models, now, grace
         self._process: Any = None  # psutil.Popen, or psutil.Process where an earlier server started it
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -108,6 +110,7 @@ class Supervisor:
 
     def _fetch_and_launch(self, files: Sequence[StartFile]) -> None:
         (self._folder.root / _RESERVE_NAME).write_bytes(bytes(_RESERVE_BYTES))
+        settle_model(self._folder.spec, self._models)
         fetch_files(self._folder.root, files, stopped=self._stopping)
         with self._lock, (self._folder.root / LOG_NAME).open("ab") as log:
             if self._stopping.is_set():
