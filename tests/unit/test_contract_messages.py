@@ -69,7 +69,7 @@ MESSAGES: dict[str, BaseModel] = {
         webhook_url="https://studio.example/api/training/webhook", webhook_secret=SecretStr("whsec_c2VjcmV0"),
         deadline=AT, max_cost_usd=Decimal("12.5000"), price_usd_per_hour=Decimal("1.99"), paid_since=AT,
     ),
-    "stop_request": StopRequest(export=True),
+    "stop_request": StopRequest(export=True, gently_for=EndReason.BUDGET_REACHED),
     "status_reply": StatusReply(
         job_id="job-1", attempt=2, fingerprint=SHA, status=JobStatus.FAILED, alive=False, events=tuple(_events()),
         last_sequence=8, artifacts=(ArtifactFile(name="adapter/adapter_model.safetensors", bytes=9, sha256=SHA),),
@@ -86,7 +86,7 @@ MESSAGES: dict[str, BaseModel] = {
     ),
     "journal_batch": JournalBatch.telling("job-1", 2, "machine-7", _events()),
     "journal_batch_alive": JournalBatch.alive("job-1", 2, "machine-7", last=None, at=AT),
-    "webhook_reply": WebhookReply(continue_=False, acknowledged=8, reason="cancelled_by_user"),
+    "webhook_reply": WebhookReply(continue_=False, acknowledged=8, reason="cancelled_by_user", keep_adapter=True),
     "error_reply": ErrorReply(
         error=ErrorDetail(message="No such job.", type="not_found_error", param=None, code="not_found")
     ),

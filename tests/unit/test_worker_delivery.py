@@ -71,7 +71,7 @@ class World:
         stored.update(event.sequence for event in batch.events)
         return next(number for number in range(len(stored) + 1) if number + 1 not in stored)
 
-    def _stop(self) -> None:
+    def _stop(self, _reply: WebhookReply) -> None:
         self.stopped += 1
         self.end()
 

@@ -85,6 +85,10 @@ class StopRequest(_Strict):
     """`POST /training/stop/{job_id}`."""
 
     export: bool = Field(False, description="Also make an adapter of the last whole checkpoint, marked as unproven.")
+    gently_for: EndReason | None = Field(
+        None,
+        description="Let the run end its step, write a checkpoint and an adapter, and tell this reason.",
+    )
 
 
 class ArtifactFile(_Lenient):
@@ -193,6 +197,7 @@ class WebhookReply(BaseModel):
     continue_: bool = Field(alias="continue", description="False: the worker stops the job.")
     acknowledged: int = Field(ge=0, description="Highest number of this attempt stored with none missing below it.")
     reason: str | None = None
+    keep_adapter: bool = Field(False, description="Stopping, the worker ends its step and makes an adapter of it.")
 
 
 class ErrorDetail(_Lenient):

@@ -21,7 +21,9 @@ from brightrun.errors import (
     NotEnoughMemory,
     RunFolderError,
 )
+from brightrun.worker.end_at_limit import end_at_limit
 from brightrun.worker.journal import Journal
+from brightrun.worker.limits import LimitReached
 
 _REASONS: dict[type[BaseException], EndReason] = {
     DatasetError: EndReason.DATASET_REJECTED,
@@ -61,7 +63,11 @@ def run_attempt(root: Path, *, attempt: int | None = None) -> int:
             from brightrun.worker.run_job import run_job
 
             hush_libraries()
-            run_job(folder, journal)
+            try:
+                run_job(folder, journal)
+            except LimitReached as limit:
+                end_at_limit(folder, journal, limit.reason)
+                return 1
         except BaseException as error:  # noqa: BLE001 the worker's outermost call: one of the three broad excepts
             return _tell_end(journal, error)
         finally:

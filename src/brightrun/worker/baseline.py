@@ -16,6 +16,7 @@ from brightrun.files import whole_folder, write_model
 from brightrun.worker.answer import Prompt, answer_prompts
 from brightrun.worker.held_out import AnswerLoss, measure_losses
 from brightrun.worker.journal import Journal
+from brightrun.worker.limits import Limits
 from brightrun.worker.load_model import LoadedBase
 from brightrun.worker.sequences import Sequence
 
@@ -40,7 +41,7 @@ class Baseline(BaseModel):
     measured: Measured
 
 
-def measure(
+def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     base: LoadedBase,
     model: Any,
     chat: ChatModel,
@@ -48,22 +49,32 @@ def measure(
     prompts: list[Prompt],
     *,
     journal: Journal,
+    limits: Limits,
     max_tokens: int,
     phase: str,
 ) -> Measured:
-    """Losses of every held-out answer and greedy answers to the prompts."""
-    losses = measure_losses(base, model, held_out)
+    """Losses of every held-out answer and greedy answers to the prompts.
+
+    Raises:
+        LimitReached: the run may not go on; nothing of this is kept.
+    """
+    losses = measure_losses(base, model, held_out, between=limits.check)
     tokens = sum(loss.learnt_tokens for loss in losses)
     mean = sum(loss.loss * loss.learnt_tokens for loss in losses) / tokens
     journal.write("evaluation", data={"loss": mean, "phase": phase, "answers": len(losses), "learnt_tokens": tokens})
     texts: list[tuple[Message, ...]] = [prompt.messages for prompt in prompts]
+
+    def answered(done: int) -> None:
+        journal.write("sample", data={"done": done, "total": len(texts), "phase": phase})
+        limits.check()
+
     answers = answer_prompts(
         base,
         model,
         chat,
         texts,
         max_tokens=max_tokens,
-        done=lambda done: journal.write("sample", data={"done": done, "total": len(texts), "phase": phase}),
+        done=answered,
     )
     return Measured(losses=tuple(losses), answers=tuple(answers))
 

@@ -33,13 +33,13 @@ class Delivery:
     Args:
         book: Address, secret and place in the journal; the place is kept there, so that a restart goes on.
         alive: Whether the run may still write lines.
-        stop: Called when the studio says that the job is not to go on.
+        stop: Called when the studio says that the job is not to go on, with its answer.
         transport, now, chance: The world, passed in.
     """
 
     def __init__(
         self, book: RecordBook, tail: JournalTail, *, worker: str, alive: Callable[[], bool],
-        stop: Callable[[], None], now: Callable[[], datetime],
+        stop: Callable[[WebhookReply], None], now: Callable[[], datetime],
         transport: httpx.BaseTransport | None = None, chance: random.Random | None = None,
     ) -> None:  # fmt: skip
         self._book, self._tail, self._worker = book, tail, worker
@@ -130,7 +130,7 @@ class Delivery:
         self._book.change(acknowledged=known)
         if current and not reply.continue_ and self._alive():
             _log.info("The studio stopped job %s: %s", batch.job_id, reply.reason)
-            self._stop()
+            self._stop(reply)
         if batch.events and known <= before:
             return self._pause(now, "acknowledged nothing")
         self._failures = 0

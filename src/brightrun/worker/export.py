@@ -48,16 +48,20 @@ def export_checkpoint(folder: RunFolder) -> Manifest | None:
         RunFolderError: the job is being run.
         ContractError, ModelError, ResumeMismatch
     """
-    spec = JobSpec.load(folder.spec)
     with only_one(folder):
         last = JournalTail(folder.journal).last()
         if last is not None and last.status is JobStatus.COMPLETED:
             return None
-        checkpoint, _ = latest_checkpoint(folder.checkpoints, fingerprint=spec.fingerprint())
-        if checkpoint is None:
-            raise NothingToExport("The run has no whole checkpoint.")
-        proof = _no_proof(checkpoint, None if last is None else last.total_steps)
-        return _write(folder, spec, checkpoint, proof)
+        return write_unproven(folder, total_steps=None if last is None else last.total_steps)[1]
+
+
+def write_unproven(folder: RunFolder, *, total_steps: int | None) -> tuple[int, Manifest]:
+    """As `export_checkpoint`, for the process that runs the job itself: the checkpoint's step, and the manifest."""
+    spec = JobSpec.load(folder.spec)
+    checkpoint, _ = latest_checkpoint(folder.checkpoints, fingerprint=spec.fingerprint())
+    if checkpoint is None:
+        raise NothingToExport("The run has no whole checkpoint.")
+    return checkpoint.step, _write(folder, spec, checkpoint, _no_proof(checkpoint, total_steps))
 
 
 def _no_proof(checkpoint: Checkpoint, total_steps: int | None) -> NoProof:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Any
@@ -25,11 +26,14 @@ class AnswerLoss:
     loss: float
 
 
-def measure_losses(base: LoadedBase, model: Any, sequences: Items[Sequence]) -> list[AnswerLoss]:
+def measure_losses(
+    base: LoadedBase, model: Any, sequences: Items[Sequence], *, between: Callable[[], None] = lambda: None
+) -> list[AnswerLoss]:
     """The loss of every answer of the held-out sequences, one conversation at a time.
 
     The output head is applied to the learnt positions only: the logits of a whole conversation under a vocabulary of
-    128,256 would be the largest tensor of the run. `model` is the base, or the base under an adapter.
+    128,256 would be the largest tensor of the run. `model` is the base, or the base under an adapter. `between` is
+    called before each conversation; what it raises ends the measuring, and leaves the model as it was.
 
     Raises:
         LossNotFinite: a loss is NaN or infinite.
@@ -37,10 +41,13 @@ def measure_losses(base: LoadedBase, model: Any, sequences: Items[Sequence]) -> 
     was_training = model.training
     model.eval()
     losses = []
-    with base.inference():
-        for sequence in sequences:
-            losses.extend(_conversation_losses(base, model, sequence))
-    model.train(was_training)
+    try:
+        with base.inference():
+            for sequence in sequences:
+                between()
+                losses.extend(_conversation_losses(base, model, sequence))
+    finally:
+        model.train(was_training)
     _check_finite(losses)
     return losses
 

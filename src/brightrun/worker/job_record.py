@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, ValidationError, field_serializer
@@ -45,6 +45,13 @@ class ProcessMark(BaseModel):
             return None
 
 
+class Limit(NamedTuple):
+    """A moment at which a run has to be over, and why."""
+
+    at: datetime
+    reason: EndReason
+
+
 class JobRecord(BaseModel):
     """`.worker.json` in a run's folder. It holds the job's own webhook secret, so only its owner may read it."""
 
@@ -62,6 +69,8 @@ class JobRecord(BaseModel):
     price_usd_per_hour: Decimal | None = None
     paid_since: AwareDatetime | None = None
     ending_for: EndReason | None = None
+    stop_after_step: EndReason | None = None
+    asked_to_stop_at: AwareDatetime | None = None
 
     @field_serializer("webhook_secret", when_used="json-unless-none")
     def _reveal(self, secret: SecretStr) -> str:
@@ -72,15 +81,16 @@ class JobRecord(BaseModel):
         """The current attempt's."""
         return self.spans[-1]
 
-    def limit_reached(self, now: datetime) -> EndReason | None:
-        """Why the run may not go on, if it may not."""
-        if self.deadline is not None and now >= self.deadline:
-            return EndReason.TIME_LIMIT
-        if self.max_cost_usd is None or self.price_usd_per_hour is None:
-            return None
-        since = self.started_at if self.paid_since is None else self.paid_since
-        hours = Decimal((now - since).total_seconds()) / 3600
-        return EndReason.BUDGET_REACHED if hours * self.price_usd_per_hour >= self.max_cost_usd else None
+    def limit(self) -> Limit | None:
+        """When the run has to be over, and why; the first of money, time and a wish that it stops. None: never."""
+        limits = [Limit(self.deadline, EndReason.TIME_LIMIT)] if self.deadline is not None else []
+        if self.max_cost_usd is not None and self.price_usd_per_hour:
+            since = self.started_at if self.paid_since is None else self.paid_since
+            affordable = timedelta(hours=float(self.max_cost_usd / self.price_usd_per_hour))
+            limits.append(Limit(since + affordable, EndReason.BUDGET_REACHED))
+        if self.asked_to_stop_at is not None:
+            limits.append(Limit(self.asked_to_stop_at, self.stop_after_step or EndReason.INTERRUPTED))
+        return min(limits, default=None, key=lambda limit: limit.at)
 
     def save(self, folder: Path) -> None:
         staging = folder / f"{RECORD_NAME}.partial"

@@ -38,6 +38,7 @@ from brightrun.worker.bundle import (
 from brightrun.worker.checkpoint import latest_checkpoint
 from brightrun.worker.held_out import mean_loss, measure_losses
 from brightrun.worker.journal import Journal
+from brightrun.worker.limits import Limits
 from brightrun.worker.load_model import LoadedBase, load_base
 from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions, uses_nf4
 from brightrun.worker.sequences import Sequence, encode_sequences, plan_run
@@ -56,21 +57,26 @@ class Run:
     held_out: list[Sequence]
     prompts: list[Prompt]
     steps: list[Step]
+    limits: Limits
 
 
 def run_job(folder: RunFolder, journal: Journal) -> None:
     """Run the job in `folder` to its end, or go on where an earlier attempt stopped.
 
     Raises:
+        LimitReached: the run may not go on; what was trained until then is in its last checkpoint.
         BrightRunError: typed, when something is wrong with data, model, machine or training.
     """
     journal.enter(JobStatus.PREPROCESSING, "Checking the data, the base model and this machine.")
     run = _prepare(folder, journal)
+    run.limits.check()
     base = _load(run)
     journal.enter(JobStatus.MODEL_LOADED, "Asking the untouched base model first.")
     before = _ask_base(run, base)
+    run.limits.check()
     journal.enter(JobStatus.TRAINING, f"Training {len(run.steps)} steps.")
     trained, kept_step = _train(run, base)
+    run.limits.check()
     journal.enter(JobStatus.EVALUATING, "Asking the tuned model the same.")
     with whole_folder(folder.adapter) as bundle:
         parameters = write_adapter_weights(trained, bundle, run.spec)
@@ -115,6 +121,7 @@ def _prepare(folder: RunFolder, journal: Journal) -> Run:
         held_out=encode_sequences(conversations, chat, merged),
         prompts=choose_prompts(conversations, spec.hyperparameters.sample_answers),
         steps=steps,
+        limits=Limits(folder.root),
     )
 
 
@@ -155,7 +162,8 @@ def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
             journal=run.journal,
             pad_id=run.chat.pad_id,
             resume=checkpoint,
-            held_out_loss=lambda model: mean_loss(measure_losses(base, model, run.held_out)),
+            limits=run.limits,
+            held_out_loss=lambda model: mean_loss(measure_losses(base, model, run.held_out, between=run.limits.check)),
         )
         base.model = train_adapter(base, training).unload()
     if run.spec.hyperparameters.keep == "best":
@@ -186,6 +194,7 @@ def _measure(run: Run, base: LoadedBase, model: Any, *, phase: str) -> Measured:
         run.held_out,
         run.prompts,
         journal=run.journal,
+        limits=run.limits,
         max_tokens=run.spec.hyperparameters.sample_tokens,
         phase=phase,
     )

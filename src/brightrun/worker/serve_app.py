@@ -64,7 +64,8 @@ def create_app(server: WorkerServer, token: str) -> FastAPI:
 
     @app.post("/training/stop/{job_id}")
     def stop(job_id: str, request: StopRequest | None = None) -> StatusReply:
-        return server.stop(job_id, export=request is not None and request.export)
+        asked = request or StopRequest()
+        return server.stop(job_id, export=asked.export, gently_for=asked.gently_for)
 
     @app.get("/training/artifacts/{job_id}")
     def artifacts(job_id: str) -> ArtifactsReply:

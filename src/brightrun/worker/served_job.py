@@ -13,8 +13,9 @@ from pathlib import Path
 import httpx
 
 from brightrun.contract.job_spec import JobSpec
-from brightrun.contract.messages import StartFile
+from brightrun.contract.messages import StartFile, WebhookReply
 from brightrun.contract.run_folder import RunFolder
+from brightrun.contract.states import EndReason
 from brightrun.worker.artifacts import RunFiles
 from brightrun.worker.delivery import Delivery
 from brightrun.worker.job_record import JobRecord, RecordBook
@@ -43,7 +44,9 @@ class ServedJob:
         self.export_error: str | None = None
         self._export: threading.Thread | None = None
         self._export_process: subprocess.Popen[bytes] | None = None
-        self._supervisor = Supervisor(folder, book, self.tail, models=models, now=now, grace=grace)
+        self._supervisor = Supervisor(
+            folder, book, self.tail, models=models, now=now, grace=grace, at_limit=self.export
+        )
         self._halt = threading.Event()
         self._sender: threading.Thread | None = None
         if book.record.webhook_url is not None:
@@ -52,7 +55,7 @@ class ServedJob:
                 self.tail,
                 worker=worker,
                 alive=lambda: self.alive,
-                stop=self.stop,
+                stop=self._stop_as_told,
                 now=now,
                 transport=transport,
             )
@@ -87,6 +90,22 @@ class ServedJob:
 
     def stop(self) -> None:
         self._supervisor.stop()
+
+    def keep_adapter(self, reason: EndReason) -> None:
+        """End the run after its step and have an adapter of it; returns at once, may be asked again.
+
+        Where the process is gone already, the adapter is made of its last checkpoint; that is tried once.
+        """
+        if self.alive:
+            self._supervisor.stop_after_step(reason)
+        elif self.export_error is None:
+            self.export()
+
+    def _stop_as_told(self, reply: WebhookReply) -> None:
+        if not reply.keep_adapter:
+            self.stop()
+        elif reply.reason in set(EndReason):
+            self.keep_adapter(EndReason(reply.reason))
 
     def export(self) -> None:
         """Make the adapter of the last checkpoint in a process of its own; returns at once."""

@@ -19,7 +19,7 @@ import psutil
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.messages import JOB_ID, ArtifactsReply, HealthReply, StartRequest, StatusReply
 from brightrun.contract.run_folder import RunFolder
-from brightrun.contract.states import JobStatus
+from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError, ContractError, RunFolderError
 from brightrun.files import write_model
 from brightrun.worker.device import describe_device
@@ -151,13 +151,18 @@ class WorkerServer:
             artifacts=() if alive or job.exporting else job.files.artifacts(),
         )
 
-    def stop(self, job_id: str, *, export: bool) -> StatusReply:
+    def stop(self, job_id: str, *, export: bool, gently_for: EndReason | None = None) -> StatusReply:
         """End a job's process and keep its last checkpoint; with `export` an adapter is made of it afterwards.
+
+        With `gently_for` the run may end its step first, write a checkpoint and the adapter, and tell that reason.
 
         Raises:
             UnknownJob
         """
         job = self._job(job_id)
+        if gently_for is not None:
+            job.keep_adapter(gently_for)
+            return self.status(job_id)
         job.stop()
         if export:
             job.export()

@@ -22,6 +22,7 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError
 from brightrun.worker.attempt import reason_for
+from brightrun.worker.end_at_limit import KEEPING
 from brightrun.worker.fetch import FetchStopped, fetch_files
 from brightrun.worker.find_model import settle_model
 from brightrun.worker.job_record import ProcessMark, RecordBook
@@ -31,19 +32,26 @@ from brightrun.worker.journal_tail import JournalTail
 LOG_NAME = "worker.log"
 GRACE = timedelta(seconds=5)
 _LOOK_SECONDS, _KILLED_SECONDS = 0.2, 30
+_BEYOND_LIMIT = timedelta(seconds=30)  # for its checkpoint, beside two of its steps
+_TO_KEEP_ADAPTER = timedelta(minutes=10)
 _SECRET_ENDINGS = ("_TOKEN", "_SECRET", "_KEY", "_PASSWORD", "DATABASE_URL")
 _RESERVE_NAME, _RESERVE_BYTES = ".reserve", 1 << 16
 _OOM_COUNTER = Path("/sys/fs/cgroup/memory.events")
+_LIMITS = frozenset({EndReason.TIME_LIMIT, EndReason.BUDGET_REACHED, EndReason.CANCELLED_BY_USER})
 _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Watches over one attempt. Its thread ends when the attempt's end is in the journal."""
+    """Watches over one attempt. Its thread ends when the attempt's end is in the journal.
+
+    The training process keeps its limits by itself; one that hangs is killed here, and `at_limit` called.
+    """
 
     def __init__(
         self, folder: RunFolder, book: RecordBook, tail: JournalTail, *, models: Path | None,
-        now: Callable[[], datetime], grace: timedelta,
+        now: Callable[[], datetime], grace: timedelta, at_limit: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        self._at_limit = at_limit
         self._folder, self._book, self._tail = folder, book, tail
         self._models, self._now, self._grace = models, now, grace
         self._process: Any = None  # psutil.Popen, or psutil.Process where an earlier server started it
@@ -74,6 +82,11 @@ class Supervisor:
         """There is nothing to run: the journal is complete."""
         self._ended.set()
 
+    def stop_after_step(self, reason: EndReason) -> None:
+        """Have the process end by itself after its step, with a checkpoint and an adapter of it; returns at once."""
+        if not self._ended.is_set() and self._book.record.asked_to_stop_at is None:
+            self._book.change(stop_after_step=reason, asked_to_stop_at=self._now())
+
     def stop(self) -> None:
         """Ask the process to end, end it after the grace, and return when its end is told."""
         if self._ended.is_set():
@@ -100,6 +113,8 @@ class Supervisor:
             prepare()
             status = self._watch()
             self._tell_end(status)
+            if self._book.record.ending_for in _LIMITS:
+                self._at_limit()
         except FetchStopped:
             self._tell_end(None)
         except (BrightRunError, OSError) as error:
@@ -137,11 +152,19 @@ class Supervisor:
 
     def _keep_limits(self) -> None:
         record = self._book.record
-        reason = None if record.ending_for else record.limit_reached(self._now())
-        if reason is not None:
-            # Killed, not asked: the trainer keeps nothing more when asked, and would tell another reason.
-            self._book.change(ending_for=reason)
-            self._kill()
+        limit = None if record.ending_for else record.limit()
+        if limit is None or self._now() < limit.at or self._now() < limit.at + self._patience():
+            return
+        # Killed, not asked: it had its time to end by itself, and would tell another reason.
+        self._book.change(ending_for=limit.reason)
+        self._kill()
+
+    def _patience(self) -> timedelta:
+        """How long the process may go on beyond a limit: to end its step, or to write its adapter once it began to."""
+        last = self._tail.last()
+        if last is not None and last.data.get("code") == KEEPING:
+            return _TO_KEEP_ADAPTER
+        return _BEYOND_LIMIT + 2 * _last_step(self._tail)
 
     def _tell_end(self, status: int | None) -> None:
         """Write the journal's last line where the process could not."""
@@ -151,7 +174,7 @@ class Supervisor:
         reason = self._why(status)
         how = "" if status is None else f" by signal {-status}" if status < 0 else f" with status {status}"
         words = "The training process ended" + (how or " while nobody watched it") + "."
-        if reason in {EndReason.TIME_LIMIT, EndReason.BUDGET_REACHED}:
+        if reason in _LIMITS:
             words = reason.text.words
         elif self._book.record.ending_for is not None:
             words = "The run was stopped."
@@ -197,6 +220,16 @@ class Supervisor:
 def trainer_environment(environment: dict[str, str] | os._Environ[str]) -> dict[str, str]:
     """What the training process inherits: no secret, since it needs none."""
     return {name: value for name, value in environment.items() if not name.upper().endswith(_SECRET_ENDINGS)}
+
+
+def _last_step(tail: JournalTail) -> timedelta:
+    """How long the newest step took that the last lines tell of; zero where they tell of none."""
+    newest = tail.count()
+    for event in reversed(tail.read(after=max(newest - 100, 0), limit=100)):
+        tokens, speed = event.data.get("tokens"), event.data.get("tokens_per_second")
+        if event.kind == "step" and tokens and speed:
+            return timedelta(seconds=tokens / speed)
+    return timedelta(0)
 
 
 def _is_gone(process: Any) -> bool:

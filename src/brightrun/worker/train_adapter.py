@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +23,12 @@ from trl import SFTConfig, SFTTrainer
 from brightrun.chat.batches import Step
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.run_folder import RunFolder
+from brightrun.contract.states import EndReason
 from brightrun.errors import LossNotFinite, TrainingError
 from brightrun.files import whole_folder, write_text
 from brightrun.worker.checkpoint import Checkpoint, writing_checkpoint
 from brightrun.worker.journal import Journal
+from brightrun.worker.limits import LimitReached, Limits
 from brightrun.worker.load_model import LoadedBase
 from brightrun.worker.memory import peak_memory_bytes
 from brightrun.worker.rows import build_rows
@@ -45,8 +48,9 @@ class Training:
     journal: Journal
     held_out_loss: Callable[[Any], float]
     pad_id: int
+    limits: Limits = field(default_factory=Limits)
     resume: Checkpoint | None = None
-    seconds: float = field(default=0.0)
+    stopped: EndReason | None = None
 
     def marks(self, count: int) -> set[int]:
         """`count` step numbers spread evenly over the run; the last step is always one."""
@@ -61,6 +65,7 @@ def train_adapter(base: LoadedBase, training: Training) -> Any:
     uninterrupted run, bit for bit on a CPU.
 
     Raises:
+        LimitReached: the run may not go on; a checkpoint of its last step was written.
         LossNotFinite: a step's loss or gradient is NaN or infinite.
         TrainingError: a step has no token to learn from.
     """
@@ -68,6 +73,8 @@ def train_adapter(base: LoadedBase, training: Training) -> Any:
     if base.device.type == "cuda":
         trainer.try_largest_step()
     trainer.train(resume_from_checkpoint=None if training.resume is None else str(training.resume.folder))
+    if training.stopped is not None:
+        raise LimitReached(training.stopped)
     return trainer.model
 
 
@@ -223,7 +230,11 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             return {}  # the Trainer asks once more when it ends, and the last adapter is measured as delivered
         self._measured_step = step
         began = time.monotonic()
-        loss = self._training.held_out_loss(self.model)
+        try:
+            loss = self._training.held_out_loss(self.model)
+        except LimitReached as limit:
+            self._marks.stop(self.control, limit.reason)
+            return {}
         data = {"loss": loss, "phase": "during", "seconds": time.monotonic() - began}
         self._training.journal.write("evaluation", step=step, data=data)
         if self._training.hyperparameters.keep == "best":
@@ -274,16 +285,34 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
 
 class _Marks(TrainerCallback):  # type: ignore[misc]
-    """Says at which steps to log, measure and save."""
+    """Says at which steps to log, measure and save, and after which one the run may not go on."""
 
     def __init__(self, training: Training) -> None:
+        self._training = training
+        self._began = time.monotonic()
+        self._longest = timedelta(0)
         self._evaluations = training.marks(training.hyperparameters.evaluations)
         self._checkpoints = training.marks(training.hyperparameters.checkpoints)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
+        self._began = time.monotonic()
+        return control
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         control.should_log = True
         control.should_evaluate = state.global_step in self._evaluations
         control.should_save = state.global_step in self._checkpoints
+        self._longest = max(self._longest, timedelta(seconds=time.monotonic() - self._began))
+        is_last = state.global_step == len(self._training.steps)
+        # A step that would end beyond the limit is not begun; the longest so far is what the next may take.
+        reason = None if is_last else self._training.limits.reached(ahead=self._longest)
+        return control if reason is None else self.stop(control, reason)
+
+    def stop(self, control: Any, reason: EndReason) -> Any:
+        """No step after this one, and a checkpoint of it."""
+        self._training.stopped = reason
+        control.should_evaluate = False
+        control.should_save = control.should_training_stop = True
         return control
 
 

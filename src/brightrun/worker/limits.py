@@ -1,0 +1,56 @@
+"""Whether a run may go on: what it may cost, until when, and whether it was asked to stop. Knows no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from brightrun.contract.states import EndReason
+from brightrun.errors import BrightRunError
+from brightrun.worker.job_record import RECORD_NAME, JobRecord
+
+
+class LimitReached(BrightRunError):
+    """The run has to be over now, by its cap, its deadline, or because it was asked to stop after its step."""
+
+    code = "limit_reached"
+
+    def __init__(self, reason: EndReason) -> None:
+        super().__init__(reason.text.words, hint=reason.text.hint)
+        self.reason = reason
+
+
+class Limits:
+    """The limits in a run's folder, as its server last wrote them; a run that no server started has none.
+
+    The file is read again when it has changed, so that asking after every step costs one look at it.
+    """
+
+    def __init__(self, folder: Path | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._folder, self._now = folder, now
+        self._seen: tuple[int, int] | None = None
+        self._record: JobRecord | None = None
+
+    def reached(self, *, ahead: timedelta = timedelta(0)) -> EndReason | None:
+        """Why the run may not go on for `ahead` longer, if it may not."""
+        record = self._newest()
+        limit = None if record is None else record.limit()
+        return None if limit is None or self._now() + ahead < limit.at else limit.reason
+
+    def check(self) -> None:
+        """Raise LimitReached where the run may not go on."""
+        if (reason := self.reached()) is not None:
+            raise LimitReached(reason)
+
+    def _newest(self) -> JobRecord | None:
+        if self._folder is None:
+            return None
+        try:
+            facts = (self._folder / RECORD_NAME).stat()
+        except FileNotFoundError:
+            return None
+        seen = (facts.st_mtime_ns, facts.st_ino)
+        if seen != self._seen:
+            self._record, self._seen = JobRecord.load(self._folder), seen
+        return self._record
