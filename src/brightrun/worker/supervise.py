@@ -28,11 +28,12 @@ from brightrun.worker.find_model import settle_model
 from brightrun.worker.job_record import ProcessMark, RecordBook
 from brightrun.worker.journal import Journal
 from brightrun.worker.journal_tail import JournalTail
+from brightrun.worker.limits import LimitReached
 
 LOG_NAME = "worker.log"
 GRACE = timedelta(seconds=5)
 _LOOK_SECONDS, _KILLED_SECONDS = 0.2, 30
-_BEYOND_LIMIT = timedelta(seconds=30)  # for its checkpoint, beside two of its steps
+_BEYOND_LIMIT = timedelta(minutes=1)  # for its checkpoint, beside two of its steps
 _TO_KEEP_ADAPTER = timedelta(minutes=10)
 _SECRET_ENDINGS = ("_TOKEN", "_SECRET", "_KEY", "_PASSWORD", "DATABASE_URL")
 _RESERVE_NAME, _RESERVE_BYTES = ".reserve", 1 << 16
@@ -113,8 +114,11 @@ class Supervisor:
             prepare()
             status = self._watch()
             self._tell_end(status)
-            if self._book.record.ending_for in _LIMITS:
-                self._at_limit()
+            self._keep_adapter()
+        except LimitReached as limit:
+            self._book.change(ending_for=limit.reason)
+            self._tell_end(None)
+            self._keep_adapter()
         except FetchStopped:
             self._tell_end(None)
         except (BrightRunError, OSError) as error:
@@ -127,6 +131,9 @@ class Supervisor:
         (self._folder.root / _RESERVE_NAME).write_bytes(bytes(_RESERVE_BYTES))
         settle_model(self._folder.spec, self._models)
         fetch_files(self._folder.root, files, stopped=self._stopping)
+        limit = self._book.record.limit()
+        if limit is not None and self._now() >= limit.at:
+            raise LimitReached(limit.reason)
         with self._lock, (self._folder.root / LOG_NAME).open("ab") as log:
             if self._stopping.is_set():
                 raise FetchStopped
@@ -158,6 +165,11 @@ class Supervisor:
         # Killed, not asked: it had its time to end by itself, and would tell another reason.
         self._book.change(ending_for=limit.reason)
         self._kill()
+
+    def _keep_adapter(self) -> None:
+        """Where the process was ended at a limit, it made no adapter; there may be a checkpoint to make it of."""
+        if self._book.record.ending_for in _LIMITS and any(self._folder.checkpoints.glob("step-*")):
+            self._at_limit()
 
     def _patience(self) -> timedelta:
         """How long the process may go on beyond a limit: to end its step, or to write its adapter once it began to."""
