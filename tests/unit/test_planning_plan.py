@@ -10,7 +10,6 @@ from brightrun.chat.batches import SequenceSize, plan_steps
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.errors import RecipeError
 from brightrun.planning.device import GPU_SHARE, DeviceGuess, guess_gpu, probe_cpu
-from brightrun.planning.memory import estimate_memory
 from brightrun.planning.operations import adapter_parameters, make_row, row_operations
 from brightrun.planning.plan import TrainingPlan, plan_training
 
@@ -124,26 +123,6 @@ def test_operations_per_token_of_llama_3_70b_agree_with_the_training_notes(recom
     adapter = adapter_parameters(LLAMA, settings())
     counted = row_operations(row, LLAMA, adapter, recompute=recompute, every_position_scored=False)
     assert counted / 2048 / 1e9 == pytest.approx(gigaflop, rel=0.02)
-
-
-def test_memory_of_llama_3_70b_agrees_with_the_training_notes() -> None:
-    memory = estimate_memory(
-        LLAMA, settings(), adapter_parameters=207_093_760, row_tokens=8192, kind="cuda", recompute=True
-    )
-    assert memory.base_bytes == pytest.approx(39.52e9 + 0.94e9, rel=0.01)
-    assert memory.total_bytes == pytest.approx(62e9, rel=0.05)
-    parts = memory.model_dump()
-    assert parts.pop("total_bytes") == sum(parts.values())
-
-
-def test_an_8_bit_optimizer_and_an_unquantised_base_change_the_memory() -> None:
-    def total(**changes: object) -> int:
-        return estimate_memory(
-            LLAMA, settings(**changes), adapter_parameters=10**9, row_tokens=64, kind="cuda", recompute=True
-        ).total_bytes
-
-    assert total() - total(optim="paged_adamw_8bit") == 6 * 10**9
-    assert total(quantization="none") > total() + 90e9
 
 
 def test_a_plan_says_whether_it_fits() -> None:

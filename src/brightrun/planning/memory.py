@@ -1,31 +1,95 @@
-"""Memory of a run, counted from shapes: rough, and with its parts shown. Knows no machine's own memory."""
+"""Peak memory of a run, tensor by tensor, from the model's shapes. Knows no machine's own memory.
+
+The formulae were derived by counting what autograd saves in the worker's own training step and by measuring peaks
+(`benchmarks/memory.py`); each says where it comes from. Sizes that follow from shapes are exact, the rest has a band.
+"""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.planning.activations import mask_bytes, saved_per_token
+from brightrun.planning.operations import Row
+
+Kind = Literal["cpu", "cuda"]
 
 NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
-"""Bytes per weight in NF4 with double quantisation (QLoRA, arXiv 2305.14314): 4.127 bits."""
-HEAD_TILE_BYTES = 4096 * 32768 * 4
-"""TRL 1.16 computes the output head in tiles of 4,096 tokens × 32,768 words; one in fp32."""
-PROGRAM_BYTES = {"cpu": 700_000_000, "cuda": 1_200_000_000}
-"""Python with the training stack, and on a GPU the driver's context. Rough."""
+"""Bytes per weight in NF4 with double quantisation (QLoRA, arXiv 2305.14314, section 3): 4.127 bits."""
+HEAD_TILE = (4096, 32768)
+"""TRL 1.16 computes the output head in tiles of so many positions × words (`trl/kernels/chunked_logprob.py`)."""
+HEAD_TILES = {"cpu": 8.25, "cuda": 1.0}
+"""Tiles alive at once in the head's backward. CPU: eight in fp32 and one of bytes (counted by the profiler at SmolLM2's
+shape, 2026-11-25); with Triton the one that is overwritten in place (read in the source)."""
+PROGRAM_BYTES = {"cpu": 560_000_000, "cuda": 1_200_000_000}
+"""CPU: Python with the training stack, measured 2026-11-25 (512 MB after the imports, 50 more by the end of a step).
+CUDA: context, libraries' workspaces and loaded kernels; assumed."""
+HEAP_LOSS = {False: 0.85, True: 0.58}
+"""What the C library's heap wastes, as a share of the activations of all layers, without and with recomputation.
+
+glibc 2.36 gives out aligned blocks that the next request of the same size cannot reuse. Measured 2026-11-25 on SmolLM2
+at rows of 200 to 1,300: with every block mapped on its own (MALLOC_MMAP_THRESHOLD_) the waste is gone, and a step takes
+a third longer."""
+HEAP_BLOCK_BYTES = 32 * 1024**2
+"""Blocks of this size and more are mapped on their own and given back (glibc, DEFAULT_MMAP_THRESHOLD_MAX)."""
+CUDA_ALLOCATOR_LOSS = 0.05
+"""Share of what comes and goes that PyTorch's CUDA allocator holds without using it; assumed."""
+MOVING_BAND = {"cpu": 0.15, "cuda": 0.25}
+"""How far what comes and goes may be off. CPU: measured peaks lie within it; CUDA: assumed, nothing was measured."""
+STATIC_BAND = 0.03
 
 
-class MemoryEstimate(BaseModel):
-    """Bytes by purpose; `total_bytes` is their sum. Expect it to be wrong by a fifth."""
+class MemoryPart(BaseModel):
+    """What some of the memory is for."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    base_bytes: int
-    adapter_bytes: int
-    activation_bytes: int
-    head_bytes: int
-    program_bytes: int
+    key: str
+    title: str
+    bytes: int = Field(ge=0)
+
+
+class MemoryEstimate(BaseModel):
+    """Bytes by purpose at the moment of the peak; `total_bytes` is their sum, the band is around it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    parts: tuple[MemoryPart, ...]
     total_bytes: int
+    low_bytes: int
+    high_bytes: int
+    obtained: str
+
+    def bytes_of(self, *keys: str) -> int:
+        """Of the parts with those keys together. Raises KeyError where one is unknown."""
+        known = {part.key: part.bytes for part in self.parts}
+        return sum(known[key] for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """How a machine holds a model: kind of device, bytes per computed number, whether activations are made again."""
+
+    kind: Kind
+    recompute: bool
+    quantised: bool
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number in products: fp32 on a CPU, bf16 on a GPU."""
+        return 4 if self.kind == "cpu" else 2
+
+
+def holding(hyperparameters: Hyperparameters, kind: Kind) -> Holding:
+    """As `worker/load_model.py` and `worker/train_adapter.py` settle it for a device."""
+    quantised = {"auto": kind == "cuda", "nf4": True, "none": False}[hyperparameters.quantization]
+    recompute = {"auto": kind == "cuda", "on": True, "off": False}[hyperparameters.gradient_checkpointing]
+    return Holding(kind, recompute, quantised)
 
 
 def estimate_memory(
@@ -33,35 +97,107 @@ def estimate_memory(
     hyperparameters: Hyperparameters,
     *,
     adapter_parameters: int,
-    row_tokens: int,
-    kind: str,
-    recompute: bool,
+    rows: Iterable[Row],
+    kind: Kind,
 ) -> MemoryEstimate:
-    """The peak of a run whose largest row has `row_tokens` tokens.
+    """The peak of a run that computes these rows: that of the row which needs most.
 
-    Base: all weights in fp32 on a CPU; on a GPU projections in NF4 and the rest in bf16, or all in bf16.
-    Adapter: weights and gradients in fp32, the optimizer's two states in fp32 or 8 bit. Activations: 8 hidden
-    and 4 inner widths per token and layer (360 KB for Llama 3 70B in bf16; 365 were measured), or with
-    recomputation one hidden width per layer and twice one layer's share.
+    It is reached while the loss is turned back into gradients: everything that lasts, what the forward pass kept, and
+    the larger of the output head's tiles and one layer's activations with their gradients.
     """
-    width = 4 if kind == "cpu" else 2
-    states = 2 if "8bit" in hyperparameters.optim else 8
-    per_layer = row_tokens * (8 * entry.hidden_size + 4 * entry.intermediate_size) * width
-    kept_inputs = row_tokens * entry.hidden_size * width * entry.layers
-    parts = {
-        "base_bytes": _base_bytes(entry, hyperparameters, kind, width),
-        "adapter_bytes": adapter_parameters * (4 + 4 + states),
-        "activation_bytes": kept_inputs + 2 * per_layer if recompute else per_layer * entry.layers,
-        "head_bytes": 2 * min(HEAD_TILE_BYTES, row_tokens * entry.vocab_size * 4),
-        "program_bytes": PROGRAM_BYTES[kind],
-    }
-    return MemoryEstimate(**parts, total_bytes=sum(parts.values()))
+    held = holding(hyperparameters, kind)
+    lasting = [
+        ("program", "the program itself", PROGRAM_BYTES[kind]),
+        *_base(entry, held),
+        ("adapter", "adapter, fp32", 4 * adapter_parameters),
+        ("gradients", "its gradients, fp32", 4 * adapter_parameters),
+        ("optimizer", "the optimizer's states", int(_state_bytes(hyperparameters.optim) * adapter_parameters)),
+    ]
+    moving = max((_moving(row, entry, hyperparameters, held) for row in rows), key=_total)
+    parts = [*lasting, *moving]
+    static, dynamic = _total(lasting), _total(moving)
+    band = MOVING_BAND[kind]
+    return MemoryEstimate(
+        parts=tuple(MemoryPart(key=key, title=title, bytes=size) for key, title, size in parts),
+        total_bytes=static + dynamic,
+        low_bytes=int(static * (1 - STATIC_BAND) + dynamic * (1 - band)),
+        high_bytes=int(static * (1 + STATIC_BAND) + dynamic * (1 + band)),
+        obtained=_OBTAINED[kind],
+    )
 
 
-def _base_bytes(entry: BaseModelEntry, hyperparameters: Hyperparameters, kind: str, width: int) -> int:
-    quantised = {"auto": kind == "cuda", "nf4": True, "none": False}[hyperparameters.quantization]
-    if not quantised:
-        return entry.parameters * width
-    rest = entry.parameters - entry.linear_parameters
-    largest = max(inputs * outputs for inputs, outputs in entry.projection_shapes().values())
-    return int(entry.linear_parameters * NF4_BYTES) + rest * width + 2 * largest * width
+_OBTAINED = {
+    "cpu": "counted from shapes; the heap's waste and the program were measured on 2026-11-25",
+    "cuda": "counted from shapes; the program's share and the allocator's are assumed, no GPU was measured",
+}
+
+_Part = tuple[str, str, int]
+
+
+def _total(parts: list[_Part]) -> int:
+    return sum(size for _, _, size in parts)
+
+
+def _base(entry: BaseModelEntry, held: Holding) -> list[_Part]:
+    """The frozen model. Only the layers' projections are ever quantised: transformers skips the output head, and
+    embeddings and norms are not linear."""
+    tables = entry.head_parameters * (1 if entry.tied_embeddings else 2)
+    norms = (2 * entry.layers + 1) * entry.hidden_size
+    per_weight = NF4_BYTES if held.quantised else held.width
+    number = {2: "bf16", 4: "fp32"}[held.width]
+    return [
+        (
+            "projections",
+            f"projections, {'NF4' if held.quantised else number}",
+            int(entry.linear_parameters * per_weight),
+        ),
+        ("embeddings", f"embeddings and output head, {number}", tables * held.width),
+        ("norms", f"norms, {number}", norms * held.width),
+    ]
+
+
+def _state_bytes(optim: str) -> float:
+    """AdamW keeps two moments of every weight: fp32, or 8 bit with a scale per block of 256 (arXiv 2110.02861)."""
+    return 2 * (1 + 4 / 256) if "8bit" in optim else 8.0
+
+
+def _moving(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Holding) -> list[_Part]:
+    tokens = row.computed_tokens
+    saved = saved_per_token(entry, hyperparameters, kind=held.kind, masked=row.is_masked)
+    everything = tokens * saved * entry.layers
+    kept = tokens * entry.hidden_size * held.width * entry.layers if held.recompute else everything
+    layer = tokens * (saved + _gradients_per_token(entry, held)) if held.recompute else 0
+    dequantised = 2 * held.width * max(i * o for i, o in entry.projection_shapes().values()) if held.quantised else 0
+    work = max(_head_bytes(row, entry, held), layer)
+    mask = mask_bytes(row, entry, kind=held.kind, recompute=held.recompute)
+    return [
+        ("activations", "layers' inputs for recomputing" if held.recompute else "activations of all layers", kept),
+        ("mask", "attention masks", mask),
+        ("work", "working set: the output head or a layer", work),
+        ("dequantised", "projections unpacked while in use", dequantised),
+        ("allocator", "held by the allocator, unused", _allocator(row, entry, held, kept + work + dequantised)),
+    ]
+
+
+def _gradients_per_token(entry: BaseModelEntry, held: Holding) -> int:
+    """Gradients alive in one layer's backward: three inner widths, four hidden ones, two more in fp32 in the norms."""
+    return held.width * (3 * entry.intermediate_size + 4 * entry.hidden_size) + 8 * entry.hidden_size
+
+
+def _head_bytes(row: Row, entry: BaseModelEntry, held: Holding) -> int:
+    """Tiles of the output head; a CPU scores every position, with Triton only the learnt ones."""
+    scored = row.computed_tokens if held.kind == "cpu" else row.learnt_tokens
+    tile = min(scored, HEAD_TILE[0]) * min(entry.vocab_size, HEAD_TILE[1]) * held.width
+    return int(tile * HEAD_TILES[held.kind]) + scored * entry.hidden_size * (4 + held.width)
+
+
+def _allocator(row: Row, entry: BaseModelEntry, held: Holding, moving: int) -> int:
+    if held.kind == "cuda":
+        return int(CUDA_ALLOCATOR_LOSS * moving)
+    inner, hidden = (
+        0 if row.computed_tokens * size * held.width >= HEAP_BLOCK_BYTES else size
+        for size in (entry.intermediate_size, entry.hidden_size)
+    )
+    attention = 2 * (entry.heads + entry.kv_heads) * entry.head_dim if hidden else 0
+    in_heap = row.computed_tokens * entry.layers * held.width * (4 * inner + 4 * hidden + attention)
+    return int(HEAP_LOSS[held.recompute] * in_heap)

@@ -32,6 +32,16 @@ class Row:
         """Tokens with loss."""
         return sum(size.learnt_tokens for size in self.sizes)
 
+    @property
+    def is_joined(self) -> bool:
+        """Several sequences one after the other, without padding."""
+        return len(self.sizes) > 1 and self.computed_tokens == self.tokens
+
+    @property
+    def is_masked(self) -> bool:
+        """Whether attention needs a mask: sequences joined or padded to one length."""
+        return len(self.sizes) > 1
+
 
 def make_row(sizes: Sequence[SequenceSize], *, packing: bool) -> Row:
     """A row as the trainer computes it: joined without padding, or padded to the longest."""
@@ -82,7 +92,6 @@ def forward_operations(row: Row, entry: BaseModelEntry, adapter: int) -> float:
 def _attention_forward(row: Row, entry: BaseModelEntry, *, dense: bool) -> float:
     """Scores and weighted values: causal half, or all of a joined row where no kernel knows its borders."""
     width = entry.layers * entry.heads * entry.head_dim
-    joined = len(row.sizes) > 1 and row.computed_tokens == row.tokens
-    if dense and joined:
+    if dense and row.is_joined:
         return 4.0 * width * row.tokens**2
     return 2.0 * width * sum(size.tokens**2 for size in row.sizes)

@@ -12,7 +12,7 @@ from brightrun.chat.batches import SequenceSize, Step, plan_steps
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration
-from brightrun.planning.memory import MemoryEstimate, estimate_memory
+from brightrun.planning.memory import MemoryEstimate, estimate_memory, holding
 from brightrun.planning.operations import (
     Row,
     adapter_parameters,
@@ -83,7 +83,7 @@ def plan_training(
     steps = _steps(sizes, hyperparameters)
     rows = _rows(steps, sizes, packing=hyperparameters.packing)
     adapter = adapter_parameters(entry, hyperparameters)
-    recompute = _recomputes(hyperparameters, device)
+    recompute = holding(hyperparameters, device.kind).recompute
     largest = max(row.computed_tokens for row in rows)
     operations = sum(
         row_operations(row, entry, adapter, recompute=recompute, every_position_scored=device.kind == "cpu")
@@ -94,9 +94,8 @@ def plan_training(
         entry,
         hyperparameters,
         adapter_parameters=adapter,
-        row_tokens=largest,
+        rows=set(rows),
         kind=device.kind,
-        recompute=recompute,
     )
     return TrainingPlan(
         sequences=len(sizes),
@@ -118,11 +117,6 @@ def plan_training(
         device=device.kind,
         device_name=device.name,
     )
-
-
-def _recomputes(hyperparameters: Hyperparameters, device: DeviceGuess) -> bool:
-    choice = hyperparameters.gradient_checkpointing
-    return device.kind == "cuda" if choice == "auto" else choice == "on"
 
 
 def _steps(sizes: Sequence[SequenceSize], hyperparameters: Hyperparameters) -> list[Step]:
