@@ -76,7 +76,7 @@ class World:
             limits=self.limits,
         )
 
-    def add_job(self, job_id: str, *, max_cost_usd: str | None = None) -> str:
+    def add_job(self, job_id: str, *, max_cost_usd: str | None = None, max_hours: float | None = None) -> str:
         """A job as submit leaves it; what its data says does not matter to pretend machines."""
         now = self.clock()
         spec = make_spec(job_id)
@@ -96,7 +96,7 @@ class World:
                 base_model=spec.model.name,
                 recipe=spec.recipe,
                 hyperparameters=spec.hyperparameters.model_dump(mode="json"),
-                compute={"provider": "pretend", "max_cost_usd": max_cost_usd},
+                compute={"provider": "pretend", "max_cost_usd": max_cost_usd, "max_duration_hours": max_hours},
                 attempt=0,
                 created_at=now,
                 status_changed_at=now,

@@ -276,12 +276,43 @@ def test_an_outage_of_the_provider_answers_nothing_and_changes_nothing(stage: St
 )
 def test_the_worker_itself_ends_a_run_at_its_limit(stage: Stage, limit: dict[str, str], reason: EndReason) -> None:
     url = stage.begin(**limit)
-    stage.clock.turn(59)
+    stage.clock.turn(49)
     assert stage.status(url).alive
     stage.clock.turn(3600)
     told = stage.status(url)
     assert (told.status, told.events[-1].reason) == (JobStatus.FAILED, reason)
-    assert told.events[-1].timestamp == stage.clock.now - timedelta(seconds=3659 - 60)
+    # The limit is after 60 seconds; the step that would end then is not begun.
+    assert told.events[-1].timestamp == stage.clock.now - timedelta(seconds=3649 - 50)
+    assert told.events[-1].data["kept_step"] == 3
+    assert "adapter/manifest.json" in {file.name for file in told.artifacts}
+
+
+def test_a_run_that_is_asked_gently_ends_its_step_and_keeps_it(stage: Stage) -> None:
+    url = stage.begin()
+    stage.clock.turn(LOAD + 5.5 * STEP)
+    body = {"export": True, "gently_for": "cancelled_by_user"}
+    for _ in range(2):
+        stage.client.post(f"{url}/training/stop/job-1", json=body).raise_for_status()
+        assert stage.status(url).alive
+    stage.clock.turn(STEP)
+    told = stage.status(url)
+    assert (told.alive, told.events[-1].reason, told.events[-1].data["kept_step"]) == (
+        False, EndReason.CANCELLED_BY_USER, 6,
+    )  # fmt: skip
+    assert "adapter/manifest.json" in {file.name for file in told.artifacts}
+
+
+@pytest.mark.parametrize(("steps", "exported"), [(5, True), (3, False)])
+def test_asked_gently_after_its_end_a_run_gives_the_adapter_of_its_checkpoint(
+    stage: Stage, steps: int, *, exported: bool
+) -> None:
+    url = stage.begin()
+    stage.clock.turn(LOAD + steps * STEP)
+    stage.client.post(f"{url}/training/stop/job-1").raise_for_status()
+    asked = stage.client.post(f"{url}/training/stop/job-1", json={"gently_for": "budget_reached"})
+    reply = StatusReply.model_validate_json(asked.content)
+    assert ("adapter/manifest.json" in {file.name for file in reply.artifacts}) is exported
+    assert (reply.export_error is None) is exported
 
 
 def test_a_stop_interrupts_the_run_and_a_second_one_changes_nothing(stage: Stage) -> None:

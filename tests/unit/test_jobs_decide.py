@@ -30,6 +30,8 @@ LEASE = Lease(
 TRAINING = Situation(now=NOW, status=JobStatus.TRAINING, lease=LEASE)
 CAPPED = replace(TRAINING, max_cost_usd=Decimal("0.40"))
 GONE = MachineState.GONE
+CLOSE = Decision(Act.CLOSE_LEASE)
+WANTED = {"keep_adapter_until": NOW + timedelta(seconds=1)}
 
 
 def lease(**changes: object) -> Lease:
@@ -101,7 +103,66 @@ CASES: list[tuple[str, Situation, Decision]] = [
     ),
     ("cap reached", CAPPED, Decision(Act.FAIL, EndReason.BUDGET_REACHED)),
     ("below the cap", replace(CAPPED, max_cost_usd=Decimal("0.41")), Decision(Act.PULL)),
-    ("time over", known(max_duration=timedelta(minutes=5)), Decision(Act.FAIL, EndReason.TIME_LIMIT)),
+    (
+        "time over",
+        known(max_duration=timedelta(minutes=5), running_since=NOW - timedelta(minutes=5)),
+        Decision(Act.FAIL, EndReason.TIME_LIMIT),
+    ),
+    (
+        "waiting for a machine is no running",
+        known(JobStatus.PROVISIONING, lease(machine_known=False), max_duration=timedelta(minutes=1)),
+        Decision(Act.LAUNCH),
+    ),
+    ("month used up", known(month_left_usd=Decimal(0)), Decision(Act.FAIL, EndReason.BUDGET_REACHED)),
+    ("month not used up", known(month_left_usd=Decimal("0.01")), Decision(Act.PULL)),
+    (
+        "month used up before the first machine",
+        known(JobStatus.QUEUED, None, month_left_usd=Decimal("-1")),
+        Decision(Act.FAIL, EndReason.BUDGET_REACHED),
+    ),
+    (
+        "worker completed at the cap: what is finished is brought home",
+        replace(CAPPED, lease=lease(worker_end=JobStatus.COMPLETED)),
+        Decision(Act.COLLECT),
+    ),
+    (
+        "worker completed at the cap, and its machine is gone",
+        replace(CAPPED, lease=lease(worker_end=JobStatus.COMPLETED, looked=GONE)),
+        Decision(Act.FAIL, EndReason.BUDGET_REACHED),
+    ),
+    (
+        "worker ended by itself at its cap",
+        known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.BUDGET_REACHED)),
+        Decision(Act.FAIL, EndReason.BUDGET_REACHED),
+    ),
+    ("ended, an adapter is wanted", known(JobStatus.FAILED, **WANTED), Decision(Act.KEEP_ADAPTER)),
+    ("cancelled, an adapter is wanted", known(JobStatus.CANCELLED, **WANTED), Decision(Act.KEEP_ADAPTER)),
+    (
+        "ended, an adapter is wanted, provider unsure",
+        known(JobStatus.FAILED, lease(looked=MachineState.UNKNOWN), **WANTED),
+        Decision(Act.KEEP_ADAPTER),
+    ),
+    (
+        "ended, an adapter was wanted for too long",
+        known(JobStatus.FAILED, keep_adapter_until=NOW),
+        Decision(Act.END_MACHINE),
+    ),
+    (
+        "ended, an adapter is wanted of a worker that never spoke",
+        known(JobStatus.CANCELLED, lease(last_heard_at=None), **WANTED),
+        Decision(Act.END_MACHINE),
+    ),
+    (
+        "ended, an adapter is wanted of a machine that is not known",
+        known(JobStatus.CANCELLED, lease(machine_known=False), **WANTED),
+        Decision(Act.END_MACHINE),
+    ),
+    ("ended, an adapter is wanted, machine gone", known(JobStatus.FAILED, lease(looked=GONE), **WANTED), CLOSE),
+    (
+        "ended, an adapter is wanted, lease closed",
+        known(JobStatus.FAILED, lease(open=False), **WANTED),
+        Decision(Act.REST),
+    ),
     (
         "no machine for too long",
         known(

@@ -8,6 +8,7 @@ import json
 import struct
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.manifest import Manifest, ManifestFile
@@ -30,6 +31,26 @@ def make_bundle(spec: JobSpec, *, created_at: datetime, loss: float) -> dict[str
         "comparison.json": _comparison(loss),
     }
     proof = {"adapter_off_equals_base": True, "adapter_on_differs": True}
+    report = b"<!doctype html><title>Make-believe</title>"
+    beside = {"comparison.json": files["comparison.json"], "report.html": report}
+    return _with_manifest(spec, files, created_at=created_at, proof=proof) | beside
+
+
+def make_unproven_bundle(spec: JobSpec, *, created_at: datetime, step: int) -> dict[str, bytes]:
+    """The adapter's folder as it is made of a checkpoint: nothing was compared, and its manifest says so."""
+    files = {
+        "README.md": b"# An unproven make-believe adapter\n",
+        "adapter_config.json": _json({"peft_type": "LORA", "r": spec.hyperparameters.r}),
+        "adapter_model.safetensors": _safetensors(f"{spec.fingerprint()}:{step}"),
+    }
+    proof = {"proven": False, "partial": True, "step": step}
+    return _with_manifest(spec, files, created_at=created_at, proof=proof)
+
+
+def _with_manifest(
+    spec: JobSpec, files: Mapping[str, bytes], *, created_at: datetime, proof: dict[str, Any]
+) -> dict[str, bytes]:
+    """The files and the manifest that lists them, named as a worker server names them."""
     manifest = Manifest(
         job_id=spec.job_id,
         created_at=created_at,
@@ -45,10 +66,8 @@ def make_bundle(spec: JobSpec, *, created_at: datetime, loss: float) -> dict[str
         proof=proof,
         files=tuple(ManifestFile(**described(name, content).model_dump()) for name, content in files.items()),
     )
-    bundle = files | {"manifest.json": manifest.model_dump_json(indent=2).encode()}
-    report = b"<!doctype html><title>Make-believe</title>"
-    beside = {"comparison.json": files["comparison.json"], "report.html": report}
-    return {ADAPTER + name: content for name, content in bundle.items()} | beside
+    bundle = {**files, "manifest.json": manifest.model_dump_json(indent=2).encode()}
+    return {ADAPTER + name: content for name, content in bundle.items()}
 
 
 def described(name: str, content: bytes) -> ArtifactFile:

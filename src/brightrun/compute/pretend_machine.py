@@ -8,8 +8,16 @@ from decimal import Decimal
 
 from brightrun.compute.base import Machine, MachineState, MachineWish
 from brightrun.compute.mishaps import Mishaps
-from brightrun.compute.pretend_bundle import make_bundle, told_files
-from brightrun.compute.pretend_run import Limit, Pace, interrupted, step_seconds, training_loss, write_story
+from brightrun.compute.pretend_bundle import make_bundle, make_unproven_bundle, told_files
+from brightrun.compute.pretend_run import (
+    Limit,
+    Pace,
+    ended_gently,
+    interrupted,
+    step_seconds,
+    training_loss,
+    write_story,
+)
 from brightrun.contract.events import Event
 from brightrun.contract.messages import StartRequest
 from brightrun.contract.states import EndReason, JobStatus
@@ -35,6 +43,8 @@ class PretendMachine:
     request: StartRequest | None = None
     run_started: datetime | None = None
     resumed: int = 0
+    ends_gently: bool = False
+    exported: int = 0
     story: tuple[Event, ...] = field(default=(), repr=False)
     bundle: dict[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -111,6 +121,16 @@ class PretendMachine:
         if written and written[-1].kind != "end":
             self.story = (*written, interrupted(written[-1], at=now))
 
+    def end_gently(self, now: datetime, reason: EndReason) -> None:
+        """The run is asked to end its step and keep an adapter of it; of one that has ended its checkpoint is taken."""
+        written = self.events(now)
+        if not written:
+            return
+        if written[-1].kind == "end":
+            self.exported = self.exported or self.checkpoint(now)
+        elif not self.ends_gently:
+            self.story, self.ends_gently = ended_gently(self.story, now=now, reason=reason), True
+
     def events(self, now: datetime) -> tuple[Event, ...]:
         """What stands in the journal now."""
         self.settle(now)
@@ -129,6 +149,9 @@ class PretendMachine:
             return {}
         journal = b"".join(event.model_dump_json(exclude_none=True).encode() + b"\n" for event in written)
         bundle = self.bundle if written[-1].status is JobStatus.COMPLETED else {}
+        step = written[-1].data.get("kept_step") or self.exported
+        if step and not bundle and self.request is not None:
+            bundle = make_unproven_bundle(self.request.spec, created_at=written[-1].timestamp, step=step)
         return bundle | {"events.jsonl": journal, "worker.log": b"A make-believe run.\n"}
 
     def checkpoint(self, now: datetime) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,7 +61,7 @@ def write_story(
     """Every event of the run in order, numbered from 1, stamped with the moment it will be written."""
     lines = list(_until_failure(_lines(pace, resumed, artifacts), mishaps, pace, resumed))
     if limit is not None:
-        lines = _until(lines, (limit.at - started).total_seconds(), limit.reason)
+        lines = _until_limit(lines, (limit.at - started).total_seconds(), limit.reason)
     return tuple(
         Event(
             sequence=number,
@@ -100,6 +100,22 @@ def interrupted(event: Event, *, at: datetime) -> Event:
             "data": {},
         }
     )
+
+
+def ended_gently(story: Sequence[Event], *, now: datetime, reason: EndReason) -> tuple[Event, ...]:
+    """The story of a run that is asked to end its step, write a checkpoint and make an adapter of it."""
+    told = [event for event in story if event.timestamp <= now]
+    step = next((event for event in story if event.kind == "step" and event.timestamp > now), None)
+    if step is None or story[-1].kind != "end":  # no step is under way: the last checkpoint is what there is
+        last, kept = told[-1], max((event.step or 0 for event in told if event.kind == "checkpoint"), default=0)
+        return (*told, _ended(last, at=now, reason=reason, kept_step=kept))
+    told = [event for event in story if event.sequence <= step.sequence]
+    return (*told, _ended(step, at=step.timestamp, reason=reason, kept_step=step.step or 0))
+
+
+def _ended(last: Event, *, at: datetime, reason: EndReason, kept_step: int) -> Event:
+    told = {"reason": reason, "message": reason.text.words, "data": {"kept_step": kept_step} if kept_step else {}}
+    return interrupted(last, at=at).model_copy(update=told)
 
 
 def training_loss(step: int, pace: Pace) -> float:
@@ -170,3 +186,19 @@ def _until(lines: list[Line], moment: float, reason: EndReason) -> list[Line]:
     if len(kept) == len(lines):
         return lines
     return [*kept, Line(max(moment, 0.0), "end", JobStatus.FAILED, message=reason.text.words, reason=reason)]
+
+
+def _until_limit(lines: list[Line], moment: float, reason: EndReason) -> list[Line]:
+    """As a worker keeps its limit: no step is begun that would end after it, and the last one's adapter is kept.
+
+    While it trains the story ends with its last affordable step; elsewhere at the limit, with the last checkpoint.
+    """
+    kept = _until(lines, moment, reason)
+    if kept is lines:
+        return lines
+    *told, end = kept
+    trains = bool(told) and told[-1].status is JobStatus.TRAINING
+    kinds = {"step"} if trains else {"checkpoint"}
+    step = max((line.step or 0 for line in told if line.kind in kinds), default=0)
+    after = next((line.after for line in reversed(told) if line.kind == "step"), end.after) if trains else end.after
+    return [*told, replace(end, after=after, data={"kept_step": step} if step else {})]

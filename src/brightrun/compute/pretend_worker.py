@@ -22,6 +22,7 @@ from brightrun.contract.messages import (
     HealthReply,
     StartRequest,
     StatusReply,
+    StopRequest,
 )
 from brightrun.contract.states import JobStatus
 
@@ -90,14 +91,25 @@ class _Call:
             case "GET", "status", False if self._is_about_this_attempt():
                 return _reply(self._status())
             case "POST", "stop", False:
-                self.machine.stop(self.now)
-                return _reply(self._status())
+                return self._stop()
             case "GET", "artifacts", False:
                 return self._artifacts(job_id)
             case "GET", "artifacts", True:
                 return self._artifact(name)
             case _:
                 return _problem(404, "not_found", "There is nothing at this path.")
+
+    def _stop(self) -> httpx.Response:
+        asked = StopRequest.model_validate_json(self.body) if self.body else StopRequest()
+        if asked.gently_for is None:
+            self.machine.stop(self.now)
+            return _reply(self._status())
+        self.machine.end_gently(self.now, asked.gently_for)
+        status = self._status()
+        made = {file.name for file in status.artifacts}
+        if not status.alive and "adapter/manifest.json" not in made:
+            status = status.model_copy(update={"export_error": "The run has no whole checkpoint."})
+        return _reply(status)
 
     def _is_allowed(self) -> bool:
         token = self.machine.wish.environment.get(TOKEN_VARIABLE)

@@ -1,16 +1,24 @@
-"""The owner wants no more of a job: it is cancelled at once, and its machine ends right after."""
+"""The owner wants no more of a job: it is cancelled at once, and its machine ends right after.
+
+An adapter of what was trained may be asked for; the machine then ends when that is home, or after a while without it.
+"""
 
 from __future__ import annotations
 
 from brightrun.contract.states import EndReason, JobStatus
+from brightrun.database import attempts
 from brightrun.database.tables import TrainingJob
+from brightrun.jobs.limits import may_have_adapter
 from brightrun.jobs.look_up import owned
 from brightrun.jobs.move import move
 from brightrun.jobs.studio import Studio
 
 
-def cancel_job(studio: Studio, *, owner_id: str, job_id: str) -> TrainingJob:
+def cancel_job(studio: Studio, *, owner_id: str, job_id: str, keep_adapter: bool = False) -> TrainingJob:
     """Cancel a job; one that is cancelled stays so. The reconciler ends its machine and closes the lease.
+
+    With `keep_adapter` it first has the run end its step and brings an unproven adapter home, where a machine runs;
+    `keep_adapter_until` of the answer says whether and until when that is tried.
 
     Raises:
         NotFound: the owner has no such job.
@@ -22,6 +30,9 @@ def cancel_job(studio: Studio, *, owner_id: str, job_id: str) -> TrainingJob:
         if job.status is JobStatus.CANCELLED:
             return job
         job.cancel_requested_at = now
+        attempt = attempts.newest(session, job_id) if keep_adapter else None
+        if attempt is not None and may_have_adapter(attempt):
+            job.keep_adapter_until = now + studio.limits.keep_adapter
         session.flush()
         reason = EndReason.CANCELLED_BY_USER
         return move(

@@ -20,6 +20,7 @@ from brightrun.jobs.worker_client import WorkerClient
 
 _KINDS = {"adapter_model.safetensors": "lora_adapter", "report.html": "report", "events.jsonl": "training_log"}
 BUNDLE = "adapter/"
+UNPROVEN = "unproven_adapter"
 
 
 def collect(
@@ -71,6 +72,32 @@ def collect(
     return True
 
 
+def fetch_unproven(
+    studio: Studio, client: WorkerClient, job: TrainingJob, attempt: TrainingAttempt, *, keep: Callable[[], None]
+) -> list[ModelArtifact] | None:
+    """Fetch, verify and store the adapter of a run that did not end; its rows are the caller's to save. Safe to repeat.
+
+    None: the worker has no adapter. Its bytes are what its manifest says and of this job; nothing is proven of it.
+
+    Raises:
+        BundleDamaged, AdapterUnproven: it is not this job's, or not whole.
+        BrightRunError: worker or storage failed; trying again may help.
+    """
+    with tempfile.TemporaryDirectory(dir=studio.home, prefix=".collecting-") as scratch:
+        fetched = _fetch(client, job.id, Path(scratch), keep)
+        if not any(file.name == f"{BUNDLE}manifest.json" for file, _ in fetched):
+            return None
+        manifest = _of_this_job(Path(scratch), job)
+        rows = []
+        for file, place in fetched:
+            keep()
+            rows.append(_store(studio, job, attempt, file, place, manifest))
+    for row in rows:
+        if row.artifact_type == "lora_adapter":
+            row.artifact_type = UNPROVEN
+    return rows
+
+
 def storage_key(job_id: str, name: str) -> str:
     """`lora_adapters/{job}/…` for the bundle, `training_logs/{job}/…` for everything else."""
     if name.startswith(BUNDLE):
@@ -90,11 +117,16 @@ def _fetch(
     return fetched
 
 
-def _verified(folder: Path, job: TrainingJob) -> Manifest:
+def _of_this_job(folder: Path, job: TrainingJob) -> Manifest:
     manifest = verify_bundle(folder / BUNDLE)
     wanted = JobSpec.model_validate(job.spec).fingerprint()
     if manifest.fingerprint != wanted:
         raise AdapterUnproven("The bundle is of another run than this job's.")
+    return manifest
+
+
+def _verified(folder: Path, job: TrainingJob) -> Manifest:
+    manifest = _of_this_job(folder, job)
     proof = manifest.proof
     if proof.get("adapter_off_equals_base") is not True or proof.get("adapter_on_differs") is not True:
         raise AdapterUnproven("The bundle's own proof does not hold.")

@@ -19,6 +19,7 @@ class Act(StrEnum):
     PULL = "pull"  # ask the worker for its news
     COLLECT = "collect"  # bring the artifacts home, verify them, complete
     END_MACHINE = "end_machine"  # ask the provider to end it; repeated until it is gone
+    KEEP_ADAPTER = "keep_adapter"  # have the machine of a job that ended make an adapter, and bring it home
     CLOSE_LEASE = "close_lease"  # the provider shows it gone: write the cost
     FAIL = "fail"
     WAIT = "wait"
@@ -32,6 +33,7 @@ class Limits:
     launch: timedelta = timedelta(minutes=30)  # from intent to the worker's first word
     silence: timedelta = timedelta(minutes=10)  # between two words of a worker whose machine runs
     capacity: timedelta | None = None  # how long a job waits for a machine to be free; None: for its turn, however long
+    keep_adapter: timedelta = timedelta(minutes=5)  # for a job that ended to bring an adapter of its last step home
     attempts: int = 3
     poll: timedelta = timedelta(seconds=1)  # between two questions to a worker or a provider
 
@@ -62,6 +64,11 @@ class Situation:
     collect_failures: int = 0
     collect_reason: EndReason = EndReason.ARTIFACT_UNVERIFIED  # why the last of these failed
     max_cost_usd: Decimal | None = None
+    month_left_usd: Decimal | None = (
+        None  # of the owner's budget, over all jobs; None: no limit, or this job costs none
+    )
+    running_since: datetime | None = None  # when the job's first machine was launched
+    keep_adapter_until: datetime | None = None  # an adapter is still wanted of a job that ended
     max_duration: timedelta | None = None
     limits: Limits = Limits()
 
@@ -80,8 +87,8 @@ def decide(known: Situation) -> Decision:  # noqa: PLR0911 a table of cases has 
     """The next action; a table of cases, read from the top."""
     lease = known.lease
     if known.status.is_terminal:
-        return _wind_up(lease)
-    if (reason := _over_a_limit(known)) is not None:
+        return _wind_up(known, lease)
+    if not _is_finished(lease) and (reason := _over_a_limit(known)) is not None:
         return Decision(Act.FAIL, reason)
     if lease is None:
         return Decision(Act.OPEN_LEASE)
@@ -91,7 +98,7 @@ def decide(known: Situation) -> Decision:  # noqa: PLR0911 a table of cases has 
         return Decision(Act.LAUNCH)
     if lease.has_gaps and lease.looked is not MachineState.GONE:
         return _listen(known, lease)
-    if lease.worker_end is JobStatus.COMPLETED and lease.looked is not MachineState.GONE:
+    if _is_finished(lease):
         return Decision(Act.COLLECT if known.collect_failures < _COLLECT_TRIES else Act.FAIL, _unverified(known))
     if lease.worker_end is JobStatus.FAILED:
         return _after_worker_failed(lease)
@@ -104,18 +111,32 @@ def _listen(known: Situation, lease: Lease) -> Decision:
     return Decision(Act.END_MACHINE, EndReason.WORKER_LOST) if _is_silent(known, lease) else Decision(Act.PULL)
 
 
-def _wind_up(lease: Lease | None) -> Decision:
+def _is_finished(lease: Lease | None) -> bool:
+    """The run is done and only to be fetched, which is worth a little money over the cap."""
+    if lease is None or not lease.open or lease.looked is MachineState.GONE:
+        return False
+    return lease.worker_end is JobStatus.COMPLETED
+
+
+def _wind_up(known: Situation, lease: Lease | None) -> Decision:
     """A finished job costs money until its machine is gone."""
     if lease is None or not lease.open:
         return Decision(Act.REST)
-    return Decision(Act.CLOSE_LEASE if lease.looked is MachineState.GONE else Act.END_MACHINE)
+    if lease.looked is MachineState.GONE:
+        return Decision(Act.CLOSE_LEASE)
+    wanted = known.keep_adapter_until is not None and known.now < known.keep_adapter_until
+    may_have_one = lease.machine_known and lease.last_heard_at is not None
+    return Decision(Act.KEEP_ADAPTER if wanted and may_have_one else Act.END_MACHINE)
 
 
 def _over_a_limit(known: Situation) -> EndReason | None:
     lease = known.lease
     if known.max_cost_usd is not None and lease is not None and lease.spent_usd >= known.max_cost_usd:
         return EndReason.BUDGET_REACHED
-    if known.max_duration is not None and lease is not None and known.now - lease.intended_at >= known.max_duration:
+    if known.month_left_usd is not None and known.month_left_usd <= 0:
+        return EndReason.BUDGET_REACHED
+    begun, longest = known.running_since, known.max_duration
+    if begun is not None and longest is not None and known.now - begun >= longest:
         return EndReason.TIME_LIMIT
     waits = lease is not None and lease.open and not lease.machine_known
     capacity = known.limits.capacity

@@ -75,8 +75,7 @@ def read_month(session: Session, studio: Studio, owner_id: str, *, own: Budget |
     rests = {job.id: _rest(_first(job.cap_usd, job.estimated_cost_usd), costs[job.id]) for job in live}
     expected = [_rest(_first(job.estimated_cost_usd, job.cap_usd), costs[job.id]) for job in live]
     leases = spending.open_leases(session, owner_id)
-    own_month = None if own is None else own.month_usd
-    budget = studio.month_budget_usd if own_month is None else own_month
+    budget = budget_of(studio, own)
     flows = [Flow(lease.price_usd_per_hour or Decimal(0), rests.get(lease.job_id, Decimal(0))) for lease in leases]
     left = None if budget is None else budget - spent.usd
     return MonthBudget(
@@ -84,7 +83,7 @@ def read_month(session: Session, studio: Studio, owner_id: str, *, own: Budget |
         starts_at=starts_at,
         ends_at=ends_at,
         budget_usd=budget,
-        is_default=own_month is None,
+        is_default=own is None or own.month_usd is None,
         default_cap_usd=None if own is None else own.default_cap_usd,
         spent_usd=spent.usd,
         unpriced_leases=spent.unpriced_leases,
@@ -94,6 +93,21 @@ def read_month(session: Session, studio: Studio, owner_id: str, *, own: Budget |
         forecast_usd=spent.usd + sum((rest for rest in expected if rest is not None), Decimal(0)),
         crosses_at=None if left is None else _within(crossing(left, flows), now, ends_at),
     )
+
+
+def month_left_usd(session: Session, studio: Studio, owner_id: str) -> Decimal | None:
+    """What is not spent yet of this month's budget, whatever is promised; None: there is no budget."""
+    budget = budget_of(studio, budgets.get(session, owner_id))
+    if budget is None:
+        return None
+    now = studio.clock()
+    starts_at, ends_at = month_of(now)
+    return budget - spending.spent_between(session, owner_id, since=starts_at, until=ends_at, now=now).usd
+
+
+def budget_of(studio: Studio, own: Budget | None) -> Decimal | None:
+    """The owner's budget per month, else the studio's setting; None: no limit."""
+    return studio.month_budget_usd if own is None or own.month_usd is None else own.month_usd
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:

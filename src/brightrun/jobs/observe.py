@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 
 from brightrun.compute.base import Machine, MachineState
@@ -13,6 +12,8 @@ from brightrun.database.spending import running_cost
 from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJob
 from brightrun.errors import ComputeError, NotFound
 from brightrun.jobs.decide import Lease, Situation
+from brightrun.jobs.limits import cap_of, longest_of, running_since
+from brightrun.jobs.month_budget import month_left_usd
 from brightrun.jobs.record_event import worker_end
 from brightrun.jobs.studio import Studio
 
@@ -37,20 +38,28 @@ def observe(studio: Studio, job_id: str) -> Observed:
         job = jobs.get(session, job_id)
         if job is None:
             raise NotFound(f"There is no job {job_id}.")
-        attempt = attempts.newest(session, job_id)
+        leases = attempts.list_for_job(session, job_id)
+        attempt = leases[-1] if leases else None
+        month_left = (
+            None
+            if job.status.is_terminal or not _costs(job, attempt)
+            else month_left_usd(session, studio, job.owner_id)
+        )
         closed_usd = attempts.total_cost(session, job_id) or Decimal(0)
         end = None if attempt is None else worker_end(session, job_id, attempt.number)
         failures = _collect_failures(events.list_latest(session, job_id, limit=200), attempt)
     failure = failures[-1] if failures else None
-    wish = job.compute
     situation = Situation(
         now=now,
         status=job.status,
         lease=None,
         collect_failures=len(failures),
         collect_reason=(failure.reason if failure else None) or EndReason.ARTIFACT_UNVERIFIED,
-        max_cost_usd=None if wish.get("max_cost_usd") is None else Decimal(str(wish["max_cost_usd"])),
-        max_duration=None if wish.get("max_duration_hours") is None else timedelta(hours=wish["max_duration_hours"]),
+        max_cost_usd=cap_of(job),
+        month_left_usd=month_left,
+        running_since=running_since(leases),
+        max_duration=longest_of(job),
+        keep_adapter_until=job.keep_adapter_until,
         limits=studio.limits,
     )
     if attempt is None:
@@ -69,6 +78,12 @@ def observe(studio: Studio, job_id: str) -> Observed:
         has_gaps=end is not None and attempt.last_sequence < end.sequence,
     )
     return Observed(replace(situation, lease=lease), job, attempt, machine, failure)
+
+
+def _costs(job: TrainingJob, attempt: TrainingAttempt | None) -> bool:
+    """Whether the job costs its owner something that is known; what costs nothing known uses no budget up."""
+    known = attempt is not None and attempt.price_usd_per_hour is not None
+    return known or job.estimated_cost_usd is not None
 
 
 def _ask_provider(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> Machine | None:

@@ -5,32 +5,32 @@ from __future__ import annotations
 import errno
 import logging
 from datetime import timedelta
-from typing import Any
 
 from brightrun.compute.base import MachineWish, machine_name
-from brightrun.contract.job_spec import JobSpec, file_sha256
-from brightrun.contract.messages import JournalBatch, StartFile, StartRequest, StatusReply
-from brightrun.contract.signatures import job_secret
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, events, jobs
 from brightrun.database.claims import ClaimedJob
 from brightrun.database.spending import running_cost
 from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJob
-from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, InputError, NoCapacity, NotEnoughDisk
+from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, NoCapacity, NotEnoughDisk
 from brightrun.jobs.collect import collect
 from brightrun.jobs.decide import Act, Decision, decide
 from brightrun.jobs.hold import Hold
+from brightrun.jobs.keep_adapter import give_up, keep_adapter
+from brightrun.jobs.limits import KEEP_AN_ADAPTER, may_have_adapter
 from brightrun.jobs.move import move
 from brightrun.jobs.observe import COLLECT_FAILED, Observed, observe
+from brightrun.jobs.reach_worker import batch_of, open_client, worker_token, worker_url
 from brightrun.jobs.record_event import record_events, worker_end
+from brightrun.jobs.start_request import start_request
 from brightrun.jobs.studio import Studio
+from brightrun.jobs.tell_budget import over_limit_words, tell_budget
 from brightrun.jobs.worker_client import WorkerClient, WorkerRefused, WorkerUnreachable
 
 _log = logging.getLogger(__name__)
 CLAIM = timedelta(minutes=5)
 _ROUNDS = 12
 _LATER = timedelta(seconds=15)
-_LINK = timedelta(hours=2)
 _MINUTE = timedelta(minutes=1)
 
 
@@ -74,16 +74,39 @@ def _act_until_waiting(studio: Studio, hold: Hold) -> timedelta | None:
     Raises:
         ClaimLost: it took so long that another studio has the job.
     """
+    listened = False
     for _ in range(_ROUNDS):
         observed = observe(studio, hold.job_id)
         decision = decide(observed.situation)
         if decision.act is Act.REST:
             return None
         hold.keep()
+        if not listened and _ends_unheard(observed, decision):
+            listened = True
+            _listen(studio, observed)
+            continue
+        tell_budget(studio, observed.job, observed.situation)
         pause = _act(studio, observed, decision, hold)
         if pause is not None:
             return pause
     return studio.limits.poll
+
+
+def _ends_unheard(observed: Observed, decision: Decision) -> bool:
+    """Whether a job is to fail at a limit while its worker may have more to tell: that it is done, for example."""
+    at_limit = decision.act is Act.FAIL and decision.reason in KEEP_AN_ADAPTER
+    told = observed.situation.lease is not None and observed.situation.lease.worker_end is not None
+    return at_limit and not told and observed.attempt is not None and may_have_adapter(observed.attempt)
+
+
+def _listen(studio: Studio, observed: Observed) -> None:
+    """Ask the worker for all that it has to tell; one that does not answer has nothing."""
+    assert observed.attempt is not None
+    for _ in range(_ROUNDS):
+        with studio.database.reading() as session:
+            attempt = attempts.get(session, observed.job.id, observed.attempt.number)
+        if attempt is None or _pull(studio, observed.job, attempt) is not None:
+            return
 
 
 def _act(  # noqa: PLR0911 one for each act
@@ -94,12 +117,16 @@ def _act(  # noqa: PLR0911 one for each act
     if decision.act is Act.OPEN_LEASE:
         return _open_lease(studio, job)
     if decision.act is Act.FAIL:
-        return _fail(studio, job, attempt, decision.reason or EndReason.INTERNAL, cause=observed.collect_failure)
+        reason = decision.reason or EndReason.INTERNAL
+        words = over_limit_words(observed.situation) if reason is EndReason.BUDGET_REACHED else None
+        return _fail(studio, job, attempt, reason, words=words, cause=observed.collect_failure)
     assert attempt is not None
     if decision.act is Act.LAUNCH:
         return _launch(studio, job, attempt)
     if decision.act is Act.END_MACHINE:
         return _end_machine(studio, observed, attempt)
+    if decision.act is Act.KEEP_ADAPTER:
+        return keep_adapter(studio, job, attempt, hold.keep)
     if decision.act is Act.CLOSE_LEASE:
         return _close_lease(studio, job, attempt, decision.reason)
     if decision.act is Act.COLLECT:
@@ -146,7 +173,7 @@ def _launch(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timed
     except NoCapacity:
         return _LATER if studio.limits.capacity is not None else 2 * studio.limits.poll
     except ComputeRefused as error:
-        return _fail(studio, job, attempt, EndReason.NO_CAPACITY, message=error.message, close=True)
+        return _fail(studio, job, attempt, EndReason.NO_CAPACITY, words=(error.message, ""), close=True)
     with studio.database.session() as session:
         attempts.save(
             session,
@@ -162,13 +189,13 @@ def _launch(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timed
 
 def _pull(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedelta | None:
     """Start the worker if it never spoke, ask for its news, store them."""
-    url = _worker_url(studio, attempt)
+    url = worker_url(studio, attempt)
     if url is None:
         return studio.limits.poll
     try:
-        with _client(studio, job, attempt, url) as client:
+        with open_client(studio, attempt, url) as client:
             if attempt.last_heard_at is None:
-                reply = client.start(_start_request(studio, job, attempt))
+                reply = client.start(start_request(studio, job, attempt))
                 _catch_up(studio, client, attempt)
             else:
                 reply = client.status(job.id, after=attempt.last_sequence)
@@ -177,8 +204,9 @@ def _pull(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedel
     except WorkerRefused as error:
         if error.details.get("status") == 404 and attempt.last_heard_at is not None:
             return studio.limits.poll
-        return _fail(studio, job, attempt, EndReason.INTERNAL, message=f"The worker refused the job: {error.message}")
-    answer = record_events(studio.database, _batch(attempt, reply, job.id, studio), now=studio.clock())
+        words = (f"The worker refused the job: {error.message}", "")
+        return _fail(studio, job, attempt, EndReason.INTERNAL, words=words)
+    answer = record_events(studio.database, batch_of(studio, attempt, reply), now=studio.clock())
     ended = any(event.kind == "end" for event in reply.events)
     more = reply.last_sequence > answer.acknowledged
     return None if ended or more else studio.limits.poll
@@ -195,81 +223,9 @@ def _catch_up(studio: Studio, client: WorkerClient, attempt: TrainingAttempt) ->
                 reply = client.status(attempt.job_id, after=after, attempt=lease.number)
             except WorkerRefused:
                 break  # another disk
-            answer = record_events(studio.database, _batch(lease, reply, attempt.job_id, studio), now=studio.clock())
+            answer = record_events(studio.database, batch_of(studio, lease, reply), now=studio.clock())
             more = after < answer.acknowledged < reply.last_sequence
             after = answer.acknowledged
-
-
-def _worker_url(studio: Studio, attempt: TrainingAttempt) -> str | None:
-    if attempt.worker_url is not None:
-        return attempt.worker_url
-    assert attempt.machine_id is not None
-    url = studio.compute(attempt.provider).look(attempt.machine_id).worker_url
-    if url is not None:
-        with studio.database.session() as session:
-            attempts.save(session, attempt.id, worker_url=url)
-    return url
-
-
-def _batch(attempt: TrainingAttempt, reply: StatusReply, job_id: str, studio: Studio) -> JournalBatch:
-    name = attempt.machine_name
-    if reply.events:
-        return JournalBatch.telling(job_id, attempt.number, name, list(reply.events))
-    return JournalBatch.alive(job_id, attempt.number, name, last=None, at=studio.clock())
-
-
-def _start_request(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> StartRequest:
-    spec = JobSpec.model_validate(job.spec)
-    data = spec.dataset
-    audit = "data/audit.json"  # the report and the model card tell of it
-    files = (
-        (data.train_path, data.train_sha256),
-        (data.held_out_path, data.held_out_sha256),
-        (audit, file_sha256(studio.run_folder(job.id).root / audit)),
-    )
-    return StartRequest(
-        spec=spec,
-        attempt=attempt.number,
-        resume=True,
-        files=tuple(_start_file(studio, job, attempt, name, sha) for name, sha in files),
-        price_usd_per_hour=attempt.price_usd_per_hour,
-        **_where_to_push(studio, job.id),
-    )
-
-
-def _start_file(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, name: str, sha256: str) -> StartFile:
-    """A file that lies in the folder already, or that the worker is to fetch by a link made at this moment."""
-    path = studio.run_folder(job.id).root / name
-    if studio.compute(attempt.provider).shares_disk:
-        return StartFile(name=name, sha256=sha256, bytes=path.stat().st_size)
-    key = f"training_data/{job.id}/{path.name}"
-    stored = studio.storage.put(key, path, sha256=sha256)
-    link = studio.storage.download_link(key, expires=_LINK)
-    if not link.startswith(("http://", "https://")):
-        raise InputError(
-            f"The worker of {attempt.provider} cannot fetch its data: the studio has no address of its own.",
-            hint="Set BRIGHTRUN_PUBLIC_URL to where the worker can reach the studio.",
-        )
-    return StartFile(name=name, sha256=sha256, bytes=stored.bytes, url=link)
-
-
-def _where_to_push(studio: Studio, job_id: str) -> dict[str, Any]:
-    """The webhook's address and this job's own secret, where the studio can be reached; journals are pulled anyway."""
-    if studio.public_url is None:
-        return {}
-    secret = job_secret(studio.webhook_secret.get_secret_value(), job_id)
-    return {"webhook_url": f"{studio.public_url.rstrip('/')}/api/training/webhook", "webhook_secret": secret}
-
-
-def _client(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, url: str) -> WorkerClient:
-    standing = studio.worker_tokens.get(attempt.provider)
-    token = worker_token(studio, job.id) if standing is None else standing.get_secret_value()
-    return WorkerClient(url, token, transport=studio.transports.get(attempt.provider))
-
-
-def worker_token(studio: Studio, job_id: str) -> str:
-    """The bearer token of one job's worker, derived from the master so that it is known to nobody else."""
-    return job_secret(studio.webhook_secret.get_secret_value(), f"worker:{job_id}")
 
 
 def _collect(
@@ -279,11 +235,9 @@ def _collect(
 
     A finished run is worth patience: after a failure the pause doubles, up to a minute, a quarter of an hour in all.
     """
-    url = _worker_url(studio, attempt)
+    url = worker_url(studio, attempt)
     try:
-        if url is None:
-            raise WorkerUnreachable("The worker has no address.")
-        with _client(studio, job, attempt, url) as client:
+        with open_client(studio, attempt, url) as client:
             is_home = collect(studio, client, job, attempt, keep=hold.keep)
     except ClaimLost:
         raise  # whoever has the job now brings the files home
@@ -312,6 +266,8 @@ def _is_disk_full(error: BrightRunError | OSError) -> bool:
 
 def _end_machine(studio: Studio, observed: Observed, attempt: TrainingAttempt) -> timedelta | None:
     machine = observed.machine
+    if observed.job.keep_adapter_until is not None:
+        give_up(studio, observed.job, "It could not be brought home in time.")
     machine_id = attempt.machine_id or (None if machine is None else machine.id)
     if machine_id:
         if attempt.machine_id is None and machine is not None:
@@ -328,6 +284,8 @@ def _close_lease(
     studio: Studio, job: TrainingJob, attempt: TrainingAttempt, reason: EndReason | None
 ) -> timedelta | None:
     now = studio.clock()
+    if job.keep_adapter_until is not None:
+        give_up(studio, job, "Its machine was gone before.")
     with studio.database.session() as session:
         cost = running_cost(attempt, now)
         attempts.close_lease(session, attempt.id, ended_at=now, end_reason=reason or job.reason, cost_usd=cost)
@@ -342,7 +300,7 @@ def _fail(
     attempt: TrainingAttempt | None,
     reason: EndReason,
     *,
-    message: str | None = None,
+    words: tuple[str, str] | None = None,
     cause: TrainingEvent | None = None,
     close: bool = False,
 ) -> timedelta | None:
@@ -358,8 +316,11 @@ def _fail(
             told = (end.message, end.hint)
         elif cause is not None and cause.reason is reason:
             told = (cause.message or "", str(cause.data.get("hint", "")))
-        said = message or told[0] or reason.text.words
-        hint = told[1] or reason.text.hint
+        said, hint = words or told
+        said, hint = said or reason.text.words, hint or reason.text.hint
+        if reason in KEEP_AN_ADAPTER and attempt is not None and may_have_adapter(attempt):
+            until = now + studio.limits.keep_adapter
+            jobs.change_if(session, job.id, expected=[current.status], keep_adapter_until=until)
         move(session, current, JobStatus.FAILED, now=now, reason=reason, message=said, hint=hint)
         if close and attempt is not None:
             attempts.close_lease(

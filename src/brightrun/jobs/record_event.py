@@ -43,6 +43,7 @@ def record_events(database: Database, batch: JournalBatch, *, now: datetime) -> 
             continue_=not job.status.is_terminal and attempt.number == job.attempt,
             acknowledged=acknowledged,
             reason=job.reason.value if job.reason is not None else None,
+            keep_adapter=job.keep_adapter_until is not None,
         )
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from brightrun.contract.job_spec import file_sha256
 from brightrun.contract.messages import ArtifactFile, ArtifactsReply, ErrorReply, StartRequest, StatusReply, StopRequest
+from brightrun.contract.states import EndReason
 from brightrun.errors import BrightRunError, ContractError
 
 Reply = TypeVar("Reply", StatusReply, ArtifactsReply)
@@ -57,6 +58,11 @@ class WorkerClient:
 
     def stop(self, job_id: str, *, export: bool = False) -> StatusReply:
         body = StopRequest(export=export).model_dump_json()
+        return self._status(self._send("POST", f"/training/stop/{job_id}", content=body))
+
+    def stop_gently(self, job_id: str, reason: EndReason) -> StatusReply:
+        """Have the run end after its step and make an adapter of it; answered at once, to be asked until it is done."""
+        body = StopRequest(export=True, gently_for=reason).model_dump_json()
         return self._status(self._send("POST", f"/training/stop/{job_id}", content=body))
 
     def artifacts(self, job_id: str) -> ArtifactsReply:
