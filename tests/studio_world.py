@@ -74,6 +74,7 @@ class World:
             transports={"pretend": self.pretend.transport()},
             clock=self.clock,
             limits=self.limits,
+            usd_per_hour={"pretend": Decimal("3.60")},
         )
 
     def add_job(self, job_id: str, *, max_cost_usd: str | None = None, max_hours: float | None = None) -> str:

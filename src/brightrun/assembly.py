@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,6 +58,7 @@ def build_studio(settings: Settings) -> Studio:
         worker_tokens={STANDING_WORKER: token} if token is not None and STANDING_WORKER in computes else {},
         public_url=settings.public_url,
         month_budget_usd=settings.month_budget_usd,
+        usd_per_hour=_own_prices(settings),
     )
 
 
@@ -89,7 +91,9 @@ def build_computes(settings: Settings) -> dict[str, Compute]:
                 hint="Set the token that the worker server was started with.",
             )
         computes[STANDING_WORKER] = StandingWorker(
-            settings.runpod_endpoint_url, settings.worker_token.get_secret_value()
+            settings.runpod_endpoint_url,
+            settings.worker_token.get_secret_value(),
+            price=settings.worker_usd_per_hour,
         )
     if settings.compute not in computes:
         raise InputError(
@@ -97,6 +101,12 @@ def build_computes(settings: Settings) -> dict[str, Compute]:
             hint="Set RUNPOD_ENDPOINT_URL and TRAINING_WORKER_TOKEN, or choose local_process.",
         )
     return computes
+
+
+def _own_prices(settings: Settings) -> dict[str, Decimal]:
+    """What machines cost by their owner's word, by provider; those nobody said anything of are absent."""
+    said = {LocalProcess.name: settings.local_usd_per_hour, STANDING_WORKER: settings.worker_usd_per_hour}
+    return {provider: price for provider, price in said.items() if price is not None}
 
 
 def open_database(settings: Settings) -> Database:

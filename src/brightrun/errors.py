@@ -5,6 +5,7 @@
     │   ├── DatasetError        a file of conversations (place: file, line, column, conversation)
     │   ├── ModelError          a base model's folder, name or template
     │   ├── RecipeError         a hyperparameter or a recipe's name
+    │   ├── PriceUnknown        a limit in dollars on a machine whose price nobody knows
     │   ├── RunFolderError      an output folder that holds something else
     │   └── BundleDamaged       a delivered bundle is not what its manifest says
     ├── MachineError            this machine cannot do it
@@ -29,6 +30,7 @@
     │   │   ├── IllegalTransition
     │   │   ├── DatasetInUse    a job was trained on it
     │   │   ├── IdempotencyConflict  the same key with another body
+    │   │   ├── OverBudget      the job is expected to cost more than it may
     │   │   └── ClaimLost       another reconciler took the job over
     │   ├── NotSignedIn
     │   └── TooManyRequests
@@ -95,6 +97,11 @@ class ModelError(InputError):
 class RecipeError(InputError):
     code = "invalid_hyperparameter"
     default_hint = "Recipes are conservative, balanced, aggressive and quickstart; fields are set with --set key=value."
+
+
+class PriceUnknown(InputError):
+    code = "price_unknown"
+    default_hint = "Set BRIGHTRUN_LOCAL_USD_PER_HOUR or BRIGHTRUN_WORKER_USD_PER_HOUR, or leave max_cost_usd out."
 
 
 class RunFolderError(InputError):
@@ -181,6 +188,11 @@ class DatasetInUse(Conflict):
 class IdempotencyConflict(Conflict):
     code = "idempotency_conflict"
     default_hint = "Use a new Idempotency-Key for another request."
+
+
+class OverBudget(Conflict):
+    code = "over_budget"
+    default_hint = "Raise the budget or the job's cap, or make the job smaller."
 
 
 class ClaimLost(Conflict):

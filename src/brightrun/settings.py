@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     worker_token: SecretStr | None = Field(
         None, validation_alias="TRAINING_WORKER_TOKEN", description="Bearer token of that worker server."
     )
+    worker_usd_per_hour: Decimal | None = Field(
+        None, gt=0, lt=1_000_000, description="What an hour of that worker server costs; by default not known."
+    )
     webhook_secret: SecretStr | None = Field(
         None,
         validation_alias="TRAINING_WEBHOOK_SECRET",

@@ -275,7 +275,7 @@ def test_a_worker_tells_in_any_order_and_any_number_of_times(studio: Studio, cli
     random.Random(4).shuffle(batches)
     answers = [push(client, studio, job.id, batch) for batch in batches]
     assert {answer.status_code for answer in answers} == {200}
-    assert answers[-1].json() == {"continue": True, "acknowledged": 60, "reason": None}
+    assert answers[-1].json() == {"continue": True, "acknowledged": 60, "reason": None, "keep_adapter": False}
     shown = client.get(f"{API}/jobs/{job.id}").json()
     assert (shown["current_step"], shown["total_steps"]) == (60, 100)
     listed = client.get(f"{API}/jobs/{job.id}/events", params={"limit": 200}).json()["data"]
@@ -291,7 +291,9 @@ def test_a_cancelled_jobs_worker_is_told_to_stop_and_changes_nothing(studio: Stu
     client.delete(f"{API}/jobs/{job.id}")
     before = client.get(f"{API}/jobs/{job.id}").json()
     answer = push(client, studio, job.id, steps(1, 3, studio=studio))
-    assert answer.json() == {"continue": False, "acknowledged": 3, "reason": "cancelled_by_user"}
+    assert answer.json() == {
+        "continue": False, "acknowledged": 3, "reason": "cancelled_by_user", "keep_adapter": False,
+    }  # fmt: skip
     assert client.get(f"{API}/jobs/{job.id}").json() == before
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -61,6 +62,7 @@ def a_studio(folder: Path, *, models: Path | None = None) -> Iterator[tuple[Stud
         home=folder / "home",
         webhook_secret=SecretStr(MASTER),
         default_compute="pretend",
+        usd_per_hour={"pretend": Decimal("2.50")},
         clock=clock,
     )
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
+import time
 import uuid
 import zipfile
 from pathlib import Path
@@ -133,14 +134,24 @@ def watch(job: Id, json: Json = False) -> None:
 
 
 @app.command()
-def cancel(job: Id, json: Json = False) -> None:
+def cancel(
+    job: Id,
+    keep_adapter: Annotated[
+        bool, typer.Option("--keep-adapter", help="First bring an unproven adapter of its last step home.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Cancel a job; its machine ends right after."""
     with _client() as client:
-        cancelled = client.cancel(_checked(job))
+        cancelled = client.cancel(_checked(job), keep_adapter=keep_adapter)
+        if keep_adapter:
+            cancelled = _until_settled(client, cancelled)
     if json:
         print_json(cancelled)
         return
     results.print(f"{cancelled['id']} is {cancelled['status']}.", highlight=False, soft_wrap=True)
+    if keep_adapter:
+        _tell_adapter(cancelled)
 
 
 @app.command()
@@ -222,12 +233,34 @@ def _watch(client: StudioClient, job_id: str, *, json: bool) -> None:
         print_json(job)
         raise typer.Exit(0 if job["status"] == JobStatus.COMPLETED else 1)
     if job["status"] != JobStatus.COMPLETED:
+        job = _until_settled(client, job)
+        if job["adapter"] is not None:
+            _tell_adapter(job)
         hint = job["hint"] or f"See what happened: brightrun job show {job_id}"
         raise JobEnded(
             f"The job is {job['status']}: {job['message'] or job['reason'] or 'no reason is known'}", hint=hint
         )
     results.print(f"[bold green]Completed[/]  {escape(job['message'] or '')}", highlight=False, soft_wrap=True)
     results.print(f"Take it home: brightrun job download {job_id}", highlight=False, soft_wrap=True)
+
+
+def _until_settled(client: StudioClient, job: dict[str, Any]) -> dict[str, Any]:
+    """The job once its adapter is home, or is known not to come."""
+    if job["keep_adapter_until"] is None:
+        return job
+    with problems.status("Waiting for the adapter of its last step"):
+        while job["keep_adapter_until"] is not None:
+            time.sleep(1)
+            job = client.job(job["id"])
+    return job
+
+
+def _tell_adapter(job: dict[str, Any]) -> None:
+    if job["adapter"] is None:
+        words = f"No adapter could be kept; why is among its events: brightrun job watch {job['id']}"
+    else:
+        words = f"An adapter of its last step is here; nothing is proven by it: brightrun job download {job['id']}"
+    results.print(words, highlight=False, soft_wrap=True)
 
 
 def _show(job: dict[str, Any]) -> None:
@@ -250,7 +283,9 @@ def _show(job: dict[str, Any]) -> None:
         "made": _minute(job["created_at"]),
         "ended": None if job["completed_at"] is None else _minute(job["completed_at"]),
         "expected": None if job["estimated_seconds"] is None else duration(job["estimated_seconds"]),
+        "cap": None if job["cap_usd"] is None else f"${job['cap_usd']:.2f}",
         "cost": None if cost is None else f"${cost:.2f}",
+        "adapter": job["adapter"],
     }
     for label, value in rows.items():
         if value is not None:

@@ -9,7 +9,20 @@ import typer
 from rich.markup import escape
 
 from brightrun import __version__
-from brightrun.cli import compare, dataset, doctor, job, model, quickstart, serve, settings_list, talk, token, train
+from brightrun.cli import (
+    budget,
+    compare,
+    dataset,
+    doctor,
+    job,
+    model,
+    quickstart,
+    serve,
+    settings_list,
+    talk,
+    token,
+    train,
+)
 from brightrun.cli.show import print_json, problems
 from brightrun.errors import BrightRunError, InputError
 
@@ -30,6 +43,7 @@ app.command("chat")(talk.chat)
 app.command("quickstart")(quickstart.quickstart)
 app.command("serve")(serve.serve)
 app.add_typer(job.app, name="job")
+app.add_typer(budget.app, name="budget")
 app.add_typer(token.app, name="token")
 app.command("doctor")(doctor.doctor)
 app.command("settings")(settings_list.settings)

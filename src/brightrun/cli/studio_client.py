@@ -91,8 +91,12 @@ class StudioClient:
     def job(self, job_id: str) -> dict[str, Any]:
         return self.get(f"{JOBS}/{job_id}")
 
-    def cancel(self, job_id: str) -> dict[str, Any]:
-        return self._again(lambda: self._asked("DELETE", f"{JOBS}/{job_id}"))
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._again(lambda: self._asked("PUT", path, json=body))
+
+    def cancel(self, job_id: str, *, keep_adapter: bool = False) -> dict[str, Any]:
+        query = {"keep_adapter": "true"} if keep_adapter else {}
+        return self._again(lambda: self._asked("DELETE", f"{JOBS}/{job_id}", params=query))
 
     def retry(self, job_id: str, changes: dict[str, str]) -> dict[str, Any]:
         """Asked once only: a retry whose answer was lost may have been granted."""

@@ -16,6 +16,8 @@ from brightrun.cli.follow_job import News
 from brightrun.cli.show import duration
 from brightrun.contract.states import JobStatus
 
+BUDGET_WARNING = "budget_warning"
+
 
 def watch(job: dict[str, Any], news: Iterable[News], console: Console) -> dict[str, Any]:
     """Show what happens until the job has ended; the job as it is then."""
@@ -67,7 +69,8 @@ class JobScreen:
         elif news.kind == "evaluation":
             lines += self._evaluated(event["data"])
         elif news.kind == "message" and event.get("message"):
-            lines.append(f"  {escape(event['message'])}")
+            is_warning = event["data"].get("code") == BUDGET_WARNING
+            lines.append(f"  [yellow]{escape(event['message'])}[/]" if is_warning else f"  {escape(event['message'])}")
         return lines
 
     def _moved(self, event: dict[str, Any]) -> list[str]:

@@ -34,6 +34,7 @@ class Studio:
         worker_tokens: Bearer token of a provider's worker where it is not the job's own (a standing worker).
         transports: Network to a provider's workers where it is not the real one (pretend machines).
         public_url: Where workers can reach the studio; None: their journals are pulled.
+        usd_per_hour: What a machine of a provider costs by its owner's word; absent: nobody said.
         month_budget_usd: Budget per month of owners who set none; None: no limit.
     """
 
@@ -48,6 +49,7 @@ class Studio:
     transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
     public_url: str | None = None
     month_budget_usd: Decimal | None = None
+    usd_per_hour: Mapping[str, Decimal] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
     limits: Limits = field(default_factory=Limits)
 

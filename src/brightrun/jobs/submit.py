@@ -23,7 +23,9 @@ from brightrun.database.tables import TrainingFile, TrainingJob
 from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
 from brightrun.jobs.make_run import MadeRun, RunWish, make_run
+from brightrun.jobs.settle_cap import settle_cap
 from brightrun.jobs.studio import Studio
+from brightrun.jobs.tell_budget import usd
 from brightrun.planning.device import DeviceGuess, probe_cpu
 from brightrun.planning.plan import TrainingPlan
 
@@ -79,6 +81,7 @@ def submit_job(
         NotFound: the owner has no such dataset.
         DatasetError, ModelError, RecipeError, NotEnoughMemory: the job cannot be made.
         IdempotencyConflict: the key was used with another body.
+        PriceUnknown, OverBudget: see `settle_cap`.
     """
     body_hash = canonical_sha256(request.model_dump(mode="json"))
     studio.compute(request.compute.provider or studio.default_compute)
@@ -105,16 +108,24 @@ def _store(studio: Studio, row: TrainingJob, body_hash: str, file: TrainingFile)
     with studio.database.session() as session:
         if files.get_for_use(session, file.id, owner_id=row.owner_id) is None:
             raise NotFound(f"There is no dataset {file.id}.")
+        key = row.idempotency_key
+        if key is None or jobs.find_by_key(session, owner_id=row.owner_id, key=key) is None:
+            settle_cap(session, studio, row)
         stored, new = jobs.add(session, row)
         if new:
             events.append_own(
                 session, job_id=stored.id, kind="status", status=JobStatus.QUEUED, happened_at=stored.created_at,
-                message="The job was submitted.",
+                message=_submitted(stored),
             )  # fmt: skip
     if not new:  # another request with the same key came first
         shutil.rmtree(studio.run_folder(made_id).root, ignore_errors=True)
         _require_same(stored, body_hash)
     return stored
+
+
+def _submitted(job: TrainingJob) -> str:
+    cap = "" if job.cap_usd is None else f" It may cost {usd(job.cap_usd)} at most."
+    return f"The job was submitted.{cap}"
 
 
 def _known(studio: Studio, owner_id: str, key: str | None, body_hash: str) -> TrainingJob | None:
@@ -166,6 +177,8 @@ def _row(studio: Studio, request: StartJob, made: MadeRun, file: TrainingFile, j
     evaluation = made.plan.evaluation.expected_seconds if made.plan.evaluation else 0.0
     compute = request.compute.model_dump(mode="json")
     compute["provider"] = request.compute.provider or studio.default_compute
+    seconds = made.plan.training.expected_seconds + evaluation
+    price = studio.usd_per_hour.get(compute["provider"])
     return TrainingJob(
         id=job_id,
         owner_id=file.owner_id,
@@ -182,5 +195,7 @@ def _row(studio: Studio, request: StartJob, made: MadeRun, file: TrainingFile, j
         created_at=now,
         status_changed_at=now,
         next_look_at=now,
-        estimated_seconds=made.plan.training.expected_seconds + evaluation,
+        plan=made.plan.model_dump(mode="json"),
+        estimated_seconds=seconds,
+        estimated_cost_usd=None if price is None else (price * Decimal(seconds) / 3600).quantize(Decimal("0.0001")),
     )

@@ -17,6 +17,7 @@ from brightrun.jobs.studio import Studio
 from brightrun.web.access import Access
 from brightrun.web.api import (
     artifacts,
+    budget,
     catalogue,
     events,
     files,
@@ -55,7 +56,7 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
         lifespan=_life,
     )
     app.state.studio, app.state.access, app.state.options = studio, access, options
-    for room in (files, plan, jobs, events, artifacts, webhook, catalogue, storage_links, session, health):
+    for room in (files, plan, budget, jobs, events, artifacts, webhook, catalogue, storage_links, session, health):
         app.include_router(room.router)
     headers = guarding_headers(https=options.https)
     app.add_middleware(Limited, limit_of=_limits(options))

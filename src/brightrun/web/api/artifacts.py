@@ -11,6 +11,7 @@ from fastapi.responses import RedirectResponse, StreamingResponse
 
 from brightrun.contract.states import JobStatus
 from brightrun.database import artifacts
+from brightrun.database.tables import TrainingJob
 from brightrun.errors import Conflict, NotFound, StoredFileMissing
 from brightrun.jobs.look_up import owned
 from brightrun.web.api.shapes import ArtifactView, Listed
@@ -65,19 +66,25 @@ def get_artifact(
     | {200: {"content": {_ZIP: {"schema": {"type": "string", "format": "binary"}}}, "description": "The adapter."}},
 )
 def get_adapter(studio: StudioPart, person: PersonPart, job_id: JobId) -> StreamingResponse:
-    """The adapter with everything needed to load and to check it, as one zip. 409 until the job has completed."""
+    """The adapter with everything needed to load and to check it, as one zip. 409 until the job has completed.
+
+    Of a job that ended early it is the one of its last checkpoint, where one was kept; the zip's name says unproven.
+    """
     with studio.database.reading() as session:
         job = owned(session, person.owner_id, job_id)
         rows = [row for row in artifacts.list_for_job(session, job_id) if row.name.startswith(ADAPTER)]
-    if job.status is not JobStatus.COMPLETED or not rows:
+    kept = job.status.is_terminal and job.lora_artifact_path is not None
+    if not rows or not (kept or job.status is JobStatus.COMPLETED):
         raise Conflict(
-            f"The job is {job.status.value}; it has no adapter.", hint="Wait until it has completed.",
+            f"The job is {job.status.value}; it has no adapter.", hint=_no_adapter_hint(job),
             details={"status": job.status.value},
         )  # fmt: skip
     for row in rows:  # told now: once bytes are on their way, an error can only cut them off
         if studio.storage.stat(row.storage_path) is None:
             raise StoredFileMissing(f"{row.name} is no longer stored.")
     folder = re.sub(r"[^A-Za-z0-9._-]+", "-", job.name).strip("-.")[:80] or "adapter"
+    if job.status is not JobStatus.COMPLETED:
+        folder += "-unproven"
     members = [
         Member(
             f"{folder}/{row.name.removeprefix(ADAPTER)}", row.file_size_bytes, row.sha256,
@@ -87,3 +94,11 @@ def get_adapter(studio: StudioPart, person: PersonPart, job_id: JobId) -> Stream
     ]  # fmt: skip
     blocks = stream_zip(members, at=job.completed_at or job.created_at)
     return StreamingResponse(blocks, media_type=_ZIP, headers={"content-disposition": attachment(f"{folder}.zip")})
+
+
+def _no_adapter_hint(job: TrainingJob) -> str:
+    if job.keep_adapter_until is not None:
+        return "One of its last checkpoint is being brought home; try again in a moment."
+    if job.status.is_terminal:
+        return "Retry the job; cancelling one with keep_adapter keeps what it has learnt."
+    return "Wait until it has completed."

@@ -117,9 +117,19 @@ def show_job(studio: StudioPart, person: PersonPart, job_id: JobId) -> JobView:
 
 
 @router.delete("/jobs/{job_id}", responses=declared(401, 403, 404, 409))
-def cancel(studio: StudioPart, person: PersonPart, job_id: JobId) -> JobView:
-    """Cancel a job; its machine ends right after. A job that is cancelled stays so; one that ended cannot be (409)."""
-    return JobView.of(cancel_job(studio, owner_id=person.owner_id, job_id=job_id))
+def cancel(
+    studio: StudioPart,
+    person: PersonPart,
+    job_id: JobId,
+    keep_adapter: Annotated[  # noqa: FBT002 passed by its name
+        bool, Query(description="First have the run end its step and bring an unproven adapter of it home.")
+    ] = False,
+) -> JobView:
+    """Cancel a job; its machine ends right after. A job that is cancelled stays so; one that ended cannot be (409).
+
+    With `keep_adapter`, the answer's `keep_adapter_until` says until when an adapter is waited for.
+    """
+    return JobView.of(cancel_job(studio, owner_id=person.owner_id, job_id=job_id, keep_adapter=keep_adapter))
 
 
 @router.post(

@@ -15,6 +15,7 @@ from brightrun.web.parts import Answer, Usd
 
 Item = TypeVar("Item", bound=Answer)
 Row = TypeVar("Row")
+_MADE_UP = frozenset({"object", "can_retry", "adapter"})
 
 
 class Listed(Answer, Generic[Item]):
@@ -77,14 +78,26 @@ class JobView(Answer):
     status_changed_at: datetime
     estimated_cost_usd: Usd | None
     estimated_seconds: float | None
+    cap_usd: Usd | None = Field(description="What all attempts together may cost; the job stops there.")
     actual_cost_usd: Usd | None
+    adapter: Literal["proven", "unproven"] | None = Field(
+        description="Whether there is one to download. unproven: of a checkpoint of a job that ended early."
+    )
+    keep_adapter_until: datetime | None = Field(
+        description="The job has ended, and an adapter of it is still being brought home, until then at most."
+    )
 
     @classmethod
     def of(cls, row: TrainingJob) -> JobView:
         # A cancelled job may always be started again by the one who cancelled it.
         may_retry = row.status is JobStatus.FAILED and (row.reason is None or row.reason.text.retry_makes_sense)
-        values = {name: getattr(row, name) for name in cls.model_fields if name not in {"object", "can_retry"}}
-        return cls(can_retry=may_retry or row.status is JobStatus.CANCELLED, **values)
+        values = {name: getattr(row, name) for name in cls.model_fields if name not in _MADE_UP}
+        early = None if row.lora_artifact_path is None else "unproven"
+        return cls(
+            can_retry=may_retry or row.status is JobStatus.CANCELLED,
+            adapter="proven" if row.status is JobStatus.COMPLETED else early,
+            **values,
+        )
 
 
 class EventView(Answer):

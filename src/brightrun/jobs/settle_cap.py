@@ -1,0 +1,78 @@
+"""What a new job may cost, settled when it is submitted: its own cap, the owner's default, and what the month leaves.
+
+A job that is costed gets a promise out of the month's budget. The promises and what was spent never exceed the budget
+together, so that it holds even while no studio is alive to add up.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sqlalchemy.orm import Session
+
+from brightrun.database import budgets
+from brightrun.database.tables import TrainingJob
+from brightrun.errors import OverBudget, PriceUnknown
+from brightrun.jobs.month_budget import MonthBudget, read_month
+from brightrun.jobs.studio import Studio
+from brightrun.jobs.tell_budget import usd
+
+BEYOND_ESTIMATE = 2
+"""A job without a cap is promised so many times the upper end of its estimate, where the month has a budget."""
+
+
+def settle_cap(session: Session, studio: Studio, job: TrainingJob) -> None:
+    """Set the job's `cap_usd`, inside the transaction that stores it; absent where no budget and no cap asks for one.
+
+    Raises:
+        PriceUnknown: a cap is asked for, and nobody knows what the machine costs.
+        OverBudget: the cap, or what the month leaves, is less than the job is expected to cost.
+    """
+    asked = _asked(job)
+    expected = job.estimated_cost_usd
+    if expected is None:
+        if asked is not None:
+            raise PriceUnknown(f"What {job.compute['provider']} costs is not known, so no cap can be kept.")
+        return
+    own = budgets.lock(session, job.owner_id, now=studio.clock())
+    month = read_month(session, studio, job.owner_id, own=own)
+    cap = month.default_cap_usd if asked is None else asked
+    if cap is not None and cap < expected:
+        whose = "Your default cap" if asked is None else "The cap"
+        raise OverBudget(
+            f"{whose} of {usd(cap)} is less than the {usd(expected)} that the job is expected to cost.",
+            hint="Raise max_cost_usd, or make the job smaller: fewer epochs, a smaller model.",
+            details={"expected_usd": float(expected), "cap_usd": float(cap)},
+        )
+    left = month.remaining_usd
+    if left is not None:
+        _require_left(left, expected, month)
+        ceiling = BEYOND_ESTIMATE * _upper_end(job, expected) if cap is None else cap
+        cap = min(ceiling, left)
+    job.cap_usd = cap
+
+
+def _require_left(left: Decimal, expected: Decimal, month: MonthBudget) -> None:
+    if left >= expected:
+        return
+    assert month.budget_usd is not None
+    raise OverBudget(
+        f"The job is expected to cost {usd(expected)}, and {usd(max(left, Decimal(0)))} of the {usd(month.budget_usd)} "
+        f"for {month.month} are left: {usd(month.spent_usd)} are spent, {usd(month.committed_usd)} promised to jobs.",
+        hint="Raise the month's budget (brightrun budget set), give running jobs smaller caps, or wait for them.",
+        details={
+            "expected_usd": float(expected), "remaining_usd": float(left), "budget_usd": float(month.budget_usd),
+            "spent_usd": float(month.spent_usd), "committed_usd": float(month.committed_usd),
+        },
+    )  # fmt: skip
+
+
+def _upper_end(job: TrainingJob, expected: Decimal) -> Decimal:
+    """Of the plan's estimate; where the plan has no band, the estimate."""
+    high = ((job.plan or {}).get("cost") or {}).get("high_usd")
+    return expected if high is None else Decimal(str(high))
+
+
+def _asked(job: TrainingJob) -> Decimal | None:
+    wished = job.compute.get("max_cost_usd")
+    return None if wished is None else Decimal(str(wished))
