@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from sqlalchemy import URL
 
 from brightrun.compute.base import Compute
+from brightrun.compute.chat_process import ChatProcess
 from brightrun.compute.local_process import LocalProcess
 from brightrun.compute.standing_worker import StandingWorker
 from brightrun.database.database import Database
@@ -57,6 +58,7 @@ def build_studio(settings: Settings) -> Studio:
         default_compute=settings.compute,
         worker_tokens={STANDING_WORKER: token} if token is not None and STANDING_WORKER in computes else {},
         public_url=settings.public_url,
+        open_chat=ChatProcess,
         month_budget_usd=settings.month_budget_usd,
         usd_per_hour=_own_prices(settings),
     )

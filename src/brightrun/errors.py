@@ -31,7 +31,8 @@
     │   │   ├── DatasetInUse    a job was trained on it
     │   │   ├── IdempotencyConflict  the same key with another body
     │   │   ├── OverBudget      the job is expected to cost more than it may
-    │   │   └── ClaimLost       another reconciler took the job over
+    │   │   ├── ClaimLost       another reconciler took the job over
+    │   │   └── NoMachine       nothing that is up could do it; the hint says what a machine would cost
     │   ├── NotSignedIn
     │   └── TooManyRequests
     └── ContractError           a message between the machines is malformed
@@ -197,6 +198,10 @@ class OverBudget(Conflict):
 
 class ClaimLost(Conflict):
     code = "claim_lost"
+
+
+class NoMachine(Conflict):
+    code = "no_machine"
 
 
 class NotSignedIn(RequestError):

@@ -138,3 +138,25 @@ def test_a_late_sign_of_life_takes_nothing_back(database: Database) -> None:
         stored = attempts.get(session, job.id, 1)
         assert stored is not None
         assert (stored.last_heard_at, stored.last_sequence) == (line(5).timestamp, 7)
+
+
+def test_the_newest_events_of_some_kinds_or_without_some(database: Database) -> None:
+    with database.session() as session:
+        job = add_job(session)
+        for kind, message in (("message", "Disk: 100 % full"), ("step", None), ("checkpoint", "Kept"), ("step", None)):
+            events.append_own(
+                session, job_id=job.id, kind=kind, status=JobStatus.TRAINING, happened_at=NOW, message=message
+            )
+        found = events.list_latest(session, job.id, kinds=["message", "checkpoint"])
+        assert [event.message for event in found] == ["Disk: 100 % full", "Kept"]
+        assert events.list_latest(session, job.id, without=["step"]) == found
+
+
+def test_the_last_stage_before_the_end(database: Database) -> None:
+    with database.session() as session:
+        job, other = add_job(session), add_job(session)
+        assert events.last_stage(session, job.id) is None
+        for told in (JobStatus.QUEUED, JobStatus.TRAINING, JobStatus.FAILED):
+            events.append_own(session, job_id=job.id, kind="status", status=told, happened_at=NOW)
+        events.append_own(session, job_id=other.id, kind="status", status=JobStatus.UPLOADING, happened_at=NOW)
+        assert events.last_stage(session, job.id) is JobStatus.TRAINING

@@ -97,3 +97,32 @@ def test_a_short_curve_is_given_whole(database: Database) -> None:
         assert metrics.series(session, job.id, "held_out") == []
         with pytest.raises(InputError):
             metrics.series(session, job.id, "train", 3)
+
+
+def test_spikes_of_another_measure_survive_when_it_is_the_one_that_is_looked_at(database: Database) -> None:
+    told = [point(step, 1.0 + step % 7, grad_norm=0.5) for step in range(1, 2001)]
+    told[1234] = point(1235, 3.0, grad_norm=90.0)
+    told[0] = point(1, 1.0)
+    with database.session() as session:
+        job = add_job(session)
+        metrics.record(session, job.id, attempt=1, points=told)
+    with database.reading() as session:
+        curve = metrics.series(session, job.id, "train", 40, by="grad_norm")
+        assert told[1234] in curve
+        assert told[0] not in curve  # its norm is not known
+        assert len(curve) <= 40
+        assert told[1234] not in metrics.series(session, job.id, "train", 40)
+        assert metrics.series(session, job.id, "train", by="memory_bytes") == []
+
+
+def test_every_point_comes_once_and_in_order(database: Database) -> None:
+    told = [point(step, 1.0, memory_bytes=5_000_000_000 + step) for step in range(1, 12)]
+    held_out = [point(step, 2.0, kind="held_out") for step in (0, 5)]
+    with database.session() as session:
+        job, other = add_job(session), add_job(session)
+        metrics.record(session, job.id, attempt=1, points=[*told, *held_out])
+        metrics.record(session, other.id, attempt=1, points=[point(1, 9.0)])
+    with database.reading() as session:
+        for at_once in (1, 4, 11, 2000):
+            assert list(metrics.every(session, job.id, at_once=at_once)) == [*told, *held_out]
+        assert list(metrics.every(session, "nobody")) == []

@@ -192,22 +192,25 @@ def test_what_belongs_to_somebody_else_is_not_found(studio: Studio) -> None:
         ("GET", f"jobs/{job.id}/artifacts"), ("GET", f"jobs/{job.id}/artifacts/a"),
         ("GET", f"jobs/{job.id}/adapter.zip"), ("GET", f"files/{file.id}"), ("DELETE", f"files/{file.id}"),
         ("GET", f"files/{file.id}/audit"), ("GET", f"files/{file.id}/preview"), ("GET", f"jobs?after={job.id}"),
-        ("GET", f"files?after={file.id}"),
+        ("GET", f"files?after={file.id}"), ("GET", f"jobs/{job.id}/metrics.csv"),
+        ("GET", f"jobs/{job.id}/chat"), ("POST", f"jobs/{job.id}/chat"),
     ]  # fmt: skip
+    bodies = {("POST", f"jobs/{job.id}/chat"): {"prompt": "Hello"}}
     with a_client(studio, access) as client:
         described = client.get("/api/openapi.json").json()["paths"]
         for method, path in routes:
-            stranger = client.request(method, f"{API}/{path}", headers={"authorization": f"Bearer {theirs}"})
+            body = bodies.get((method, path))
+            stranger = client.request(method, f"{API}/{path}", headers={"authorization": f"Bearer {theirs}"}, json=body)
             unknown = client.request(
                 method, f"{API}/{path}".replace(job.id, "x" * 36).replace(file.id, "x" * 36),
-                headers={"authorization": f"Bearer {mine}"},
+                headers={"authorization": f"Bearer {mine}"}, json=body,
             )  # fmt: skip
             assert (stranger.status_code, unknown.status_code) == (404, 404), path
             said, known = stranger.json()["error"], unknown.json()["error"]
             assert said["message"].replace(job.id, "").replace(file.id, "") == known["message"].replace("x" * 36, "")
-        body = {"training_file_id": file.id}
+        wish = {"training_file_id": file.id}
         for route in ("plan", "start-job"):
-            other = client.post(f"{API}/{route}", json=body, headers={"authorization": f"Bearer {theirs}"})
+            other = client.post(f"{API}/{route}", json=wish, headers={"authorization": f"Bearer {theirs}"})
             assert other.status_code in {400, 404}
         assert client.get(f"{API}/jobs", headers={"authorization": f"Bearer {theirs}"}).json()["data"] == []
         assert client.get(f"{API}/jobs/{job.id}", headers={"authorization": f"Bearer {mine}"}).status_code == 200

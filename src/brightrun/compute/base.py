@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 _NAME = re.compile(r"train-(?P<job>[A-Za-z0-9][A-Za-z0-9_-]{0,99})-(?P<attempt>[1-9][0-9]{0,5})")
 
@@ -107,6 +107,25 @@ class Compute(Protocol):
 
     def list_ours(self) -> list[Machine]:
         """Every living machine whose name `machine_name` could have made, for the reaper."""
+
+
+@runtime_checkable
+class Chat(Protocol):
+    """A base and a tuned model that are loaded somewhere and answer, one question at a time."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can still be asked."""
+
+    def ask(self, request: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
+        """`{"base": [messages], "tuned": [messages], "max_tokens": n}` in, `{"base", "tuned"}` with answers out.
+
+        Raises:
+            ComputeError: it ended, or did not answer within that time; it is ended then.
+        """
+
+    def close(self) -> None:
+        """End it; one that has ended is no error."""
 
 
 def machine_name(job_id: str, attempt: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,10 +74,33 @@ def list_after(session: Session, job_id: str, *, after: int = 0, limit: int = 50
     return list(session.scalars(query.order_by(TrainingEvent.id).limit(limit)))
 
 
-def list_latest(session: Session, job_id: str, *, limit: int = 100) -> list[TrainingEvent]:
-    """A job's newest events, in order of id."""
+def list_latest(
+    session: Session,
+    job_id: str,
+    *,
+    limit: int = 100,
+    kinds: Collection[str] | None = None,
+    without: Collection[str] = (),
+) -> list[TrainingEvent]:
+    """A job's newest events, in order of id.
+
+    Args:
+        kinds: Only these.
+        without: Not these.
+    """
     query = select(TrainingEvent).where(TrainingEvent.job_id == job_id)
+    if kinds is not None:
+        query = query.where(TrainingEvent.kind.in_(list(kinds)))
+    if without:
+        query = query.where(TrainingEvent.kind.not_in(list(without)))
     return list(session.scalars(query.order_by(TrainingEvent.id.desc()).limit(limit)))[::-1]
+
+
+def last_stage(session: Session, job_id: str) -> JobStatus | None:
+    """The last status that a job had before it ended, or has; None where nothing is known."""
+    query = select(TrainingEvent.status).where(TrainingEvent.job_id == job_id)
+    under_way = TrainingEvent.status.in_([status for status in JobStatus if not status.is_terminal])
+    return session.scalar(query.where(under_way).order_by(TrainingEvent.id.desc()).limit(1))
 
 
 def highest(session: Session, job_id: str, attempt: int) -> TrainingEvent | None:

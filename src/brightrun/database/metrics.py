@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -16,6 +16,8 @@ from brightrun.database.tables import TrainingMetric
 from brightrun.errors import InputError
 
 Kind = Literal["train", "held_out"]
+KINDS: tuple[Kind, ...] = ("train", "held_out")
+Measure = Literal["loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes"]
 STEPS_IN_BLOCK = 256
 FEWEST_POINTS = 4
 _READ_WHOLE = 40_000  # steps; so many rows are quicker to read than to search
@@ -41,7 +43,7 @@ class MetricPoint:
 @dataclass(frozen=True, slots=True)
 class _Spot:
     step: int
-    loss: float
+    value: float
 
 
 def record(session: Session, job_id: str, *, attempt: int, points: Iterable[MetricPoint]) -> None:
@@ -59,8 +61,12 @@ def record(session: Session, job_id: str, *, attempt: int, points: Iterable[Metr
     session.execute(statement, [_row(job_id, attempt, newest[key]) for key in sorted(newest)])
 
 
-def series(session: Session, job_id: str, kind: Kind, points: int = 500) -> list[MetricPoint]:
-    """A curve in order of steps, at most `points` long: of each stretch its lowest and its highest loss.
+def series(session: Session, job_id: str, kind: Kind, points: int = 500, *, by: Measure = "loss") -> list[MetricPoint]:
+    """A curve in order of steps, at most `points` long: of each stretch its lowest and its highest value.
+
+    Args:
+        by: The measure whose spikes stay; steps at which it is not known are left out. Of runs of more than 40,000
+            steps it is always the loss.
 
     Raises:
         InputError: fewer than four points are asked for.
@@ -72,10 +78,23 @@ def series(session: Session, job_id: str, kind: Kind, points: int = 500) -> list
     if not ends:
         return []
     is_long = ends[-1].step - ends[0].step >= _READ_WHOLE
-    spots = _read_blocks(session, curve, ends) if is_long else _read(session, curve)
+    spots = _read_blocks(session, curve, ends) if is_long else _read(session, curve, by)
     chosen = [spot.step for spot in thin(spots, points)]
     rows = session.scalars(select(TrainingMetric).where(_all(job_id, kind), _STEP.in_(chosen)))
     return sorted((_point(row) for row in rows), key=lambda point: point.step)
+
+
+def every(session: Session, job_id: str, *, at_once: int = 2000) -> Iterator[MetricPoint]:
+    """All points of a job, the training's first, each curve in order of steps; read a few at a time."""
+    columns = [_STEP, TrainingMetric.recorded_at, *(getattr(TrainingMetric, name) for name in _NUMBERS)]
+    for kind in KINDS:
+        after, full = -1, True
+        while full:
+            query = select(*columns).where(_all(job_id, kind), after < _STEP).order_by(_STEP).limit(at_once)
+            rows = session.execute(query).all()
+            yield from (MetricPoint(kind=kind, **row._mapping) for row in rows)
+            full = len(rows) == at_once
+            after = rows[-1].step if rows else after
 
 
 def latest(session: Session, job_id: str, kind: Kind) -> MetricPoint | None:
@@ -100,9 +119,9 @@ def thin(spots: Sequence[_Spot], points: int) -> Sequence[_Spot]:
     high: dict[int, _Spot] = {}
     for spot in spots:
         stretch = int((spot.step - first.step) / width)
-        if stretch not in low or spot.loss < low[stretch].loss:
+        if stretch not in low or spot.value < low[stretch].value:
             low[stretch] = spot
-        if stretch not in high or spot.loss > high[stretch].loss:
+        if stretch not in high or spot.value > high[stretch].value:
             high[stretch] = spot
     kept = {spot.step: spot for spot in (first, last, *low.values(), *high.values())}
     return [kept[step] for step in sorted(kept)]
@@ -115,9 +134,9 @@ def _ends(session: Session, curve: ColumnElement[bool]) -> list[_Spot]:
     return [_Spot(row.step, row.loss) for row in found if row is not None]
 
 
-def _read(session: Session, curve: ColumnElement[bool]) -> list[_Spot]:
-    query = select(TrainingMetric.step, TrainingMetric.loss).where(curve).order_by(TrainingMetric.step)
-    return [_Spot(step, loss) for step, loss in session.execute(query) if loss is not None]
+def _read(session: Session, curve: ColumnElement[bool], by: Measure) -> list[_Spot]:
+    query = select(TrainingMetric.step, getattr(TrainingMetric, by)).where(curve).order_by(TrainingMetric.step)
+    return [_Spot(step, value) for step, value in session.execute(query) if value is not None]
 
 
 def _read_blocks(session: Session, curve: ColumnElement[bool], ends: Sequence[_Spot]) -> list[_Spot]:
@@ -127,7 +146,7 @@ def _read_blocks(session: Session, curve: ColumnElement[bool], ends: Sequence[_S
     numbers = numbers.union_all(select(numbers.c.block + 1).where(numbers.c.block < last))
     in_block = and_(curve, TrainingMetric.block == numbers.c.block)
     columns = [_extreme(in_block, column, end) for end in ("low", "high") for column in (_STEP, TrainingMetric.loss)]
-    found = {end.step: end.loss for end in ends}
+    found = {end.step: end.value for end in ends}
     for low_step, low_loss, high_step, high_loss in session.execute(select(*columns).select_from(numbers)):
         if low_step is not None:
             found[low_step] = low_loss

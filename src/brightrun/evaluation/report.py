@@ -23,8 +23,8 @@ def render_report(story: RunStory) -> str:
             comparison=comparison,
             overall=comparison.overall,
             loss_chart=loss_chart(story),
-            groups=[_group("persona", comparison.by_persona), _group("arc", comparison.by_arc)],
-            samples=[_sample(sample) for sample in comparison.samples],
+            groups=[group_view("persona", comparison.by_persona), group_view("arc", comparison.by_arc)],
+            samples=[sample_view(sample) for sample in comparison.samples],
             same_texts=sum(sample.base.text == sample.tuned.text for sample in comparison.samples),
             settings={name: spoken_value(value) for name, value in story.hyperparameters.items()},
             total_seconds=sum(story.seconds_by_phase.values()),
@@ -33,7 +33,8 @@ def render_report(story: RunStory) -> str:
     )
 
 
-def _group(name: str, changes: Mapping[str, LossChange]) -> dict[str, Any]:
+def group_view(name: str, changes: Mapping[str, LossChange]) -> dict[str, Any]:
+    """`name`, `changes`, `chart` (None without labels) and how many groups are `unshown` in it."""
     return {
         "name": name,
         "changes": changes,
@@ -45,7 +46,8 @@ def _group(name: str, changes: Mapping[str, LossChange]) -> dict[str, Any]:
 _SPEAKERS = {"system": "Instructions", "user": "Client", "assistant": "Consultant"}
 
 
-def _sample(sample: SampleAnswer) -> dict[str, Any]:
+def sample_view(sample: SampleAnswer) -> dict[str, Any]:
+    """The `answer`, and the prompt as (speaker, words): `earlier` turns and the `last`."""
     messages = [
         (_SPEAKERS.get(message.get("role", ""), message.get("role", "")), message.get("content", ""))
         for message in sample.prompt

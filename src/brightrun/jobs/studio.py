@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from brightrun.compute.base import Compute
+from brightrun.compute.base import Chat, Compute
 from brightrun.contract.run_folder import RunFolder
 from brightrun.database.database import Database
 from brightrun.errors import InputError
@@ -34,6 +34,7 @@ class Studio:
         worker_tokens: Bearer token of a provider's worker where it is not the job's own (a standing worker).
         transports: Network to a provider's workers where it is not the real one (pretend machines).
         public_url: Where workers can reach the studio; None: their journals are pulled.
+        open_chat: Loads base and tuned model of a folder with a job's spec and adapter; None: not on this machine.
         usd_per_hour: What a machine of a provider costs by its owner's word; absent: nobody said.
         month_budget_usd: Budget per month of owners who set none; None: no limit.
     """
@@ -48,6 +49,7 @@ class Studio:
     worker_tokens: Mapping[str, SecretStr] = field(default_factory=dict)
     transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
     public_url: str | None = None
+    open_chat: Callable[[Path], Chat] | None = None
     month_budget_usd: Decimal | None = None
     usd_per_hour: Mapping[str, Decimal] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now

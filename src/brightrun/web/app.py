@@ -13,16 +13,19 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 import brightrun
+from brightrun.jobs import try_out
 from brightrun.jobs.studio import Studio
 from brightrun.web.access import Access
 from brightrun.web.api import (
     artifacts,
     budget,
     catalogue,
+    chat,
     events,
     files,
     health,
     jobs,
+    metrics_csv,
     plan,
     session,
     storage_links,
@@ -56,7 +59,11 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
         lifespan=_life,
     )
     app.state.studio, app.state.access, app.state.options = studio, access, options
-    for room in (files, plan, budget, jobs, events, artifacts, webhook, catalogue, storage_links, session, health):
+    app.state.try_out = try_out.TryOut(studio)
+    for room in (
+        *(files, plan, budget, jobs, metrics_csv, events, artifacts, chat, webhook, catalogue, storage_links),
+        *(session, health),
+    ):
         app.include_router(room.router)
     headers = guarding_headers(https=options.https)
     app.add_middleware(Limited, limit_of=_limits(options))
@@ -88,11 +95,12 @@ def _limits(options: WebOptions) -> Callable[[str, str], int]:
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(_sweep, app.state.studio.home)
     yield
+    await run_in_threadpool(app.state.try_out.close)
 
 
 def _sweep(home: Path) -> None:
-    """Remove what uploads left behind that were cut short by a killed process."""
-    for left in home.glob(f"{SCRATCH_PREFIX}*"):
+    """Remove what uploads and loaded models left behind that were cut short by a killed process."""
+    for left in [*home.glob(f"{SCRATCH_PREFIX}*"), *home.glob(f"{try_out.SCRATCH_PREFIX}*")]:
         try:
             is_old = time.time() - left.stat().st_mtime > _SCRATCH_AGE_SECONDS
         except FileNotFoundError:  # another studio was faster

@@ -147,11 +147,14 @@ def show_metrics(
     person: PersonPart,
     job_id: JobId,
     points: Annotated[int, Query(ge=metrics.FEWEST_POINTS, le=2000, description="Longest curve.")] = 500,
+    by: Annotated[
+        metrics.Measure, Query(description="The measure whose spikes stay when a curve is thinned.")
+    ] = "loss",
 ) -> Curves:
     """Loss and the like by step, while training and on what was held out."""
     with studio.database.reading() as session:
         owned(session, person.owner_id, job_id)
-        train = metrics.series(session, job_id, "train", points)
+        train = metrics.series(session, job_id, "train", points, by=by)
         held_out = metrics.series(session, job_id, "held_out", points)
     return Curves(
         job_id=job_id,

@@ -5,7 +5,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const CHARTS = "svg[data-points]";
-const parsed = new WeakMap();
+const parsed = new WeakMap(); // chart -> {text, data}
 let shown = null; // {id, x, byKey}: which chart shows its values, and where
 
 document.addEventListener("pointermove", (event) => {
@@ -29,7 +29,11 @@ document.addEventListener("focusin", (event) => {
   }
 });
 document.addEventListener("focusout", (event) => {
-  if (chartOf(event.target)?.isConnected) hide();
+  const chart = chartOf(event.target);
+  if (!chart) return;
+  queueMicrotask(() => {
+    if (chart.isConnected && document.activeElement !== chart) hide(); // one that was replaced goes on, see tend
+  });
 });
 document.addEventListener("keydown", (event) => {
   const chart = chartOf(event.target);
@@ -45,7 +49,12 @@ document.addEventListener("keydown", (event) => {
   showAt(chart, steps[Math.min(Math.max(next, 0), steps.length - 1)], true);
 });
 
-new MutationObserver(tend).observe(document.documentElement, { childList: true, subtree: true });
+new MutationObserver(tend).observe(document.documentElement, {
+  childList: true,
+  subtree: true,
+  attributes: true,
+  attributeFilter: ["data-points"],
+});
 tend();
 
 /** Makes new charts known to screen readers as something with values, and goes on in a chart that was replaced. */
@@ -73,15 +82,16 @@ function chartOf(target) {
   return target instanceof Element ? target.closest(CHARTS) : null;
 }
 
-/** The chart's numbers, read once: axes, series, and every x at which a series has a value, in order. */
+/** The chart's numbers, read once for each drawing: axes, series, and every x at which a series has a value, in order. */
 function data(chart) {
+  const text = chart.dataset.points;
   let known = parsed.get(chart);
-  if (!known) {
-    known = JSON.parse(chart.dataset.points);
-    known.steps = [...new Set(known.series.flatMap((series) => series.x))].sort((a, b) => a - b);
+  if (known?.text !== text) {
+    known = { text, data: JSON.parse(text) };
+    known.data.steps = [...new Set(known.data.series.flatMap((series) => series.x))].sort((a, b) => a - b);
     parsed.set(chart, known);
   }
-  return known;
+  return known.data;
 }
 
 function pointerX(chart, event) {
@@ -132,7 +142,7 @@ function describe(chart, step) {
 
 function showAt(chart, step, byKey) {
   if (step === undefined) return;
-  if (shown && shown.id !== chart.id) hide();
+  hide();
   shown = { id: chart.id, x: step, byKey };
   describe(chart, step);
   drawCross(chart, step);
@@ -145,7 +155,6 @@ function hide() {
 }
 
 function drawCross(chart, step) {
-  chart.querySelector(".chart-cross")?.remove();
   const { x, y, series } = data(chart);
   const cross = document.createElementNS(SVG, "g");
   cross.setAttribute("class", "chart-cross");
@@ -179,7 +188,6 @@ function shape(name, attributes) {
 /** The box with the values, beside the crosshair and inside the chart's own container. */
 function drawReadout(chart, step) {
   const room = chart.parentElement;
-  room.querySelector(":scope > .chart-readout")?.remove();
   const box = document.createElement("div");
   box.className = "chart-readout";
   box.setAttribute("aria-hidden", "true"); // the chart itself tells its value
@@ -196,7 +204,8 @@ function drawReadout(chart, step) {
   const left = place + 14 + box.offsetWidth <= frame.width ? place + 14 : place - 14 - box.offsetWidth;
   box.style.left = `${chart.offsetLeft ?? 0}px`;
   box.style.transform = `translate(${Math.max(0, Math.min(left, frame.width - box.offsetWidth))}px, 0)`;
-  box.style.top = `${Math.max(0, data(chart).y.end * scale - 6)}px`;
+  const coversCurves = box.offsetWidth > frame.width / 2; // then it lies over the legend
+  box.style.top = coversCurves ? "0" : `${Math.max(0, data(chart).y.end * scale - 6)}px`;
 }
 
 function line(name, value) {
