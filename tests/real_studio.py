@@ -1,6 +1,7 @@
 """A studio with the real worker: SQLite and files in a folder, worker processes on this machine, the real clock.
 
-Run as a module it is the studio's loop in a process of its own, to be killed: `-m tests.real_studio HOME MODELS`.
+Run as a module it is the studio's loop in a process of its own, to be killed: `-m tests.real_studio HOME MODELS`; a
+third argument is what an hour of this machine costs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psutil
 from pydantic import SecretStr
@@ -35,23 +38,29 @@ _PATIENCE_SECONDS = 150
 class RealStudio:
     """Opens the studio that lies in `home`, or makes one there."""
 
-    def __init__(self, home: Path, models: Path, *, command: Sequence[str] = WORKER_SERVER) -> None:
+    def __init__(
+        self, home: Path, models: Path, *, command: Sequence[str] = WORKER_SERVER, price: Decimal | None = None
+    ) -> None:
         database = Database(f"sqlite:///{home}/studio.db")
         database.migrate()
         self.home = home
         self.studio = Studio(
             database=database,
             storage=LocalFolder(home / "files", LinkSigner("a secret of tests", "http://studio.test")),
-            computes={"local_process": LocalProcess(home / "machines", command=command, grace=timedelta(seconds=2))},
+            computes={
+                "local_process": LocalProcess(
+                    home / "machines", command=command, grace=timedelta(seconds=2), price=price
+                )
+            },
             models=models,
             home=home,
             webhook_secret=SecretStr("a secret of tests"),
             limits=Limits(poll=timedelta(seconds=0.2), silence=timedelta(seconds=30), launch=timedelta(seconds=90)),
         )
 
-    def submit(self, dataset: Path, model: str) -> str:
+    def submit(self, dataset: Path, model: str, **changes: Any) -> str:
         file = add_dataset(self.studio, owner_id=OWNER, file_name=dataset.name, source=dataset)
-        settings = {**SMALL, "max_seq_length": 4096}
+        settings = {**SMALL, "max_seq_length": 4096, **changes}
         request = StartJob(training_file_id=file.id, base_model=model, hyperparameters=settings)
         return submit_job(self.studio, request, owner_id=OWNER).id
 
@@ -103,6 +112,7 @@ def _carries(process: psutil.Process, words: Sequence[str]) -> bool:
 
 
 if __name__ == "__main__":
-    own = RealStudio(Path(sys.argv[1]), Path(sys.argv[2]))
+    price = Decimal(sys.argv[3]) if len(sys.argv) > 3 else None
+    own = RealStudio(Path(sys.argv[1]), Path(sys.argv[2]), price=price)
     while True:
         own.look()

@@ -1,7 +1,7 @@
 """A thousand seeded lives of jobs: machines crash, fall silent, refuse to end; studios die; batches come again.
 
 Whatever happens: one terminal state, no lease open at the end, cost equals lease time × price, no acknowledged event
-lost.
+lost, and no run goes on over its cap, be a studio alive or not.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from brightrun.compute.mishaps import seeded_mishaps
+from brightrun.compute.pretend_run import Pace
 from brightrun.contract.messages import JournalBatch
 from brightrun.contract.states import JobStatus
 from brightrun.database import events
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.slow
 LIVES = 1000
 WORLDS = 20
 JOBS = LIVES // WORLDS
+PACE = Pace()
 
 
 class StudioDied(BaseException):
@@ -40,7 +42,8 @@ class StudioDied(BaseException):
 def test_whatever_happens(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(seed)
     world = World(tmp_path, script=seeded_mishaps(seed))
-    names = [world.add_job(f"job-{seed}-{number}") for number in range(JOBS)]
+    caps = {f"job-{seed}-{number}": _cap(dice) for number in range(JOBS)}
+    names = [world.add_job(name, max_cost_usd=cap) for name, cap in caps.items()]
     _let_studios_die(monkeypatch, dice)
     acknowledged: dict[tuple[str, int], int] = {}
     for _ in range(2000):
@@ -62,6 +65,9 @@ def test_whatever_happens(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert lease.cost_usd == _price_of(lease)
         spent = sum((lease.cost_usd or Decimal(0) for lease in leases), Decimal(0))
         assert (job.actual_cost_usd or Decimal(0)) == spent
+        assert job.keep_adapter_until is None
+        if (cap := caps[name]) is not None:
+            _assert_kept_to(world, name, Decimal(cap))
     with world.database.reading() as session:
         for (name, attempt), sequence in acknowledged.items():
             assert events.acknowledged(session, name, attempt) >= sequence
@@ -79,9 +85,12 @@ def _one_moment(world: World, dice: random.Random, names: list[str], acknowledge
             world.clock.turn(reconciling.CLAIM.total_seconds())  # its claims have to expire first
     if dice.random() < 0.1:
         _push_again(world, dice, dice.choice(names), acknowledged)
+    if dice.random() < 0.02:
+        world.clock.turn(dice.choice([300, 1800]))  # no studio is alive for a while
     if dice.random() < 0.03:
         try:
-            cancel_job(world.studio, owner_id=OWNER, job_id=dice.choice(names))
+            keep = dice.random() < 0.5
+            cancel_job(world.studio, owner_id=OWNER, job_id=dice.choice(names), keep_adapter=keep)
         except IllegalTransition:
             return  # it had ended by itself
 
@@ -122,6 +131,29 @@ def _never_two_at_once(world: World, name: str) -> bool:
     ours = [machine for machine in world.pretend.machines() if machine.wish.name == name]
     lives = [(machine.launched_at, machine.gone_at) for machine in ours]
     return all(before[1] is not None and before[1] <= after[0] for before, after in pairwise(lives))
+
+
+def _cap(dice: random.Random) -> str | None:
+    """A whole run costs 0.20 USD, so that some caps are met, some never, and some only after a second machine."""
+    return dice.choice([None, "0.08", "0.14", "0.30", "0.60"])
+
+
+def _assert_kept_to(world: World, name: str, cap: Decimal) -> None:
+    """No run has trained on for more than a step's cost beyond what the job's machines had cost until then.
+
+    Earlier leases count as they were billed; of the machine that trains, the time until its run was over.
+    """
+    step = world.pretend.machines()[0].price * Decimal(str(PACE.step)) / 3600
+    before = Decimal(0)
+    for lease in world.leases(name):
+        for machine in world.pretend.machines():
+            told = machine.story
+            if machine.wish.name != lease.machine_name or not told or lease.launched_at is None:
+                continue
+            over = min(told[-1].timestamp, machine.gone_at or told[-1].timestamp)
+            trained = machine.price * Decimal(str((over - lease.launched_at).total_seconds())) / 3600
+            assert before + trained <= cap + step, (name, before, trained, cap)
+        before += lease.cost_usd or Decimal(0)
 
 
 def _price_of(lease: object) -> Decimal:
