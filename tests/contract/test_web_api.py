@@ -110,6 +110,9 @@ def test_from_a_dataset_to_a_job_and_its_end(trained: tuple[Studio, TestClient],
     retried = client.post(f"{API}/jobs/{job_id}/retry")
     assert retried.status_code == 201
     assert retried.json()["retry_of"] == job_id
+    assert retried.json()["compute"] == cancelled["compute"]
+    longer = client.post(f"{API}/jobs/{job_id}/retry", json={"compute": {"max_duration_hours": 2}}).json()
+    assert longer["compute"] == cancelled["compute"] | {"max_duration_hours": 2}
     assert client.get(f"{API}/jobs", params={"status": "cancelled"}).json()["data"][0]["id"] == job_id
 
 

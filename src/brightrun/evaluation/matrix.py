@@ -42,7 +42,8 @@ def matrix(counts: Counts, *, chart_id: str, title: str, sides: tuple[str, str],
     said = _said(counts, rows, columns, sides, noun)
     draw = _grid if width >= 480 else _list
     body, wide, high = draw(counts, rows, columns, sides, noun, width)
-    return frame(chart_id, title, said, wide, high, body)
+    unshrunk = ' class="unshrunk" tabindex="0"' if wide > width else ""  # it scrolls, by the keyboard too
+    return frame(chart_id, title, said, wide, high, body, attributes=unshrunk)
 
 
 def _in_order(counts: Counts, side: int) -> list[str]:

@@ -16,9 +16,14 @@ from brightrun.jobs.submit import ComputeWish, StartJob, submit_job
 
 
 def retry_job(
-    studio: Studio, *, owner_id: str, job_id: str, hyperparameters: dict[str, Any] | None = None
+    studio: Studio,
+    *,
+    owner_id: str,
+    job_id: str,
+    hyperparameters: dict[str, Any] | None = None,
+    compute: ComputeWish | None = None,
 ) -> TrainingJob:
-    """Submit the job again, with some settings changed if wished.
+    """Submit the job again, with some settings changed if wished; of `compute` only what is set in it is changed.
 
     Where nothing that decides the adapter changed, the new job begins at the old one's newest checkpoint; the worker
     checks by the run's fingerprint that it is its own.
@@ -33,12 +38,13 @@ def retry_job(
         raise Conflict(
             f"A job that is {old.status.value} cannot be retried.", hint="Only what ended unfinished can be."
         )
+    changed = {} if compute is None else compute.model_dump(mode="json", exclude_unset=True)
     request = StartJob(
         training_file_id=old.training_file_id,
         base_model=old.base_model,
         recipe=old.recipe,
         hyperparameters={**_own_settings(old), **(hyperparameters or {})},
-        compute=ComputeWish.model_validate(old.compute),
+        compute=ComputeWish.model_validate(old.compute | changed),
         name=old.name,
     )
     return submit_job(

@@ -14,7 +14,7 @@ from brightrun.database.tables import TrainingJob
 from brightrun.jobs.cancel import cancel_job
 from brightrun.jobs.look_up import owned
 from brightrun.jobs.retry import retry_job
-from brightrun.jobs.submit import StartJob, submit_job
+from brightrun.jobs.submit import ComputeWish, StartJob, submit_job
 from brightrun.web.api.shapes import JobView, Listed
 from brightrun.web.parts import PLAIN_JSON, After, Answer, JobId, Limit, PersonPart, StudioPart, Usd
 from brightrun.web.problems import declared
@@ -56,6 +56,9 @@ class Retry(BaseModel):
 
     hyperparameters: dict[str, Any] = Field(
         default_factory=dict, description="Settings to change; without any the new job goes on where the old one ended."
+    )
+    compute: ComputeWish = Field(
+        default_factory=ComputeWish, description="Caps and machine to change; what is absent stays as it was."
     )
 
 
@@ -137,8 +140,11 @@ def cancel(
 )
 def retry(studio: StudioPart, person: PersonPart, job_id: JobId, request: Retry | None = None) -> JobView:
     """Try a failed or cancelled job again, as a new job (`retry_of` names the old one)."""
-    changes = request.hyperparameters if request else None
-    return JobView.of(retry_job(studio, owner_id=person.owner_id, job_id=job_id, hyperparameters=changes or None))
+    wish = request or Retry()
+    job = retry_job(
+        studio, owner_id=person.owner_id, job_id=job_id, hyperparameters=wish.hyperparameters, compute=wish.compute
+    )
+    return JobView.of(job)
 
 
 @router.get("/jobs/{job_id}/metrics", responses=declared(401, 403, 404))
