@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +21,7 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import ModelError
 from brightrun.worker.find_model import find_model
 from brightrun.worker.server import WorkerServer
+from tests.conftest import REPOSITORY
 from tests.runs import make_run
 
 pytestmark = pytest.mark.worker
@@ -120,3 +124,13 @@ def test_which_folder_is_taken(tiny_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="b" * 40) as refused:
         find_model(moved.model_copy(update={"hub_id": None}), models)
     assert refused.value.details["found"] == "b" * 40
+
+
+def test_the_page_about_it_shows_options_that_exist() -> None:
+    page = (REPOSITORY / "docs" / "standing-worker.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^    .*|brightrun\.worker serve .*", page, flags=re.MULTILINE)
+    options = re.findall(r"--[a-z-]+", " ".join(shown))
+    command = [sys.executable, "-m", "brightrun.worker", "serve", "--help"]
+    known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert {"--models", "--root", "--port"} <= set(options)
+    assert [option for option in options if option not in known] == []
