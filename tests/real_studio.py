@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 import psutil
 from pydantic import SecretStr
 
+from brightrun.assembly import BUCKET
+from brightrun.cli.reconciler import Reconciler
 from brightrun.compute.local_process import WORKER_SERVER, LocalProcess
 from brightrun.contract.events import Event, read_journal
 from brightrun.database import attempts, jobs
@@ -32,21 +35,38 @@ from brightrun.storage.local_folder import LocalFolder
 from tests.runs import SMALL
 
 OWNER, LOOP = "owner", "studio-of-this-test"
+SECRET = "a master secret of these tests"
 _PATIENCE_SECONDS = 150
 
 
 class RealStudio:
-    """Opens the studio that lies in `home`, or makes one there."""
+    """Opens the studio that lies in `home`, or makes one there.
+
+    Args:
+        command: What starts a worker server.
+        price: What an hour of this machine costs.
+        attempts: How many machines a job may have; the product's three are too few where several are killed.
+        public_url: Where its workers push to; None: they are asked.
+        lock_wait_seconds: How long a writer waits for the database; the product waits a minute.
+    """
 
     def __init__(
-        self, home: Path, models: Path, *, command: Sequence[str] = WORKER_SERVER, price: Decimal | None = None
+        self,
+        home: Path,
+        models: Path,
+        *,
+        command: Sequence[str] = WORKER_SERVER,
+        price: Decimal | None = None,
+        attempts: int = 3,
+        public_url: str | None = None,
+        lock_wait_seconds: float = 60,
     ) -> None:
-        database = Database(f"sqlite:///{home}/studio.db")
+        database = Database(f"sqlite:///{home}/studio.db", lock_wait_seconds=lock_wait_seconds)
         database.migrate()
         self.home = home
         self.studio = Studio(
             database=database,
-            storage=LocalFolder(home / "files", LinkSigner("a secret of tests", "http://studio.test")),
+            storage=LocalFolder(home / "storage" / BUCKET, LinkSigner("a secret of tests", "http://studio.test")),
             computes={
                 "local_process": LocalProcess(
                     home / "machines", command=command, grace=timedelta(seconds=2), price=price
@@ -54,15 +74,31 @@ class RealStudio:
             },
             models=models,
             home=home,
-            webhook_secret=SecretStr("a secret of tests"),
-            limits=Limits(poll=timedelta(seconds=0.2), silence=timedelta(seconds=30), launch=timedelta(seconds=90)),
+            webhook_secret=SecretStr(SECRET),
+            public_url=public_url,
+            limits=Limits(
+                poll=timedelta(seconds=0.2),
+                silence=timedelta(seconds=60),
+                launch=timedelta(seconds=90),
+                attempts=attempts,
+            ),
         )
 
-    def submit(self, dataset: Path, model: str, **changes: Any) -> str:
+    def submit(self, dataset: Path, model: str, **settings: Any) -> str:
         file = add_dataset(self.studio, owner_id=OWNER, file_name=dataset.name, source=dataset)
-        settings = {**SMALL, "max_seq_length": 4096, **changes}
-        request = StartJob(training_file_id=file.id, base_model=model, hyperparameters=settings)
+        hyperparameters = {**SMALL, "max_seq_length": 4096, **settings}
+        request = StartJob(training_file_id=file.id, base_model=model, hyperparameters=hyperparameters)
         return submit_job(self.studio, request, owner_id=OWNER).id
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """The loop that `brightrun serve` runs, in a thread of its own for as long as the block."""
+        loop = Reconciler(self.studio, LOOP)
+        loop.start()
+        try:
+            yield
+        finally:
+            assert loop.stop()
 
     def look(self) -> None:
         reconcile_once(self.studio, owner=LOOP)

@@ -1,14 +1,29 @@
-"""The fault matrix's column "training", with real processes and real signals: worker, training, studio, disk."""
+"""The fault matrix with real processes and real signals: every state × every fault that can strike there.
+
+What test_fault_matrix.py does with pretend machines and a clock that is turned, one job for each cell, is done here
+with the worker, training a very small model, and with kill -9. An attempt costs some seconds, most of them the
+imports of the training stack, so one job meets one kind of fault in every state, one after the other: that it comes
+to the next state shows that the strike before did no lasting harm, and its adapter must have the bits of a job that
+nothing befell. Only a full disk ends a job, so it has a job for each state.
+
+What cannot be: no machine is lost, no training killed, no webhook sent and no worker's disk full before there is one;
+a training process, and with it a journal, is there from preprocessing on. While a job is not uploading, nothing of it
+touches the store (its machine shares the disk), so an outage passes unfelt there; that is what those six cells show.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,90 +31,261 @@ import pytest
 from brightrun.contract.messages import JournalBatch
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, events, metrics
-from brightrun.database.claims import free_claims
+from brightrun.errors import NotEnoughDisk
 from brightrun.jobs.cancel import cancel_job
 from brightrun.jobs.record_event import record_events
-from tests.real_studio import LOOP, OWNER, RealStudio
+from tests.faults import STATES, WITH_MACHINE, WITH_PROCESS
+from tests.real_faults import (
+    LOCK_WAIT_SECONDS,
+    OUTAGE_SECONDS,
+    BadNetwork,
+    Delays,
+    Duplicates,
+    Loses,
+    Reorders,
+    ServedStudio,
+    fill_disk,
+    known,
+    listening,
+    locked,
+    stopped_at,
+    with_door,
+    without_store,
+)
+from tests.real_studio import OWNER, RealStudio
 
 pytestmark = [pytest.mark.worker, pytest.mark.slow]
+QUICK = {"gradient_accumulation_steps": 4}  # four steps, a checkpoint after each
+MODEL = "tiny-llama"
+WEBHOOKS = {"lost": Loses, "duplicated": Duplicates, "reordered": Reorders, "delayed past the end": Delays}
+CELLS = {
+    "studio killed": STATES,
+    "worker server killed": WITH_MACHINE,
+    "training process killed": WITH_PROCESS,
+    "database locked for 30 s": STATES,
+    "storage failing for 30 s": STATES,
+    **{f"webhook {name}": WITH_PROCESS for name in WEBHOOKS},
+    "disk full on the worker": WITH_MACHINE,
+}
+RAN: set[tuple[str, JobStatus]] = set()
 _OWN_MOUNTS = ("unshare", "-Urm")
 
 
+@contextmanager
+def a_studio(home: Path, models: Path, **settings: object) -> Iterator[RealStudio]:
+    made = RealStudio(home, models, **settings)  # type: ignore[arg-type]
+    try:
+        yield made
+        assert made.processes() == []
+    finally:
+        for process in made.processes():
+            process.kill()
+        made.close()
+
+
 @pytest.fixture
-def studio(tmp_path: Path, tiny_model: Path) -> Iterator[RealStudio]:
-    made = RealStudio(tmp_path, tiny_model.parent)
-    yield made
-    left = made.processes()
-    for process in left:
-        process.kill()
-    made.close()
-    assert left == []
+def models(tiny_model: Path) -> Path:
+    assert tiny_model.name == MODEL
+    return tiny_model.parent
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_dataset: Path) -> str:
     """sha256 of the adapter of a job that nothing happened to."""
-    calm = RealStudio(tmp_path_factory.mktemp("undisturbed"), tiny_model.parent)
-    job_id = calm.submit(sample_dataset, tiny_model.name)
-    calm.until(lambda: calm.ended(job_id))
-    digest = completed_adapter(calm, job_id)
-    assert len(calm.leases(job_id)) == 1
-    calm.close()
-    return digest
+    with a_studio(tmp_path_factory.mktemp("undisturbed"), tiny_model.parent) as calm:
+        job_id = calm.submit(sample_dataset, MODEL, **QUICK)
+        with calm.looking():
+            calm.until(lambda: calm.ended(job_id), looking=False)
+        return completed_adapter(calm, job_id, machines=1)
 
 
-@pytest.fixture
-def job_id(studio: RealStudio, sample_dataset: Path, tiny_model: Path) -> str:
-    return studio.submit(sample_dataset, tiny_model.name)
+def test_studio_killed(tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str) -> None:
+    """`brightrun serve`, killed in every state and started again; the worker goes on meanwhile and is not replaced."""
+    with a_studio(tmp_path, models) as studio:
+        served = ServedStudio(studio)
+        try:
+            served.starts()
+            studio.until(served.is_up, looking=False)
+            assert served.process is not None
+            served.process.send_signal(signal.SIGSTOP)  # stopped, so that it does not take the job before it dies
+            job_id = studio.submit(sample_dataset, MODEL, **QUICK)
+            strike(served, job_id, JobStatus.QUEUED)
+            studio.until(lambda: studio.processes("brightrun.worker serve") != [], looking=False)
+            strike(served, job_id, JobStatus.PROVISIONING)
+            for state in WITH_PROCESS:
+                with stopped_at(studio, job_id, state):
+                    known(studio, job_id, state)
+                    strike(served, job_id, state)
+            studio.until(lambda: studio.ended(job_id), looking=False)
+        finally:
+            served.ends()
+        assert served.kills == len(STATES)
+        assert completed_adapter(studio, job_id, machines=1) == undisturbed
+    it_ran("studio killed")
 
 
-def test_worker_server_killed(studio: RealStudio, job_id: str, undisturbed: str) -> None:
-    studio.until(lambda: is_training(studio, job_id))
-    (server,) = studio.processes("brightrun.worker serve")
-    server.kill()
-    studio.until(lambda: studio.ended(job_id))
-    assert completed_adapter(studio, job_id) == undisturbed
-    assert_resumed(studio, job_id)
+def strike(served: ServedStudio, job_id: str, state: JobStatus) -> None:
+    served.kill()
+    assert served.studio.job(job_id).status is state
+    served.starts()
 
 
-def test_training_process_killed(studio: RealStudio, job_id: str, undisturbed: str) -> None:
-    studio.until(lambda: is_training(studio, job_id))
-    (training,) = studio.processes("brightrun.worker run")
-    training.kill()
-    studio.until(lambda: studio.ended(job_id))
-    assert completed_adapter(studio, job_id) == undisturbed
-    assert_resumed(studio, job_id)
+def test_worker_server_killed(tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str) -> None:
+    """One machine after the other is lost, each in the next state; every one goes on from what the last one left."""
+    with a_studio(tmp_path, models, attempts=len(WITH_MACHINE) + 1) as studio:
+        job_id = studio.submit(sample_dataset, MODEL, **QUICK)
+        with studio.looking():
+            studio.until(lambda: studio.processes("brightrun.worker serve") != [], looking=False)
+            assert studio.job(job_id).status is JobStatus.PROVISIONING
+            kill(studio, "brightrun.worker serve")
+            for attempt, state in enumerate(WITH_PROCESS, start=2):
+                with stopped_at(studio, job_id, state, attempt=attempt):
+                    known(studio, job_id, state)
+                    kill(studio, "brightrun.worker serve")
+                    studio.until(lambda n=attempt: len(studio.leases(job_id)) > n, looking=False)  # type: ignore[misc]
+            studio.until(lambda: studio.ended(job_id), looking=False)
+        machines = len(WITH_MACHINE) + 1
+        assert completed_adapter(studio, job_id, machines=machines) == undisturbed
+        lost = [lease.end_reason for lease in studio.leases(job_id)]
+        assert lost == [EndReason.WORKER_LOST] * len(WITH_MACHINE) + [None]
+        assert any("resumed_step" in event.data for event in studio.journal(job_id))
+    it_ran("worker server killed")
 
 
-def test_studio_killed(studio: RealStudio, job_id: str, undisturbed: str) -> None:
-    loop = subprocess.Popen(
-        [sys.executable, "-m", "tests.real_studio", str(studio.home), str(studio.studio.models)],
-        cwd=Path(__file__).parents[2],
+def test_training_process_killed(tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str) -> None:
+    """As the server's, but the server lives and tells of it."""
+    with a_studio(tmp_path, models, attempts=len(WITH_PROCESS) + 1) as studio:
+        job_id = studio.submit(sample_dataset, MODEL, **QUICK)
+        with studio.looking():
+            for attempt, state in enumerate(WITH_PROCESS, start=1):
+                with stopped_at(studio, job_id, state, attempt=attempt) as training:
+                    known(studio, job_id, state)
+                    training.kill()
+                    studio.until(lambda n=attempt: len(studio.leases(job_id)) > n, looking=False)  # type: ignore[misc]
+            studio.until(lambda: studio.ended(job_id), looking=False)
+        machines = len(WITH_PROCESS) + 1
+        assert completed_adapter(studio, job_id, machines=machines) == undisturbed
+        told = [lease.end_reason for lease in studio.leases(job_id)]
+        assert told == [EndReason.INTERRUPTED] * len(WITH_PROCESS) + [None]
+        assert any("resumed_step" in event.data for event in studio.journal(job_id))
+    it_ran("training process killed")
+
+
+def kill(studio: RealStudio, words: str) -> None:
+    (process,) = studio.processes(words)
+    process.kill()
+
+
+def test_database_locked(tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str) -> None:
+    """1.5 seconds of a writer's patience of 3, for 30 of 60; in the last state the worker ends meanwhile."""
+    with a_studio(tmp_path, models, lock_wait_seconds=LOCK_WAIT_SECONDS) as studio:
+        job_id = studio.submit(sample_dataset, MODEL, **QUICK)
+        first = threading.Thread(target=studio.look)
+        feel_the_lock(studio, job_id, JobStatus.QUEUED, meanwhile=first.start)
+        first.join()
+        with studio.looking():
+            feel_the_lock(studio, job_id, JobStatus.PROVISIONING)
+            for state in WITH_PROCESS:
+                with stopped_at(studio, job_id, state) as training:
+                    known(studio, job_id, state)
+                    ends = training.resume if state is JobStatus.UPLOADING else nothing
+                    feel_the_lock(studio, job_id, state, meanwhile=ends)
+            studio.until(lambda: studio.ended(job_id), looking=False)
+        assert completed_adapter(studio, job_id, machines=1) == undisturbed
+    it_ran("database locked for 30 s")
+
+
+def nothing() -> None:
+    """Happens meanwhile."""
+
+
+def feel_the_lock(
+    studio: RealStudio, job_id: str, state: JobStatus, *, meanwhile: Callable[[], None] = nothing
+) -> None:
+    """The studio would look at the job long since, and its row stays as it was."""
+    with locked(studio):
+        before = studio.job(job_id)
+        meanwhile()
+        time.sleep(OUTAGE_SECONDS)
+        after = studio.job(job_id)
+    assert before.status is after.status is state
+    assert before.next_look_at == after.next_look_at
+    assert after.next_look_at is not None
+    assert (datetime.now(UTC) - after.next_look_at).total_seconds() > OUTAGE_SECONDS / 2, "it was not felt"
+
+
+def test_storage_failing(tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str) -> None:
+    """The store drops off in every state and comes back in the next; while files come home, for 1.5 seconds."""
+    with a_studio(tmp_path, models) as studio, ExitStack() as outage:
+        job_id = studio.submit(sample_dataset, MODEL, **QUICK)
+        outage.enter_context(without_store(studio))
+        assert studio.job(job_id).status is JobStatus.QUEUED
+        with studio.looking():
+            known(studio, job_id, JobStatus.PROVISIONING)
+            for state in (JobStatus.PROVISIONING, *WITH_PROCESS):
+                with stopped_at(studio, job_id, state) if state in WITH_PROCESS else nullcontext():
+                    known(studio, job_id, state)
+                    outage.close()
+                    outage.enter_context(without_store(studio))
+            studio.until(lambda: failures(studio, job_id) > 0, looking=False)
+            time.sleep(OUTAGE_SECONDS)
+            outage.close()
+            assert failures(studio, job_id) > 1
+            studio.until(lambda: studio.ended(job_id), looking=False)
+        assert completed_adapter(studio, job_id, machines=1, failures_told=failures(studio, job_id)) == undisturbed
+    it_ran("storage failing for 30 s")
+
+
+@pytest.mark.parametrize("name", WEBHOOKS)
+def test_webhook(name: str, tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str) -> None:
+    """Once the worker is started nobody asks it any more: what the studio knows came through the bad network."""
+    network = WEBHOOKS[name]()
+    with (
+        listening(network) as address,
+        a_studio(tmp_path, models, public_url=address) as studio,
+        with_door(studio, network),
+    ):
+        job_id = studio.submit(sample_dataset, MODEL, **QUICK)
+        studio.until(lambda: studio.journal(job_id) != [])
+        if name != "delayed past the end":
+            for state in WITH_PROCESS:
+                with stopped_at(studio, job_id, state):
+                    studio.until(lambda now=state: network.struck[now] > 0, looking=False)  # type: ignore[misc]
+                    known(studio, job_id, state)
+        else:
+            studio.until(lambda: set(network.struck) >= set(WITH_PROCESS), looking=False)
+            assert studio.job(job_id).status in {JobStatus.PROVISIONING, JobStatus.PREPROCESSING}
+        studio.until(lambda: studio.ended(job_id))
+        assert completed_adapter(studio, job_id, machines=1) == undisturbed
+        assert_nothing_changes_any_more(studio, job_id, network)
+    it_ran(f"webhook {name}")
+
+
+def assert_nothing_changes_any_more(studio: RealStudio, job_id: str, network: BadNetwork) -> None:
+    before = facts(studio, job_id)
+    replies = network.everything_again()
+    assert replies
+    assert not any(reply.continue_ for reply in replies)
+    studio.look()
+    assert facts(studio, job_id) == before
+
+
+def facts(studio: RealStudio, job_id: str) -> tuple[object, ...]:
+    job = studio.job(job_id)
+    with studio.studio.database.reading() as session:
+        lines = len(events.list_after(session, job_id))
+        points = len(metrics.series(session, job_id, "train"))
+    return (
+        job.status,
+        job.reason,
+        job.message,
+        job.hint,
+        job.completed_at,
+        job.current_step,
+        job.attempt,
+        lines,
+        points,
     )
-    try:
-        studio.until(lambda: is_training(studio, job_id), looking=False)
-    finally:
-        loop.kill()
-    assert loop.wait() == -signal.SIGKILL
-    with studio.studio.database.session() as session:
-        free_claims(session, owner=LOOP)  # as `serve` does when it starts
-    studio.until(lambda: studio.ended(job_id))
-    assert completed_adapter(studio, job_id) == undisturbed
-    assert len(studio.leases(job_id)) == 1, "the worker went on without its studio"
-
-
-def test_cancelled(studio: RealStudio, job_id: str) -> None:
-    studio.until(lambda: is_training(studio, job_id))
-    asked = time.monotonic()
-    assert cancel_job(studio.studio, owner_id=OWNER, job_id=job_id).status is JobStatus.CANCELLED
-    studio.until(lambda: studio.processes() == [])
-    assert time.monotonic() - asked < 10
-    studio.until(lambda: studio.ended(job_id))
-
-    late = JournalBatch.telling(job_id, 1, studio.leases(job_id)[0].machine_name, studio.journal(job_id))
-    assert record_events(studio.studio.database, late, now=studio.studio.clock()).continue_ is False
-    assert studio.job(job_id).status is JobStatus.CANCELLED
-    assert all(lease.ended_at is not None for lease in studio.leases(job_id))
 
 
 def may_have_own_mounts() -> bool:
@@ -112,47 +298,101 @@ def may_have_own_mounts() -> bool:
     return tried.returncode == 0
 
 
-@pytest.mark.skipif(not may_have_own_mounts(), reason="needs `unshare -Urm`, to give a worker a very small disk")
-def test_disk_full_on_the_worker(studio: RealStudio, job_id: str) -> None:
-    work = studio.studio.run_folder(job_id).work
-    work.mkdir()
-    mount = f"mount -t tmpfs -o size=400k tmpfs {shlex.quote(str(work))}"
-    served = f'{mount} && exec {shlex.quote(sys.executable)} -m brightrun.worker serve "$@"'
-    cramped = RealStudio(studio.home, studio.studio.models, command=(*_OWN_MOUNTS, "sh", "-c", served, "sh"))
-    cramped.until(lambda: cramped.ended(job_id))
-    cramped.close()
-
-    job = studio.job(job_id)
-    assert (job.status, job.reason) == (JobStatus.FAILED, EndReason.DISK_FULL), job.message
-    assert job.hint == EndReason.DISK_FULL.text.hint
-    assert job.lora_artifact_path is None
-    assert all(lease.ended_at is not None for lease in studio.leases(job_id))
-    assert studio.processes() == []
-
-
-def is_training(studio: RealStudio, job_id: str) -> bool:
-    """It trains, the studio knows, and there is a checkpoint to go on from."""
-    known = studio.job(job_id).status is JobStatus.TRAINING
-    told = studio.journal(job_id)
-    return known and told[-1].status is JobStatus.TRAINING and any(event.kind == "checkpoint" for event in told)
-
-
-def assert_resumed(studio: RealStudio, job_id: str) -> None:
-    assert len(studio.leases(job_id)) == 2
-    assert any("resumed_step" in event.data for event in studio.journal(job_id))
+@pytest.mark.skipif(not may_have_own_mounts(), reason="needs `unshare -Urm`, to give a worker a small disk of its own")
+@pytest.mark.parametrize("state", WITH_MACHINE)
+def test_disk_full_on_the_worker(state: JobStatus, tmp_path: Path, models: Path, sample_dataset: Path) -> None:
+    """The run's folder is a disk of its own, of which no byte is left from one moment on."""
+    with a_studio(tmp_path, models) as plain:
+        job_id = plain.submit(sample_dataset, MODEL, **QUICK)
+    with a_studio(tmp_path, models, command=with_own_disk(tmp_path, plain.studio.run_folder(job_id).root)) as studio:
+        studio.until(lambda: len(studio.leases(job_id)) == 1 and studio.leases(job_id)[0].machine_id is not None)
+        (server,) = studio.processes("brightrun.worker serve")
+        there = Path(f"/proc/{server.pid}/root") / studio.studio.run_folder(job_id).root.relative_to("/")
+        studio.until((there / "mounted").exists, looking=False)
+        if state is JobStatus.PROVISIONING:
+            fill_disk(there)
+            assert studio.job(job_id).status is state
+        with studio.looking():
+            if state is not JobStatus.PROVISIONING:
+                with stopped_at(studio, job_id, state, folder=there):
+                    known(studio, job_id, state)
+                    fill_disk(there)
+            studio.until(lambda: studio.ended(job_id), looking=False)
+        job = studio.job(job_id)
+        assert (job.status, job.reason) == (JobStatus.FAILED, EndReason.DISK_FULL), job.message
+        assert job.hint in {EndReason.DISK_FULL.text.hint, NotEnoughDisk.default_hint}
+        assert job.lora_artifact_path is None
+        assert [lease.ended_at is not None for lease in studio.leases(job_id)] == [True]
+    RAN.add(("disk full on the worker", state))
 
 
-def completed_adapter(studio: RealStudio, job_id: str) -> str:
+def with_own_disk(home: Path, run: Path) -> tuple[str, ...]:
+    """A worker server whose run's folder is 300 MB in memory, seen by it alone."""
+    folder, copy = shlex.quote(str(run)), shlex.quote(str(home / "copy"))
+    made = f"cp -a {folder} {copy} && mount -t tmpfs -o size=300m tmpfs {folder} && cp -a {copy}/. {folder}/"
+    told = f"touch {folder}/mounted"
+    served = f'{made} && {told} && exec {shlex.quote(sys.executable)} -m brightrun.worker serve "$@"'
+    return (*_OWN_MOUNTS, "sh", "-c", served, "sh")
+
+
+def test_cancelled(tmp_path: Path, models: Path, sample_dataset: Path) -> None:
+    """Nothing runs any more within 10 seconds, and what the worker still had to say changes nothing."""
+    with a_studio(tmp_path, models) as studio:
+        job_id = studio.submit(sample_dataset, MODEL, **QUICK)
+        with studio.looking():
+            with stopped_at(studio, job_id, JobStatus.TRAINING):
+                known(studio, job_id, JobStatus.TRAINING)
+            asked = time.monotonic()
+            assert cancel_job(studio.studio, owner_id=OWNER, job_id=job_id).status is JobStatus.CANCELLED
+            studio.until(lambda: studio.processes() == [], looking=False)
+            assert time.monotonic() - asked < 10
+            studio.until(lambda: studio.ended(job_id), looking=False)
+        before = studio.job(job_id)
+        machine = studio.leases(job_id)[0].machine_name
+        late = JournalBatch.telling(job_id, 1, machine, studio.journal(job_id))
+        assert record_events(studio.studio.database, late, now=studio.studio.clock()).continue_ is False
+        studio.look()
+        after = studio.job(job_id)
+        assert after.status is JobStatus.CANCELLED
+        assert (after.message, after.reason, after.completed_at, after.current_step) == (
+            before.message, EndReason.CANCELLED_BY_USER, before.completed_at, before.current_step,
+        )  # fmt: skip
+        assert all(lease.ended_at is not None for lease in studio.leases(job_id))
+
+
+def test_the_count(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = sum(len(states) for states in CELLS.values())
+    here = {item.name.split("[")[0] for item in request.session.items if __name__.endswith(item.path.stem)}
+    whole = here >= {name for name in globals() if name.startswith("test_")} and may_have_own_mounts()
+    if whole and os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1") == "1":  # otherwise other processes ran some
+        assert len(RAN) == cells
+    jobs = len(CELLS) - 1 + len(WITH_MACHINE)
+    said = f"{len(RAN)} of {cells} cells ({len(CELLS)} faults, {len(STATES)} states, {jobs} jobs) ran here"
+    with capsys.disabled():
+        print(f"\nfault matrix with the real worker: {said}")
+
+
+def it_ran(fault: str) -> None:
+    RAN.update((fault, state) for state in CELLS[fault])
+
+
+def failures(studio: RealStudio, job_id: str) -> int:
+    with studio.studio.database.reading() as session:
+        told = [event.message or "" for event in events.list_after(session, job_id)]
+    return sum("failed" in words for words in told)
+
+
+def completed_adapter(studio: RealStudio, job_id: str, *, machines: int, failures_told: int = 0) -> str:
     """sha256 of the stored adapter of a job that completed and of which nothing is left running."""
     job = studio.job(job_id)
     assert (job.status, job.reason) == (JobStatus.COMPLETED, None), job.message
-    assert all(lease.ended_at is not None for lease in studio.leases(job_id))
-    assert studio.processes() == []
+    leases = studio.leases(job_id)
+    assert [lease.ended_at is not None for lease in leases] == [True] * machines
+    assert studio.processes("brightrun.worker") == []
+    assert failures(studio, job_id) == failures_told
     with studio.studio.database.reading() as session:
         (row,) = (row for row in artifacts.list_for_job(session, job_id) if row.artifact_type == "lora_adapter")
         curve = metrics.series(session, job_id, "train")
-        told = [event.message for event in events.list_after(session, job_id)]
-    assert [words for words in told if words and "failed" in words] == []
     assert [point.step for point in curve] == list(range(1, (job.total_steps or 0) + 1))
     with studio.studio.storage.open(row.storage_path) as stream:
         digest = hashlib.sha256(stream.read()).hexdigest()

@@ -17,7 +17,7 @@ import pytest
 
 from brightrun.compute.base import Machine, MachineState
 from brightrun.compute.local_process import LocalProcess
-from brightrun.compute.marked_processes import MARK, marked, worker_environment
+from brightrun.compute.marked_processes import MARK, _carries, marked, worker_environment
 from brightrun.errors import ComputeError, ComputeRefused
 from tests.compute_world import SMALL_WORKER, TOKEN, HandClock, start_request, until, wish
 
@@ -268,3 +268,21 @@ def _running(compute: LocalProcess, machine_id: str) -> Machine | None:
     machine = compute.look(machine_id)
     assert machine.state is not MachineState.GONE
     return machine if machine.state is MachineState.RUNNING else None
+
+
+class AmidExec(psutil.Process):
+    """This process as /proc shows one whose program is just being replaced: no environment, for some looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def environ(self) -> dict[str, str]:
+        self.looks -= 1
+        return {} if self.looks >= 0 else {MARK: NAME}
+
+
+def test_a_process_amid_an_exec_is_not_taken_for_somebody_elses() -> None:
+    assert _carries(AmidExec(looks=3), NAME)
+    assert not _carries(AmidExec(looks=3), "train-job-2-1")
+    assert not _carries(AmidExec(looks=10_000), NAME)  # it has none, and is asked no longer

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 MARK = "TRAINING_MACHINE_ID"
+_LOOKS_AT_EXEC = 20
 
 # What a worker needs of its surroundings. Everything else stays here, the studio's secrets first of all.
 _PASSED = frozenset(
@@ -93,8 +94,20 @@ def _all_marked(mark: str) -> Iterator[psutil.Process]:
 
 
 def _carries(process: psutil.Process, mark: str) -> bool:
-    """A process that is dead and not yet buried (a zombie) carries nothing."""
+    """A process that is dead and not yet buried (a zombie) carries nothing.
+
+    In the middle of an exec a process shows an empty environment for a moment, so it is asked again: taken for
+    another's it would outlive its machine.
+    """
     try:
-        return bool(process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        environment = process.environ()
+        for _ in range(_LOOKS_AT_EXEC):
+            if environment or not process.memory_info().vms:  # the kernel's own have neither
+                break
+            time.sleep(0.001)
+            environment = process.environ()
+        return bool(environment.get(MARK) == mark)
     except (psutil.AccessDenied, OSError):  # somebody else's
         return False

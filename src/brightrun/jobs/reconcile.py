@@ -204,8 +204,9 @@ def _pull(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedel
     except WorkerRefused as error:
         if error.details.get("status") == 404 and attempt.last_heard_at is not None:
             return studio.limits.poll
+        reason = EndReason.DISK_FULL if error.details.get("code") == NotEnoughDisk.code else EndReason.INTERNAL
         words = (f"The worker refused the job: {error.message}", "")
-        return _fail(studio, job, attempt, EndReason.INTERNAL, words=words)
+        return _fail(studio, job, attempt, reason, words=words)
     answer = record_events(studio.database, batch_of(studio, attempt, reply), now=studio.clock())
     ended = any(event.kind == "end" for event in reply.events)
     more = reply.last_sequence > answer.acknowledged

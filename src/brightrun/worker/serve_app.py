@@ -27,7 +27,7 @@ from brightrun.contract.messages import (
     StatusReply,
     StopRequest,
 )
-from brightrun.errors import BrightRunError, InputError
+from brightrun.errors import BrightRunError, InputError, NotEnoughDisk
 from brightrun.files import write_text
 from brightrun.worker.artifacts import RangeRefused, byte_range, read_range
 from brightrun.worker.fetch import FileNotAsPromised
@@ -39,6 +39,7 @@ _STATUSES: dict[type[BrightRunError], tuple[int, str]] = {
     UnknownJob: (404, "not_found_error"),
     WorkerBusy: (409, "conflict_error"),
     FileNotAsPromised: (422, "invalid_request_error"),
+    NotEnoughDisk: (409, "conflict_error"),  # not a 5xx: asked again, it would answer the same
 }
 
 

@@ -20,7 +20,7 @@ from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.messages import JOB_ID, ArtifactsReply, HealthReply, StartRequest, StatusReply
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
-from brightrun.errors import BrightRunError, ContractError, RunFolderError
+from brightrun.errors import BrightRunError, ContractError, NotEnoughDisk, RunFolderError
 from brightrun.files import write_model
 from brightrun.worker.device import describe_device
 from brightrun.worker.fetch import check_files_here
@@ -31,6 +31,7 @@ from brightrun.worker.served_job import ServedJob
 from brightrun.worker.supervise import GRACE
 
 MOST_EVENTS = 1000
+_ROOM_BYTES = 1 << 20  # for the spec, the record, and a journal that tells at least its end
 _LAST_WORDS = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class WorkerServer:
         Raises:
             WorkerBusy: another job runs, a later attempt was started, or the id belongs to another spec.
             FileNotAsPromised: a file that should lie in the folder does not.
+            NotEnoughDisk: not even how the job ends could be written down.
         """
         job_id = request.spec.job_id
         with self._lock:
@@ -112,6 +114,7 @@ class WorkerServer:
             if job is not None and request.attempt == job.record.span.attempt:
                 return self.status(job_id)
             folder.root.mkdir(parents=True, exist_ok=True)
+            _require_room(folder)
             self._hold(folder)
             check_files_here(folder.root, request.files)
             if job is not None:
@@ -270,6 +273,12 @@ def _record(request: StartRequest, past: JobRecord | None, begins_after: int, no
         price_usd_per_hour=request.price_usd_per_hour,
         paid_since=request.paid_since,
     )
+
+
+def _require_room(folder: RunFolder) -> None:
+    free = shutil.disk_usage(folder.root).free
+    if free < _ROOM_BYTES:
+        raise NotEnoughDisk(f"This machine's disk has {free:,} bytes free; a job's own records would not fit.")
 
 
 def _is_complete(folder: RunFolder) -> bool:
