@@ -55,7 +55,7 @@ def main() -> None:
     results: dict[str, Result] = {}
     for name in ("sqlite", "postgresql"):
         if arguments.only in {None, name}:
-            with _database(name) as database:
+            with open_database(name) as database:
                 results[name] = measure(database, arguments.rows)
     print(json.dumps(results, indent=2) if arguments.json else as_table(results))
 
@@ -152,7 +152,7 @@ def as_table(results: dict[str, Result]) -> str:
 
 
 @contextmanager
-def _database(name: str) -> Iterator[Database]:
+def open_database(name: str) -> Iterator[Database]:
     if name == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             yield from _opened(f"sqlite:///{folder}/studio.db")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from brightrun.contract.messages import JournalBatch
+from brightrun.web.examples import add_examples
 from brightrun.web.sign_in import SESSION_COOKIE
 
 _READ_BY_HAND: tuple[type[BaseModel], ...] = (JournalBatch,)
@@ -40,6 +41,7 @@ def _describe(app: FastAPI, *, login_required: bool) -> dict[str, Any]:
     )
     for name, shape in more["$defs"].items():
         shapes.setdefault(name, shape)
+    add_examples(schema)
     if login_required:
         components["securitySchemes"] = _LOGIN
         schema["security"] = [{name: []} for name in _LOGIN]

@@ -38,6 +38,19 @@ _MEANINGS = {
     500: "Something went wrong inside the studio.",
     503: "A part that the studio needs does not answer; trying again helps.",
 }
+_LIKELY_CODES = {
+    400: "invalid_body",
+    401: "not_signed_in",
+    403: "forbidden",
+    404: "not_found",
+    409: "illegal_transition",
+    413: "body_too_large",
+    416: "range_not_satisfiable",
+    422: "invalid_request",
+    429: "too_many_requests",
+    500: "internal",
+    503: "database_unavailable",
+}
 _ALWAYS = (422, 500, 503)
 _RETRY_LATER_SECONDS = 5
 
@@ -85,12 +98,24 @@ def declared(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": Problem, "description": _MEANINGS[status]} for status in sorted({*statuses, *_ALWAYS})}
 
 
+def example(status: int) -> dict[str, Any]:
+    """The body of a likely error with that status."""
+    body = ErrorBody(
+        message=_MEANINGS[status], type=_type(status), param=None, code=_LIKELY_CODES[status], hint=None, details={}
+    )
+    return Problem(error=body).model_dump(mode="json")
+
+
+def _type(status: int) -> str:
+    return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+
+
 def problem(
     status: int, message: str, *, code: str, param: str | None = None, hint: str | None = None,
     details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None,
 ) -> Response:  # fmt: skip
     """An error as an answer."""
-    kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    kind = _type(status)
     body = ErrorBody(message=message, type=kind, param=param, code=code, hint=hint or None, details=dict(details or {}))
     given = dict(headers or {})
     if status == 503:
