@@ -31,7 +31,7 @@ from brightrun.web.options import WebOptions
 ME, SOMEBODY_ELSE = "local", "somebody-else"
 MASTER = "a-master-secret-for-tests"
 BASE = "http://localhost:8000"
-START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+START = datetime(2096, 11, 23, 9, 0, tzinfo=UTC)  # ahead of every real clock: a client drops cookies that are over
 
 
 class HandClock:
