@@ -7,6 +7,7 @@
     │   ├── RecipeError         a hyperparameter or a recipe's name
     │   ├── PriceUnknown        a limit in dollars on a machine whose price nobody knows
     │   ├── RunFolderError      an output folder that holds something else
+    │   ├── PlanRefused         the run would take more than it may cost or last
     │   └── BundleDamaged       a delivered bundle is not what its manifest says
     ├── MachineError            this machine cannot do it
     │   ├── NotEnoughDisk
@@ -108,6 +109,12 @@ class PriceUnknown(InputError):
 class RunFolderError(InputError):
     code = "run_folder_in_use"
     default_hint = "Choose another folder with --out."
+
+
+class PlanRefused(InputError):
+    code = "plan_refused"
+    default_hint = "Raise the cap, choose a cheaper machine, or make the run smaller."
+    http_status = 422
 
 
 class BundleDamaged(InputError):

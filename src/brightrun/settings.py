@@ -100,6 +100,10 @@ class Settings(BaseSettings):
         None, description="API token for that studio, where it asks for one: brightrun token create."
     )
 
+    probe_seconds: float = Field(
+        10.0, gt=0, le=120, description="How long this processor is timed for a plan; the result is kept for a day."
+    )
+
     @field_validator("home", "models", "storage")
     @classmethod
     def _without_tilde(cls, path: Path) -> Path:

@@ -9,8 +9,9 @@ from brightrun.catalogue.models import find_model
 from brightrun.chat.batches import SequenceSize, plan_steps
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.errors import RecipeError
-from brightrun.planning.device import GPU_SHARE, DeviceGuess, guess_gpu, probe_cpu
+from brightrun.planning.device import DeviceGuess, guess_gpu
 from brightrun.planning.operations import adapter_parameters, make_row, row_operations
+from brightrun.planning.phases import HeldOut
 from brightrun.planning.plan import TrainingPlan, plan_training
 
 SMOL = find_model("smollm2-135m-instruct")
@@ -99,11 +100,16 @@ def test_time_grows_with_the_epochs_and_falls_with_speed() -> None:
 
 
 def test_evaluations_are_counted_before_along_and_after() -> None:
-    two = plan_training(MIXED, settings(evaluations=2), SMOL, device=LAPTOP, held_out=MIXED[:3]).evaluation
-    six = plan_training(MIXED, settings(evaluations=6), SMOL, device=LAPTOP, held_out=MIXED[:3]).evaluation
+    two = plan_training(
+        MIXED, settings(evaluations=2), SMOL, device=LAPTOP, held_out=HeldOut(tuple(MIXED[:3]))
+    ).evaluation
+    six = plan_training(
+        MIXED, settings(evaluations=6), SMOL, device=LAPTOP, held_out=HeldOut(tuple(MIXED[:3]))
+    ).evaluation
     assert two is not None
     assert six is not None
-    assert six.expected_seconds == pytest.approx(two.expected_seconds * 8 / 4)
+    base, tuned = two.expected_seconds, six.expected_seconds
+    assert tuned - base == pytest.approx(4 * (base / 3), rel=0.06)  # before, along but for the last, and after
 
 
 def test_operations_per_token_of_the_reference_run() -> None:
@@ -111,10 +117,11 @@ def test_operations_per_token_of_the_reference_run() -> None:
     row = make_row([SequenceSize(500, 300, 2)], packing=True)
     adapter = adapter_parameters(SMOL, settings())
     assert adapter == 4_884_480
-    counted = row_operations(row, SMOL, adapter, recompute=False, every_position_scored=True)
+    products, attention_counted = row_operations(row, SMOL, adapter, recompute=False, every_position_scored=True)
     linear, head = 4 * 106_168_320 + 6 * 4_884_480, 6 * 49152 * 576
     attention = 3.5 * 2 * 500 * 576 * 30
-    assert counted / 500 == pytest.approx(linear + head + attention)
+    assert products / 500 == pytest.approx(linear + head)
+    assert attention_counted / 500 == pytest.approx(attention)
 
 
 @pytest.mark.parametrize(("recompute", "gigaflop"), [(True, 428), (False, 288)])
@@ -122,7 +129,7 @@ def test_operations_per_token_of_llama_3_70b_agree_with_the_training_notes(recom
     row = make_row([SequenceSize(2048, 1331, 3)], packing=True)
     adapter = adapter_parameters(LLAMA, settings())
     counted = row_operations(row, LLAMA, adapter, recompute=recompute, every_position_scored=False)
-    assert counted / 2048 / 1e9 == pytest.approx(gigaflop, rel=0.02)
+    assert sum(counted) / 2048 / 1e9 == pytest.approx(gigaflop, rel=0.02)
 
 
 def test_a_plan_says_whether_it_fits() -> None:
@@ -135,22 +142,8 @@ def test_a_plan_says_whether_it_fits() -> None:
 def test_a_70b_fits_an_h100_and_not_a_4090() -> None:
     sizes = [SequenceSize(1886, 1226, 3)] * 242
     chosen = settings(batch_size=16, gradient_accumulation_steps=1)
-    h100 = plan_training(sizes, chosen, LLAMA, device=guess_gpu(find_gpu("h100-pcie")))
-    rtx = plan_training(sizes, chosen, LLAMA, device=guess_gpu(find_gpu("rtx-4090")))
+    h100 = plan_training(sizes, chosen, LLAMA, device=guess_gpu(find_gpu("h100-pcie"), LLAMA, chosen))
+    rtx = plan_training(sizes, chosen, LLAMA, device=guess_gpu(find_gpu("rtx-4090"), LLAMA, chosen))
     assert (h100.fits, rtx.fits) == (True, False)
     assert 20 * 60 < h100.training.expected_seconds < 40 * 60
-    assert "uncalibrated" in h100.training.obtained
-
-
-def test_a_gpu_is_taken_at_its_share_of_nominal() -> None:
-    guess = guess_gpu(find_gpu("h200"))
-    assert guess.flops_per_second == pytest.approx(989e12 * GPU_SHARE)
-    assert guess.high_factor == pytest.approx(1 / guess.low_factor)
-
-
-def test_this_processor_is_measured_in_a_moment() -> None:
-    guess = probe_cpu(seconds=0.05)
-    assert guess.kind == "cpu"
-    assert 1e8 < guess.flops_per_second < 1e14
-    assert guess.memory_bytes is not None
-    assert "GFLOP/s" in guess.obtained
+    assert "nothing is recorded" in h100.training.obtained

@@ -15,6 +15,7 @@ from brightrun.catalogue.tables import read_table, suggest
 from brightrun.errors import InputError
 
 Cloud = Literal["secure", "community"]
+InstanceType = Literal["on_demand", "spot"]
 
 
 class GpuPrice(BaseModel):
@@ -24,6 +25,7 @@ class GpuPrice(BaseModel):
 
     provider: Literal["runpod"]
     cloud: Cloud
+    instance_type: InstanceType = "on_demand"
     usd_per_hour: Decimal = Field(gt=0)
     date: datetime.date | None = None
     source: str = Field(min_length=1)
@@ -42,9 +44,12 @@ class Gpu(BaseModel):
     bandwidth_bytes_per_second: float = Field(gt=0)
     prices: tuple[GpuPrice, ...] = ()
 
-    def latest_price(self, provider: str = "runpod", cloud: Cloud = "secure") -> GpuPrice | None:
+    def latest_price(
+        self, provider: str = "runpod", cloud: Cloud = "secure", instance_type: InstanceType = "on_demand"
+    ) -> GpuPrice | None:
         """The newest recorded price, or None where none is recorded. Undated prices count as the oldest."""
-        offers = [price for price in self.prices if (price.provider, price.cloud) == (provider, cloud)]
+        wanted = (provider, cloud, instance_type)
+        offers = [price for price in self.prices if (price.provider, price.cloud, price.instance_type) == wanted]
         return max(offers, key=lambda price: price.date or datetime.date.min, default=None)
 
 

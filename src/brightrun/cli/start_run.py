@@ -6,18 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from brightrun.catalogue.folders import verify_model_folder
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.cli.models import pulled_model
 from brightrun.cli.show import byte_progress
-from brightrun.cli.this_device import this_device
+from brightrun.cli.this_device import this_machine
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.new_folder import check_folder, new_folder
 from brightrun.errors import DatasetError, RunFolderError
 from brightrun.jobs.make_run import PLAN_NAME, RunWish, make_run
-from brightrun.planning.plan import TrainingPlan
+from brightrun.jobs.plan_run import Terms
+from brightrun.planning.job_plan import JobPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ class ReadyRun:
 
     folder: RunFolder
     spec: JobSpec
-    plan: TrainingPlan
+    plan: JobPlan
     audit: AuditReport
     resumed: bool
 
@@ -61,7 +64,9 @@ def ready_run(wish: Wish, out: Path) -> ReadyRun:
     with byte_progress(f"Checking {entry.name}") as progress:
         verify_model_folder(model_folder, hashes=True, progress=progress)
     with new_folder(out) as staging, byte_progress(f"Auditing {wish.file.name}") as progress:
-        made = make_run(_run_wish(wish, model_folder), RunFolder(staging), device=this_device, progress=progress)
+        made = make_run(
+            _run_wish(wish, model_folder), RunFolder(staging), terms=Terms(this_machine()), progress=progress
+        )
     return ReadyRun(folder, made.spec, made.plan, made.audit, resumed=False)
 
 
@@ -92,5 +97,15 @@ def _found_again(wish: Wish, folder: RunFolder, model_folder: Path, entry: BaseM
             f"{folder.root} holds another run; it differs in {', '.join(differences)}.",
             hint="Choose another folder with --out, or repeat the first command to go on with that run.",
         )
-    plan = TrainingPlan.model_validate_json((folder.root / PLAN_NAME).read_bytes())
+    plan = _read_plan(folder)
     return ReadyRun(folder, spec, plan, audit, resumed=True)
+
+
+def _read_plan(folder: RunFolder) -> JobPlan:
+    try:
+        return JobPlan.model_validate_json((folder.root / PLAN_NAME).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise RunFolderError(
+            f"The plan in {folder.root} cannot be read.",
+            hint="It may be of an older version. Start again in another folder with --out.",
+        ) from error

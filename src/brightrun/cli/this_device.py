@@ -1,28 +1,20 @@
-"""What this machine can do, asked without the training stack: an NVIDIA GPU of the catalogue, or the processor."""
+"""What this machine can do, as the settings say how long to look; asked without the training stack."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-
-from brightrun.catalogue.gpus import Gpu, load_gpus
-from brightrun.planning.device import DeviceGuess, guess_gpu, probe_cpu
-
-
-def this_device() -> DeviceGuess:
-    """The device a run here would use."""
-    gpu = _own_gpu()
-    return probe_cpu() if gpu is None else guess_gpu(gpu)
+from brightrun.cli.show import problems
+from brightrun.planning.this_machine import Machine, kept_probe, own_gpu
+from brightrun.planning.this_machine import this_machine as machine_in
+from brightrun.settings import read_settings
 
 
-def _own_gpu() -> Gpu | None:
-    if shutil.which("nvidia-smi") is None:
-        return None
-    asked = subprocess.run(
-        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    name = asked.stdout.strip().splitlines()[0] if asked.returncode == 0 and asked.stdout.strip() else ""
-    return next((gpu for gpu in load_gpus().values() if gpu.runpod_id == name), None)
+def this_machine(*, again: bool = False) -> Machine:
+    """The machine a run here would use; a person is told where its processor has to be probed first."""
+    settings = read_settings()
+    if (
+        problems.is_terminal
+        and own_gpu() is None
+        and (again or kept_probe(settings.home, settings.probe_seconds) is None)
+    ):
+        problems.print(f"[dim]Timing this processor for {settings.probe_seconds:.0f} s, once a day …[/]")
+    return machine_in(settings.home, probe_seconds=settings.probe_seconds, again=again)

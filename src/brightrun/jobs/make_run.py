@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from brightrun.catalogue.folders import read_model_record
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.catalogue.shapes import entry_of_folder
-from brightrun.chat.batches import SequenceSize
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.model_folder import load_chat_model
-from brightrun.chat.separate import separate_examples
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
-from brightrun.datasets.options import ReadOptions
-from brightrun.datasets.prepare import PreparedDataset, prepare_dataset
-from brightrun.datasets.prepared import read_prepared
-from brightrun.errors import NotEnoughMemory
+from brightrun.datasets.prepare import PreparedDataset
+from brightrun.errors import BrightRunError, NotEnoughMemory, OverBudget, PlanRefused
 from brightrun.files import write_model
-from brightrun.planning.device import DeviceGuess
-from brightrun.planning.plan import TrainingPlan, plan_training
-from brightrun.planning.settle import Override, settle_hyperparameters
+from brightrun.jobs.base_model import pulled_base
+from brightrun.jobs.plan_run import DataWish, Progress, Terms, plan_run
+from brightrun.planning.choice import GpuOffer
+from brightrun.planning.job_plan import JobPlan
+from brightrun.planning.settle import Override
 
 PLAN_NAME = "plan.json"
 
@@ -41,14 +37,15 @@ class RunWish:
     client_profile: str = "keep"
     repair_json: bool = False
 
+    def data(self) -> DataWish:
+        return DataWish(self.file, self.recipe, self.overrides, self.client_profile, self.repair_json)
+
     def entry(self) -> BaseModelEntry:
         return entry_of_folder(self.model_folder)
 
     def settle(self, longest_tokens: int) -> Hyperparameters:
         """The recipe with the overrides, for data whose longest sequence has that many tokens."""
-        return settle_hyperparameters(
-            self.recipe, self.overrides, longest_tokens=longest_tokens, context_length=self.entry().context_length
-        )
+        return self.data().settle(longest_tokens, self.entry().context_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,8 @@ class MadeRun:
 
     folder: RunFolder
     spec: JobSpec
-    plan: TrainingPlan
+    plan: JobPlan
+    offers: tuple[GpuOffer, ...]
     audit: AuditReport
 
 
@@ -65,78 +63,51 @@ def make_run(
     wish: RunWish,
     folder: RunFolder,
     *,
-    device: Callable[[], DeviceGuess],
+    terms: Terms,
     job_id: str | None = None,
     source_name: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> MadeRun:
     """Prepare the data, settle the hyperparameters, plan, and write `job.json` last: without it there is no run.
 
     Raises:
         DatasetError, ModelError, RecipeError: what was wished for cannot be made.
         NotEnoughMemory: the plan does not fit the device; `details["plan"]` is the plan.
+        OverBudget, PlanRefused: the plan does not fit its cap in dollars or hours; `details["plan"]` likewise.
         NotEnoughDisk
     """
-    chat = load_chat_model(wish.model_folder)
-    prepared = _prepare(wish, folder, chat, progress)
-    hyperparameters = wish.settle(prepared.audit.longest_tokens)
-    separate = hyperparameters.sequences == "answer"
-    plan = plan_training(
-        _sizes(prepared.train_path, chat, separate=separate),
-        hyperparameters,
-        wish.entry(),
-        device=device(),
-        held_out=_sizes(prepared.held_out_path, chat, separate=False),
-    )
-    if plan.fits is False:
-        raise NotEnoughMemory(
-            f"This run needs {plan.memory_in_words()}.", details={"plan": plan.model_dump(mode="json")}
-        )
-    write_model(folder.root / PLAN_NAME, plan)
+    folder.root.mkdir(parents=True, exist_ok=True)
+    planned = plan_run(wish.data(), pulled_base(wish.model_folder), terms, folder.data, progress=progress)
+    require_fit(planned.plan)
+    write_model(folder.root / PLAN_NAME, planned.plan)
     spec = JobSpec(
         job_id=job_id or str(uuid.uuid4()),
         recipe=wish.recipe,
-        hyperparameters=hyperparameters,
+        hyperparameters=planned.hyperparameters,
         model=_model_ref(wish.model_folder),
-        dataset=_dataset_ref(prepared, source_name or prepared.source_name),
+        dataset=_dataset_ref(planned.prepared, source_name or planned.prepared.source_name),
     )
     write_model(folder.spec, spec)
-    return MadeRun(folder, spec, plan, prepared.audit)
+    return MadeRun(folder, spec, planned.plan, planned.offers, planned.prepared.audit)
 
 
-def _prepare(
-    wish: RunWish, folder: RunFolder, chat: ChatModel, progress: Callable[[int, int], None] | None
-) -> PreparedDataset:
-    draft = wish.settle(0)
-    limit = draft.max_seq_length if wish.overrides.get("max_seq_length") else wish.entry().context_length
-    options = ReadOptions.model_validate(
-        {
-            "max_seq_length": limit,
-            "over_length": draft.over_length,
-            "client_profile": wish.client_profile,
-            "repair_json": wish.repair_json,
-        }
+def require_fit(plan: JobPlan) -> None:
+    """Refuse a plan that failed a check, with the first mend as the hint and the plan as details.
+
+    Raises:
+        NotEnoughMemory, OverBudget, PlanRefused
+    """
+    failed = next((check for check in plan.checks if check.passed is False), None)
+    if failed is None:
+        return
+    error: type[BrightRunError] = {"memory": NotEnoughMemory, "cap": OverBudget}.get(failed.name, PlanRefused)
+    hint = plan.mends[0].words if plan.mends else None
+    words = failed.words[0].upper() + failed.words[1:]
+    raise error(
+        f"This run {failed.words}." if failed.name == "memory" else f"{words}.",
+        hint=hint,
+        details={"plan": plan.model_dump(mode="json")},
     )
-    folder.root.mkdir(parents=True, exist_ok=True)
-    return prepare_dataset(
-        wish.file,
-        folder.data,
-        chat=chat,
-        options=options,
-        held_out_fraction=draft.held_out_fraction,
-        seed=draft.seed,
-        progress=progress,
-    )
-
-
-def _sizes(path: Path, chat: ChatModel, *, separate: bool) -> list[SequenceSize]:
-    sizes = []
-    for conversation in read_prepared(path):
-        whole = tuple(conversation.chat_messages())
-        for messages in separate_examples(whole) if separate else [whole]:
-            encoded = chat.encode_conversation(messages)
-            sizes.append(SequenceSize(len(encoded.input_ids), encoded.learnt_tokens, len(encoded.answer_spans)))
-    return sizes
 
 
 def _model_ref(folder: Path) -> ModelRef:

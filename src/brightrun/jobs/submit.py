@@ -7,6 +7,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.catalogue.folders import find_pulled, read_model_record
+from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import find_model
 from brightrun.contract.job_spec import canonical_sha256
 from brightrun.contract.run_folder import RunFolder
@@ -22,12 +24,18 @@ from brightrun.database import events, files, jobs
 from brightrun.database.tables import TrainingFile, TrainingJob
 from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
+from brightrun.jobs.base_model import any_base
 from brightrun.jobs.make_run import MadeRun, RunWish, make_run
+from brightrun.jobs.plan_run import DataWish, Planned, Terms, plan_run
 from brightrun.jobs.settle_cap import settle_cap
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.tell_budget import usd
-from brightrun.planning.device import DeviceGuess, probe_cpu
-from brightrun.planning.plan import TrainingPlan
+from brightrun.planning.choice import gpu_price
+from brightrun.planning.cost import HourlyPrice
+from brightrun.planning.this_machine import rented, this_machine
+
+QUICK_PROBE_SECONDS = 0.3
+"""A request does not wait for a whole probe; `brightrun serve` makes one when it starts."""
 
 
 class ComputeWish(BaseModel):
@@ -57,11 +65,52 @@ class StartJob(BaseModel):
     name: str | None = Field(None, max_length=200)
 
 
-def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> TrainingPlan:
-    """What the job would be. Raises as `submit_job`, and stores nothing."""
-    studio.compute(request.compute.provider or studio.default_compute)
-    with _made(studio, request, owner_id, str(uuid.uuid4())) as (made, _):
-        return made.plan
+def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
+    """What the job would be, also where it would be refused; stores nothing. The base model need not be pulled.
+
+    Where the owner set no price for the provider, a named GPU is counted at its listed one.
+
+    Raises:
+        NotFound: the owner has no such dataset.
+        DatasetError, ModelError, RecipeError: the job cannot be planned.
+        InputError: there is no such provider or GPU.
+    """
+    terms = terms_of(studio, request.compute)
+    if terms.price is None and request.compute.gpu_type is not None:
+        listed = gpu_price(find_gpu(request.compute.gpu_type), instance_type=request.compute.instance_type)
+        terms = replace(terms, price=listed)
+    base = any_base(request.base_model, studio.models)
+    with _scratch(studio) as scratch:
+        source = scratch / "dataset"
+        fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
+        wish = DataWish(source, request.recipe, request.hyperparameters)
+        return plan_run(wish, base, terms, scratch / "data")
+
+
+def terms_of(studio: Studio, compute: ComputeWish) -> Terms:
+    """The machine, its price and the caps of a wish.
+
+    A GPU that is named is planned for as the catalogue knows it, wherever it is; else this machine. The price is the
+    provider's as the owner set it. Without one it is not known: what others pay for such a GPU is not what this costs.
+
+    Raises:
+        InputError: there is no such provider or GPU.
+    """
+    provider = compute.provider or studio.default_compute
+    studio.compute(provider)
+    gpu = None if compute.gpu_type is None else find_gpu(compute.gpu_type)
+    own = studio.usd_per_hour.get(provider)
+    price = None
+    if own is not None:
+        source = f"set for {provider} by the owner"
+        price = HourlyPrice(usd_per_hour=own, source=source, instance_type=compute.instance_type)
+    return Terms(
+        machine=this_machine(studio.home, probe_seconds=QUICK_PROBE_SECONDS) if gpu is None else rented(gpu),
+        price=price,
+        instance_type=compute.instance_type,
+        max_cost_usd=compute.max_cost_usd,
+        max_duration_hours=compute.max_duration_hours,
+    )
 
 
 def submit_job(
@@ -79,7 +128,8 @@ def submit_job(
 
     Raises:
         NotFound: the owner has no such dataset.
-        DatasetError, ModelError, RecipeError, NotEnoughMemory: the job cannot be made.
+        DatasetError, ModelError, RecipeError: the job cannot be made.
+        NotEnoughMemory, PlanRefused: it would not fit the machine's memory, or max_duration_hours.
         IdempotencyConflict: the key was used with another body.
         PriceUnknown, OverBudget: see `settle_cap`.
     """
@@ -144,22 +194,25 @@ def _require_same(job: TrainingJob, body_hash: str) -> None:
 
 
 @contextmanager
-def _made(studio: Studio, request: StartJob, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
-    """A run made in a scratch folder beside the run folders, gone afterwards unless it was moved."""
+def _scratch(studio: Studio) -> Iterator[Path]:
+    """A folder beside the run folders, gone afterwards with what was not moved out of it."""
     studio.home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=studio.home, prefix=".making-", ignore_cleanup_errors=True) as scratch:
-        source = Path(scratch) / "dataset"
+        yield Path(scratch)
+
+
+@contextmanager
+def _made(studio: Studio, request: StartJob, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
+    """A run made in a scratch folder, gone afterwards unless it was moved."""
+    terms = terms_of(studio, request.compute)
+    with _scratch(studio) as scratch:
+        source = scratch / "dataset"
         file = fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
         wish = RunWish(source, _model_folder(studio, request.base_model), request.recipe, request.hyperparameters)
-        run = RunFolder(Path(scratch) / "run")
-        made = make_run(wish, run, device=_device, job_id=job_id, source_name=file.file_name)
+        made = make_run(wish, RunFolder(scratch / "run"), terms=terms, job_id=job_id, source_name=file.file_name)
         if made.audit.refused:
             raise DatasetError(f"{file.file_name} was refused by its audit.")
         yield made, file
-
-
-def _device() -> DeviceGuess:
-    return probe_cpu(0.2)
 
 
 def _model_folder(studio: Studio, name: str) -> Path:
@@ -174,11 +227,8 @@ def _model_folder(studio: Studio, name: str) -> Path:
 
 def _row(studio: Studio, request: StartJob, made: MadeRun, file: TrainingFile, job_id: str) -> TrainingJob:
     now = studio.clock()
-    evaluation = made.plan.evaluation.expected_seconds if made.plan.evaluation else 0.0
     compute = request.compute.model_dump(mode="json")
     compute["provider"] = request.compute.provider or studio.default_compute
-    seconds = made.plan.training.expected_seconds + evaluation
-    price = studio.usd_per_hour.get(compute["provider"])
     return TrainingJob(
         id=job_id,
         owner_id=file.owner_id,
@@ -196,6 +246,6 @@ def _row(studio: Studio, request: StartJob, made: MadeRun, file: TrainingFile, j
         status_changed_at=now,
         next_look_at=now,
         plan=made.plan.model_dump(mode="json"),
-        estimated_seconds=seconds,
-        estimated_cost_usd=None if price is None else (price * Decimal(seconds) / 3600).quantize(Decimal("0.0001")),
+        estimated_seconds=made.plan.duration.expected_seconds,
+        estimated_cost_usd=made.plan.cost.expected_usd if made.plan.cost else None,
     )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import datetime
 import math
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from brightrun.catalogue.gpus import InstanceType
 from brightrun.planning.durations import Duration
 
-InstanceType = Literal["on_demand", "spot"]
+__all__ = ["CostEstimate", "HourlyPrice", "InstanceType", "estimate_cost", "with_interruptions"]
+
+Usd = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+"""Dollars to a hundredth of a cent: exact inside, a number in JSON, as everywhere in the API."""
 HOUR = 3600.0
 HOURS_BETWEEN_INTERRUPTIONS: dict[InstanceType, float] = {"on_demand": 50_000.0, "spot": 8.0}
 """Hours that a machine runs before it is lost, on average.
@@ -37,10 +41,10 @@ class CostEstimate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    expected_usd: Decimal
-    low_usd: Decimal
-    high_usd: Decimal
-    usd_per_hour: Decimal
+    expected_usd: Usd
+    low_usd: Usd
+    high_usd: Usd
+    usd_per_hour: Usd
     price_date: datetime.date | None
     price_source: str
     instance_type: InstanceType

@@ -1,87 +1,112 @@
-"""What a machine can do: measured for this processor in a second, taken from the data sheet for a GPU."""
+"""How fast a machine does a run's work: from this processor's probe, or from the catalogue for a GPU."""
 
 from __future__ import annotations
 
-import platform
-import time
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.catalogue.gpus import Gpu
+from brightrun.catalogue.models import BaseModelEntry
+from brightrun.catalogue.speeds import Precision, load_accelerator_costs, load_processor_costs
+from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.planning.durations import Duration
+from brightrun.planning.memory import holding
+from brightrun.planning.probe import CpuProbe
+from brightrun.planning.utilisation import find_share
+from brightrun.planning.work import Work
 
-CPU_SHARE = 0.6
-"""Share of a plain fp32 matrix product's speed that training reaches.
-
-Measured on 2026-11-23 with SmolLM2-135M (transformers and PEFT, torch 2.13): 95 tokens/s at rows of 500 and
-82 at rows of 1,500 on one thread of 110 GFLOP/s, 162 and 140 on two threads of about 190. With operations
-counted as this room counts them that is 0.58 to 0.62.
-"""
-CPU_BAND = 0.35
-GPU_SHARE = 0.40
-"""Share of nominal dense bf16 that QLoRA reaches; published stacks lie between 0.35 and 0.5. Uncalibrated."""
-GPU_BAND = 1.6
+CPU_BAND = 0.2
+"""How far a processor's time may be off beside what other programs do; assumed until runs are compared."""
 
 
 class DeviceGuess(BaseModel):
     """The speed and memory that a plan counts with.
 
-    `flops_per_second` is what training sustains, not the peak; a run should take between `low_factor` and
-    `high_factor` times the expected time. `memory_bytes` is what a run may use; absent means unknown.
-    """
+    `flops_per_second` is what training sustains in products of matrices, not the peak; the other rates are absent
+    where they are part of it. A run should take between `low_factor` and `high_factor` times the expected time.
+    `memory_bytes` is what a run may use; absent means unknown."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["cpu", "cuda"]
     name: str
+    gpu: str | None = Field(None, description="A GPU of the catalogue; absent on a processor.")
     flops_per_second: float = Field(gt=0)
+    attention_flops_per_second: float | None = Field(None, gt=0)
+    fresh_bytes_per_second: float | None = Field(None, gt=0, description="New arrays in memory, read and written.")
+    streamed_bytes_per_second: float | None = Field(None, gt=0, description="Weights read through once.")
     low_factor: float = Field(gt=0, le=1)
     high_factor: float = Field(ge=1)
     memory_bytes: int | None = Field(None, gt=0)
     obtained: str = Field(min_length=1, description="How the speed was obtained, in words for people.")
 
+    def seconds(self, work: Work) -> float:
+        """Expected seconds of that much work."""
+        seconds = work.products / self.flops_per_second
+        seconds += work.attention / (self.attention_flops_per_second or self.flops_per_second)
+        if self.fresh_bytes_per_second is not None:
+            costs = load_processor_costs()
+            passes = (
+                work.layer_bytes * costs.layer_passes
+                + work.head_bytes * costs.head_passes
+                + work.dropped_bytes * costs.dropout_passes
+            )
+            seconds += passes / self.fresh_bytes_per_second + work.launches * costs.launch_seconds
+        if self.streamed_bytes_per_second is not None:
+            answering = load_processor_costs() if self.kind == "cpu" else load_accelerator_costs()
+            seconds += work.streamed_bytes / self.streamed_bytes_per_second
+            seconds += work.answer_launches * answering.answer_launch_seconds
+            seconds += work.adapter_launches * answering.adapter_launch_seconds
+        return seconds
 
-def probe_cpu(seconds: float = 1.0, share: float = CPU_SHARE) -> DeviceGuess:
-    """Times single fp32 matrix products of two sizes for about that long, on as many threads as numpy takes."""
-    import psutil
+    def duration(self, work: Work) -> Duration:
+        """The same with its band."""
+        expected = self.seconds(work)
+        return Duration(
+            expected_seconds=expected,
+            low_seconds=expected * self.low_factor,
+            high_seconds=expected * self.high_factor,
+            obtained=self.obtained,
+        )
 
-    measured = max(_product_rate(size, seconds / 2) for size in (512, 1024))
+
+def guess_processor(probe: CpuProbe, *, memory_bytes: int | None) -> DeviceGuess:
+    """This processor as it was probed; on a busy one the band is as wide as the samples were."""
+    costs = load_processor_costs()
+    low, high = 1 - CPU_BAND, 1 + CPU_BAND
+    busy = ""
+    if probe.is_busy:
+        low, high = low / probe.fastest, high / probe.slowest
+        busy = "; other programs were running meanwhile, so it may be off as much as they change"
     return DeviceGuess(
         kind="cpu",
-        name=platform.processor() or platform.machine(),
-        flops_per_second=measured * share,
-        low_factor=1 - CPU_BAND,
-        high_factor=1 + CPU_BAND,
-        memory_bytes=int(psutil.virtual_memory().available),
-        obtained=f"from a matrix product timed just now: {measured / 1e9:.0f} GFLOP/s, of which training "
-        f"reaches about {share:.0%}; give or take {CPU_BAND:.0%}",
+        name=f"{probe.processor}, {probe.threads} thread{'s' if probe.threads > 1 else ''}",
+        flops_per_second=probe.products_per_second * costs.products_share,
+        attention_flops_per_second=probe.products_per_second * costs.attention_share,
+        fresh_bytes_per_second=probe.fresh_bytes_per_second,
+        streamed_bytes_per_second=probe.streamed_bytes_per_second,
+        low_factor=low,
+        high_factor=high,
+        memory_bytes=memory_bytes,
+        obtained=f"from a probe of {probe.seconds:.0f} s on {probe.measured_at:%Y-%m-%d %H:%M} UTC: "
+        f"{probe.products_per_second / 1e9:.0f} GFLOP/s in products of matrices, of which training was measured to "
+        f"reach {costs.products_share:.0%}, and {probe.fresh_bytes_per_second / 1e9:.0f} GB/s in memory{busy}",
     )
 
 
-def _product_rate(size: int, seconds: float) -> float:
-    """Operations per second of a square fp32 product: the best single one, since other programs disturb the rest."""
-    import numpy as np
-
-    left = np.random.default_rng(0).standard_normal((size, size), dtype=np.float32)
-    right = np.ascontiguousarray(left.T)
-    left @ right
-    best, start = 0.0, time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        before = time.perf_counter()
-        left @ right
-        best = max(best, 2.0 * size**3 / (time.perf_counter() - before))
-    return best
-
-
-def guess_gpu(gpu: Gpu) -> DeviceGuess:
-    """A GPU of the catalogue at the usual share of its nominal speed. Uncalibrated, and says so."""
+def guess_gpu(gpu: Gpu, entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
+    """A GPU of the catalogue at the share of its nominal speed that is recorded for this model, or the nearest one."""
+    precision: Precision = "nf4" if holding(hyperparameters, "cuda").quantised else "bf16"
+    share = find_share(entry, gpu, precision)
     return DeviceGuess(
         kind="cuda",
         name=gpu.title,
-        flops_per_second=gpu.dense_bf16_flops * GPU_SHARE,
-        low_factor=1 / GPU_BAND,
-        high_factor=GPU_BAND,
+        gpu=gpu.name,
+        flops_per_second=gpu.dense_bf16_flops * share.share,
+        streamed_bytes_per_second=gpu.bandwidth_bytes_per_second * load_accelerator_costs().answer_bandwidth_share,
+        low_factor=1 / share.band,
+        high_factor=share.band,
         memory_bytes=gpu.memory_bytes,
-        obtained=f"uncalibrated: {GPU_SHARE:.0%} of the nominal {gpu.dense_bf16_flops / 1e12:.0f} TFLOP/s; "
-        f"it may be {GPU_BAND} times faster or slower",
+        obtained=share.obtained,
     )

@@ -7,13 +7,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.planning.cost import CostEstimate, HourlyPrice, estimate_cost
-from brightrun.planning.durations import Duration
-from brightrun.planning.plan import TrainingPlan
+from brightrun.planning.device import DeviceGuess
+from brightrun.planning.durations import Duration, in_sequence
+from brightrun.planning.phases import PHASES, HeldOut, Outline, Phase, marks, plan_phases
+from brightrun.planning.plan import NOTHING_HELD_OUT, RunShape, TrainingPlan, plan_shape
 
-Phase = Literal["provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading"]
-"""The journal's statuses that take time, in their order; each is a value of `contract.states.JobStatus`."""
-
-PHASES: tuple[Phase, ...] = ("provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading")
+__all__ = ["PHASES", "HeldOut", "JobPlan", "Mend", "Phase", "PlanCheck", "plan_job", "priced"]
 
 
 class Mend(BaseModel):
@@ -78,3 +77,28 @@ def priced(plan: JobPlan, price: HourlyPrice | None) -> JobPlan:
             restart_seconds=plan.restart_seconds,
         )
     return plan.model_copy(update={"cost": cost})
+
+
+def plan_job(
+    shape: RunShape, device: DeviceGuess, *, held_out: HeldOut = NOTHING_HELD_OUT, price: HourlyPrice | None = None
+) -> JobPlan:
+    """The whole plan of a job that was laid out for this kind of device. `price` absent: unknown."""
+    training = plan_shape(shape, device, held_out)
+    outline = Outline(
+        steps=shape.steps,
+        training=training.training,
+        tokens_per_epoch=training.tokens_per_epoch,
+        adapter=shape.adapter,
+    )
+    phases = plan_phases(outline, held_out, shape.hyperparameters, shape.entry, device)
+    plan = JobPlan(
+        **{name: getattr(training, name) for name in TrainingPlan.model_fields},
+        base_model=shape.entry.name,
+        gpu=device.gpu,
+        phases=phases,
+        duration=in_sequence(phases.values(), "the sum of the phases"),
+        tokens_per_second=training.tokens_total / training.training.expected_seconds,
+        checkpoint_seconds=phases["training"].expected_seconds / marks(shape.steps, shape.hyperparameters.checkpoints),
+        restart_seconds=phases["provisioning"].expected_seconds + phases["preprocessing"].expected_seconds,
+    )
+    return priced(plan, price)

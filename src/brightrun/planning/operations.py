@@ -69,8 +69,8 @@ def adapter_parameters(entry: BaseModelEntry, hyperparameters: Hyperparameters) 
 
 def row_operations(
     row: Row, entry: BaseModelEntry, adapter: int, *, recompute: bool, every_position_scored: bool
-) -> float:
-    """Operations of one row, forward and backward.
+) -> tuple[float, float]:
+    """Operations of one row, forward and backward: in products of matrices, and in attention.
 
     Frozen weights 4 (6 with recomputation), adapter weights 6 (8), output head 6 per scored position:
     forward, its recomputation by tiles, the gradient of its input. Attention 3.5 (4.5) times its forward.
@@ -80,13 +80,14 @@ def row_operations(
     scored = row.computed_tokens if every_position_scored else row.learnt_tokens
     head = 6 * entry.head_parameters * scored
     attention = (3.5 + again) * _attention_forward(row, entry, dense=every_position_scored)
-    return float(row.computed_tokens * per_token + head + attention)
+    return float(row.computed_tokens * per_token + head), float(attention)
 
 
-def forward_operations(row: Row, entry: BaseModelEntry, adapter: int) -> float:
-    """Operations of one row where only the loss is wanted."""
-    per_token = 2 * (entry.linear_parameters + adapter + entry.head_parameters)
-    return float(row.computed_tokens * per_token + _attention_forward(row, entry, dense=False))
+def forward_operations(row: Row, entry: BaseModelEntry, adapter: int) -> tuple[float, float]:
+    """Operations of one row where only its loss is wanted, or one token after it: products, and attention."""
+    per_token = 2 * (entry.linear_parameters + adapter)
+    head = 2 * entry.head_parameters * row.learnt_tokens
+    return float(row.computed_tokens * per_token + head), _attention_forward(row, entry, dense=False)
 
 
 def _attention_forward(row: Row, entry: BaseModelEntry, *, dense: bool) -> float:

@@ -1,0 +1,136 @@
+"""From a file, a base model and a recipe to a plan: audited and tokenised for real, then arithmetic. Writes no run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from brightrun.chat.batches import SequenceSize
+from brightrun.chat.chat_model import ChatModel
+from brightrun.chat.separate import separate_examples
+from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.prepare import PreparedDataset, prepare_dataset
+from brightrun.datasets.prepared import read_prepared
+from brightrun.jobs.base_model import BaseChoice
+from brightrun.planning.choice import GpuOffer, choose_gpus
+from brightrun.planning.cost import HourlyPrice, InstanceType
+from brightrun.planning.job_plan import JobPlan, plan_job
+from brightrun.planning.mends import checked
+from brightrun.planning.phases import HeldOut
+from brightrun.planning.plan import shape_run
+from brightrun.planning.settle import Override, settle_hyperparameters
+from brightrun.planning.this_machine import Machine
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DataWish:
+    """What is to be learnt: a file, a recipe and what is set differently. `overrides` are text or typed."""
+
+    file: Path
+    recipe: str
+    overrides: Mapping[str, Override]
+    client_profile: str = "keep"
+    repair_json: bool = False
+
+    def settle(self, longest_tokens: int, context_length: int) -> Hyperparameters:
+        """The recipe with the overrides, for data whose longest sequence has that many tokens."""
+        return settle_hyperparameters(
+            self.recipe, self.overrides, longest_tokens=longest_tokens, context_length=context_length
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the job may use and cost. `price` absent: the machine's price is not known. Caps absent: none."""
+
+    machine: Machine
+    price: HourlyPrice | None = None
+    instance_type: InstanceType = "on_demand"
+    max_cost_usd: Decimal | None = None
+    max_duration_hours: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan with what it was made of; `offers` are GPUs for the same job, those that hold it first, by dollars."""
+
+    plan: JobPlan
+    offers: tuple[GpuOffer, ...]
+    prepared: PreparedDataset
+    hyperparameters: Hyperparameters
+
+
+def plan_run(
+    wish: DataWish, base: BaseChoice, terms: Terms, data: Path, *, progress: Progress | None = None
+) -> Planned:
+    """Prepare the data into the new folder `data`, settle the hyperparameters and plan; what does not fit is told, too.
+
+    Raises:
+        DatasetError, RecipeError: what was wished for cannot be made.
+        NotEnoughDisk
+    """
+    prepared = _prepare(wish, base, data, progress)
+    hyperparameters = wish.settle(prepared.audit.longest_tokens, base.entry.context_length)
+    sizes = _sizes(prepared.train_path, base.chat, separate=hyperparameters.sequences == "answer")
+    held_out = _held_out(prepared.held_out_path, base.chat, hyperparameters.sample_answers)
+    device = terms.machine(base.entry, hyperparameters)
+    shape = shape_run(sizes, hyperparameters, base.entry, device.kind)
+    plan = plan_job(shape, device, held_out=held_out, price=terms.price)
+    rentable = shape if device.kind == "cuda" else shape_run(sizes, hyperparameters, base.entry, "cuda")
+    offers = choose_gpus(rentable, held_out=held_out, instance_type=terms.instance_type)
+    plan = checked(
+        plan, shape, offers=offers, max_cost_usd=terms.max_cost_usd, max_duration_hours=terms.max_duration_hours
+    )
+    return Planned(plan, offers, prepared, hyperparameters)
+
+
+def _prepare(wish: DataWish, base: BaseChoice, data: Path, progress: Progress | None) -> PreparedDataset:
+    context = base.entry.context_length
+    draft = wish.settle(0, context)
+    options = ReadOptions.model_validate(
+        {
+            "max_seq_length": draft.max_seq_length if wish.overrides.get("max_seq_length") else context,
+            "over_length": draft.over_length,
+            "client_profile": wish.client_profile,
+            "repair_json": wish.repair_json,
+        }
+    )
+    data.parent.mkdir(parents=True, exist_ok=True)
+    return prepare_dataset(
+        wish.file,
+        data,
+        chat=base.chat,
+        options=options,
+        held_out_fraction=draft.held_out_fraction,
+        seed=draft.seed,
+        progress=progress,
+    )
+
+
+def _sizes(path: Path, chat: ChatModel, *, separate: bool) -> list[SequenceSize]:
+    sizes = []
+    for conversation in read_prepared(path):
+        whole = tuple(conversation.chat_messages())
+        for messages in separate_examples(whole) if separate else [whole]:
+            encoded = chat.encode_conversation(messages)
+            sizes.append(SequenceSize(len(encoded.input_ids), encoded.learnt_tokens, len(encoded.answer_spans)))
+    return sizes
+
+
+def _held_out(path: Path, chat: ChatModel, count: int) -> HeldOut:
+    """Sizes of the held-out sequences, and tokens before the answers that are asked for, chosen as the worker does:
+    every conversation's first answer, then the second ones, up to `count`."""
+    sizes: list[SequenceSize] = []
+    prompts: list[tuple[int, str, int]] = []
+    for conversation in read_prepared(path):
+        encoded = chat.encode_conversation(tuple(conversation.chat_messages()))
+        sizes.append(SequenceSize(len(encoded.input_ids), encoded.learnt_tokens, len(encoded.answer_spans)))
+        starts = [start for start, _ in encoded.answer_spans]
+        prompts += [(number, conversation.id, start) for number, start in enumerate(starts, start=1)]
+    chosen = sorted(prompts)[:count]
+    return HeldOut(tuple(sizes), tuple(tokens for _, _, tokens in chosen))

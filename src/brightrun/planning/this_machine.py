@@ -1,0 +1,87 @@
+"""What this machine is: an NVIDIA GPU of the catalogue or the processor, whose probe is kept in the home for a day."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from brightrun.catalogue.gpus import Gpu, load_gpus
+from brightrun.catalogue.models import BaseModelEntry
+from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.files import write_model
+from brightrun.planning.device import DeviceGuess, guess_gpu, guess_processor
+from brightrun.planning.probe import CpuProbe, probe_processor, processor_name, thread_count
+
+Machine = Callable[[BaseModelEntry, Hyperparameters], DeviceGuess]
+"""A machine's speed depends on what it trains; this says it once both are known."""
+
+PROBE_NAME = "processor.json"
+PROBE_LASTS = datetime.timedelta(days=1)
+LONG_ENOUGH = 0.8
+"""A probe that ends a little before its time is as good."""
+
+
+def this_machine(home: Path, *, probe_seconds: float, again: bool = False) -> Machine:
+    """The machine that a run here would use. The processor is probed where nothing usable is kept, or `again`."""
+
+    def guess(entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
+        gpu = own_gpu()
+        if gpu is not None:
+            return guess_gpu(gpu, entry, hyperparameters)
+        return guess_processor(current_probe(home, probe_seconds, again=again), memory_bytes=free_memory_bytes())
+
+    return guess
+
+
+def rented(gpu: Gpu) -> Machine:
+    """A GPU of the catalogue, wherever it is."""
+    return lambda entry, hyperparameters: guess_gpu(gpu, entry, hyperparameters)
+
+
+def current_probe(home: Path, seconds: float, *, again: bool = False) -> CpuProbe:
+    """The kept probe of this processor where one took as long, or a new one of that many seconds, which is kept."""
+    kept = kept_probe(home, seconds)
+    if kept is not None and not again:
+        return kept
+    probe = probe_processor(seconds)
+    home.mkdir(parents=True, exist_ok=True)
+    write_model(home / PROBE_NAME, probe)
+    return probe
+
+
+def kept_probe(home: Path, seconds: float, *, now: datetime.datetime | None = None) -> CpuProbe | None:
+    """The probe in that home: of this processor with as many threads, about as long or longer, no older than a day."""
+    try:
+        probe = CpuProbe.model_validate_json((home / PROBE_NAME).read_bytes())
+    except (OSError, ValidationError):
+        return None
+    age = (now or datetime.datetime.now(datetime.UTC)) - probe.measured_at
+    same = (probe.processor, probe.threads) == (processor_name(), thread_count())
+    long_enough = probe.seconds >= LONG_ENOUGH * seconds
+    return probe if same and long_enough and datetime.timedelta(0) <= age <= PROBE_LASTS else None
+
+
+def free_memory_bytes() -> int:
+    """Memory that a run on this processor may take now."""
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def own_gpu() -> Gpu | None:
+    """The GPU in this machine, where the catalogue knows it."""
+    if shutil.which("nvidia-smi") is None:
+        return None
+    asked = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    name = asked.stdout.strip().splitlines()[0] if asked.returncode == 0 and asked.stdout.strip() else ""
+    return next((gpu for gpu in load_gpus().values() if gpu.runpod_id == name), None)
