@@ -100,14 +100,16 @@ def require_fit(plan: JobPlan) -> None:
     failed = next((check for check in plan.checks if check.passed is False), None)
     if failed is None:
         return
-    error: type[BrightRunError] = {"memory": NotEnoughMemory, "cap": OverBudget}.get(failed.name, PlanRefused)
-    hint = plan.mends[0].words if plan.mends else None
-    words = failed.words[0].upper() + failed.words[1:]
-    raise error(
-        f"This run {failed.words}." if failed.name == "memory" else f"{words}.",
-        hint=hint,
-        details={"plan": plan.model_dump(mode="json")},
-    )
+    kinds: dict[str, type[BrightRunError]] = {"memory": NotEnoughMemory, "cap": OverBudget}
+    error = kinds.get(failed.name, PlanRefused)
+    words = f"This run {failed.words}" if failed.name == "memory" else failed.words[0].upper() + failed.words[1:]
+    raise error(f"{words}.", hint=_hint(plan, error.default_hint), details={"plan": plan.model_dump(mode="json")})
+
+
+def _hint(plan: JobPlan, usual: str) -> str:
+    """The first change of settings that helps; else the usual words, and the machine that would do."""
+    own = [mend.words for mend in plan.mends if mend.hyperparameters]
+    return own[0] if own else " ".join([usual, *(mend.words for mend in plan.mends[:1])])
 
 
 def _model_ref(folder: Path) -> ModelRef:
