@@ -23,7 +23,7 @@ OTHER_FILES = {
     "catalogue/gpus.toml": "GPUs: memory, nominal speed, dated prices with their sources.",
     "catalogue/models.toml": "Base models: hub ids, pinned revisions, shapes, licences.",
     "catalogue/recipes.toml": "The recipes' values.",
-    "catalogue/speeds.toml": "How fast machines train and what a run spends beside its steps, with origin, date and source.",
+    "catalogue/speeds.toml": "How fast machines train, and times beside the steps: each with its origin.",
     "evaluation/templates/model_card.md": "The adapter's model card.",
     "evaluation/templates/report.css": "The report's style, put into the page itself.",
     "evaluation/templates/report.html": "The report's page.",
