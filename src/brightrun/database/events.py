@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -101,6 +101,13 @@ def last_stage(session: Session, job_id: str) -> JobStatus | None:
     query = select(TrainingEvent.status).where(TrainingEvent.job_id == job_id)
     under_way = TrainingEvent.status.in_([status for status in JobStatus if not status.is_terminal])
     return session.scalar(query.where(under_way).order_by(TrainingEvent.id.desc()).limit(1))
+
+
+def journal(session: Session, job_id: str, attempt: int) -> Iterator[TrainingEvent]:
+    """An attempt's lines in their order, read in pieces: a long run has a million."""
+    query = select(TrainingEvent).where(TrainingEvent.job_id == job_id, TrainingEvent.attempt == attempt)
+    numbered = query.where(TrainingEvent.sequence.is_not(None)).order_by(TrainingEvent.sequence)
+    yield from session.scalars(numbered.execution_options(yield_per=_READ_AT_ONCE))
 
 
 def highest(session: Session, job_id: str, attempt: int) -> TrainingEvent | None:

@@ -20,7 +20,7 @@ from brightrun.database.claims import (
 )
 from brightrun.database.inserts import add_unless_there
 from brightrun.database.pages import Page, newest_first
-from brightrun.database.tables import TrainingJob
+from brightrun.database.tables import TrainingAttempt, TrainingJob
 
 __all__ = [
     "ClaimedJob",
@@ -33,6 +33,7 @@ __all__ = [
     "get",
     "in_status_since",
     "list_live",
+    "list_measured",
     "list_page",
     "look_at",
     "release_claim",
@@ -89,6 +90,15 @@ def list_page(
     if statuses is not None:
         where.append(TrainingJob.status.in_(list(statuses)))
     return newest_first(session, TrainingJob, *where, limit=limit, after=after)
+
+
+def list_measured(session: Session, *, owner_id: str, limit: int = 200) -> list[tuple[TrainingJob, TrainingAttempt]]:
+    """An owner's completed jobs that had a plan and one attempt only, which was measured; the newest first."""
+    done = (TrainingJob.owner_id == owner_id) & (TrainingJob.status == JobStatus.COMPLETED) & (TrainingJob.attempt == 1)
+    query = select(TrainingJob, TrainingAttempt).join(TrainingAttempt, TrainingAttempt.job_id == TrainingJob.id)
+    known = query.where(done, TrainingJob.plan.is_not(None), TrainingAttempt.measured.is_not(None))
+    newest = known.order_by(TrainingJob.created_at.desc(), TrainingJob.id.desc()).limit(limit)
+    return [(job, attempt) for job, attempt in session.execute(newest)]
 
 
 def list_live(session: Session, *, owner_id: str) -> list[TrainingJob]:

@@ -15,6 +15,7 @@ from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJo
 from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, NoCapacity, NotEnoughDisk
 from brightrun.jobs.collect import collect
 from brightrun.jobs.decide import Act, Decision, decide
+from brightrun.jobs.history import measure_attempt
 from brightrun.jobs.hold import Hold
 from brightrun.jobs.keep_adapter import give_up, keep_adapter
 from brightrun.jobs.limits import KEEP_AN_ADAPTER, may_have_adapter
@@ -287,9 +288,12 @@ def _close_lease(
     now = studio.clock()
     if job.keep_adapter_until is not None:
         give_up(studio, job, "Its machine was gone before.")
+    measured = measure_attempt(studio, attempt)
     with studio.database.session() as session:
         cost = running_cost(attempt, now)
         attempts.close_lease(session, attempt.id, ended_at=now, end_reason=reason or job.reason, cost_usd=cost)
+        if measured is not None:
+            attempts.save(session, attempt.id, measured=measured.model_dump(mode="json"))
         total = attempts.total_cost(session, job.id)
         jobs.change_if(session, job.id, expected=list(JobStatus), actual_cost_usd=total)
     return None

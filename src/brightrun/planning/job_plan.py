@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brightrun.planning.correction import Correction
 from brightrun.planning.cost import CostEstimate, HourlyPrice, estimate_cost
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
@@ -57,6 +58,9 @@ class JobPlan(TrainingPlan):
     checkpoint_seconds: float = Field(gt=0)
     restart_seconds: float = Field(ge=0)
     cost: CostEstimate | None = None
+    corrections: dict[Phase, Correction] = Field(
+        default_factory=dict, description="What earlier runs of this kind taught; the times above hold it already."
+    )
     checks: tuple[PlanCheck, ...] = ()
     mends: tuple[Mend, ...] = ()
 

@@ -17,6 +17,7 @@ from brightrun.jobs import try_out
 from brightrun.jobs.studio import Studio
 from brightrun.web.access import Access
 from brightrun.web.api import (
+    accuracy,
     artifacts,
     budget,
     catalogue,
@@ -61,7 +62,7 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
     app.state.studio, app.state.access, app.state.options = studio, access, options
     app.state.try_out = try_out.TryOut(studio)
     for room in (
-        *(files, plan, budget, jobs, metrics_csv, events, artifacts, chat, webhook, catalogue, storage_links),
+        *(files, plan, budget, accuracy, jobs, metrics_csv, events, artifacts, chat, webhook, catalogue, storage_links),
         *(session, health),
     ):
         app.include_router(room.router)

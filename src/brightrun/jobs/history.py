@@ -1,0 +1,63 @@
+"""What past jobs took beside what was planned, and the next plan corrected by it. The arithmetic is in planning."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from brightrun.contract.actuals import Actuals, Line, measure
+from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.database import events, jobs
+from brightrun.database.tables import TrainingAttempt, TrainingJob
+from brightrun.jobs.studio import Studio
+from brightrun.planning.accuracy import JobAccuracy, RunKind, compare_job, ratios_of_kind
+from brightrun.planning.corrected import corrected
+from brightrun.planning.job_plan import JobPlan
+
+
+def measure_attempt(studio: Studio, attempt: TrainingAttempt) -> Actuals | None:
+    """Read off what is here of an attempt's journal; None where nothing is."""
+    with studio.database.reading() as session:
+        rows = events.journal(session, attempt.job_id, attempt.number)
+        lines = (Line(row.happened_at, row.kind, row.status, row.data) for row in rows)
+        return measure(lines, launched_at=attempt.launched_at)
+
+
+def past_accuracy(studio: Studio, *, owner_id: str, limit: int = 200) -> list[JobAccuracy]:
+    """An owner's jobs that ran undisturbed to their end, estimate beside actual, the newest first."""
+    with studio.database.reading() as session:
+        rows = jobs.list_measured(session, owner_id=owner_id, limit=limit)
+    compared = (_compared(job, attempt) for job, attempt in rows)
+    return [each for each in compared if each is not None]
+
+
+def correct_plan(studio: Studio, plan: JobPlan, hyperparameters: Hyperparameters, *, owner_id: str) -> JobPlan:
+    """The plan corrected by the owner's earlier runs of its kind; as it is where there are fewer than two."""
+    kind = kind_of(plan, hyperparameters)
+    return corrected(plan, ratios_of_kind(past_accuracy(studio, owner_id=owner_id), kind))
+
+
+def kind_of(plan: JobPlan, hyperparameters: Hyperparameters) -> RunKind:
+    """Which runs a plan can learn from."""
+    wish = hyperparameters.quantization
+    held = ("nf4" if plan.device == "cuda" else "none") if wish == "auto" else wish
+    name = plan.gpu or plan.device_name
+    return RunKind(base_model=plan.base_model, device=plan.device, device_name=name, precision=held)
+
+
+def _compared(job: TrainingJob, attempt: TrainingAttempt) -> JobAccuracy | None:
+    """None where the plan was made by an older version, or the two cannot be compared."""
+    try:
+        plan = JobPlan.model_validate(job.plan)
+        actuals = Actuals.model_validate(attempt.measured)
+        hyperparameters = Hyperparameters.model_validate(job.hyperparameters)
+    except ValidationError:
+        return None
+    return compare_job(
+        plan,
+        actuals,
+        job_id=job.id,
+        name=job.name,
+        kind=kind_of(plan, hyperparameters),
+        ended_at=job.completed_at,
+        cost_usd=job.actual_cost_usd,
+    )
