@@ -142,7 +142,9 @@ def _step(pace: Pace, step: int, resumed: int) -> Iterator[Line]:
         "loss": training_loss(step, pace),
         "learning_rate": 2e-4 * (1.0 - (step - 1) / pace.steps),
         "grad_norm": 0.25,
+        "tokens": 1000,
         "tokens_per_second": 1000.0 / max(pace.step, 0.001),
+        "memory_bytes": 2_100_000_000,
         "epoch": 3.0 * step / pace.steps,
         "seconds_left": (pace.steps - step) * pace.step,
     }

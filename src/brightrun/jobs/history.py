@@ -30,7 +30,7 @@ def past_accuracy(studio: Studio, *, owner_id: str, limit: int = 200) -> list[Jo
     return [each for each in compared if each is not None]
 
 
-def correct_plan(studio: Studio, plan: JobPlan, hyperparameters: Hyperparameters, *, owner_id: str) -> JobPlan:
+def correct_plan(studio: Studio, owner_id: str, plan: JobPlan, hyperparameters: Hyperparameters) -> JobPlan:
     """The plan corrected by the owner's earlier runs of its kind; as it is where there are fewer than two."""
     kind = kind_of(plan, hyperparameters)
     return corrected(plan, ratios_of_kind(past_accuracy(studio, owner_id=owner_id), kind))

@@ -46,13 +46,17 @@ class DataWish:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the job may use and cost. `price` absent: the machine's price is not known. Caps absent: none."""
+    """What the job may use and cost. `price` absent: the machine's price is not known. Caps absent: none.
+
+    `correct` puts into a plan what earlier runs taught.
+    """
 
     machine: Machine
     price: HourlyPrice | None = None
     instance_type: InstanceType = "on_demand"
     max_cost_usd: Decimal | None = None
     max_duration_hours: float | None = None
+    correct: Callable[[JobPlan, Hyperparameters], JobPlan] = lambda plan, _: plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ def plan_run(
     held_out = _held_out(prepared.held_out_path, base.chat, hyperparameters.sample_answers)
     device = terms.machine(base.entry, hyperparameters)
     shape = shape_run(sizes, hyperparameters, base.entry, device.kind)
-    plan = plan_job(shape, device, held_out=held_out, price=terms.price)
+    plan = terms.correct(plan_job(shape, device, held_out=held_out, price=terms.price), hyperparameters)
     rentable = shape if device.kind == "cuda" else shape_run(sizes, hyperparameters, base.entry, "cuda")
     offers = choose_gpus(rentable, held_out=held_out, instance_type=terms.instance_type)
     plan = checked(

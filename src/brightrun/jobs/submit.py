@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from brightrun.database.tables import TrainingFile, TrainingJob
 from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
 from brightrun.jobs.base_model import any_base
+from brightrun.jobs.history import correct_plan
 from brightrun.jobs.make_run import MadeRun, RunWish, make_run
 from brightrun.jobs.plan_run import DataWish, Planned, Terms, plan_run
 from brightrun.jobs.settle_cap import settle_cap
@@ -75,7 +77,7 @@ def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
         DatasetError, ModelError, RecipeError: the job cannot be planned.
         InputError: there is no such provider or GPU.
     """
-    terms = terms_of(studio, request.compute)
+    terms = terms_of(studio, request.compute, owner_id=owner_id)
     if terms.price is None and request.compute.gpu_type is not None:
         listed = gpu_price(find_gpu(request.compute.gpu_type), instance_type=request.compute.instance_type)
         terms = replace(terms, price=listed)
@@ -87,8 +89,8 @@ def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
         return plan_run(wish, base, terms, scratch / "data")
 
 
-def terms_of(studio: Studio, compute: ComputeWish) -> Terms:
-    """The machine, its price and the caps of a wish.
+def terms_of(studio: Studio, compute: ComputeWish, *, owner_id: str) -> Terms:
+    """The machine, its price and the caps of a wish, and what the owner's earlier runs taught.
 
     A GPU that is named is planned for as the catalogue knows it, wherever it is; else this machine. The price is the
     provider's as the owner set it. Without one it is not known: what others pay for such a GPU is not what this costs.
@@ -110,6 +112,7 @@ def terms_of(studio: Studio, compute: ComputeWish) -> Terms:
         instance_type=compute.instance_type,
         max_cost_usd=compute.max_cost_usd,
         max_duration_hours=compute.max_duration_hours,
+        correct=partial(correct_plan, studio, owner_id),
     )
 
 
@@ -204,7 +207,7 @@ def _scratch(studio: Studio) -> Iterator[Path]:
 @contextmanager
 def _made(studio: Studio, request: StartJob, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
     """A run made in a scratch folder, gone afterwards unless it was moved."""
-    terms = terms_of(studio, request.compute)
+    terms = terms_of(studio, request.compute, owner_id=owner_id)
     with _scratch(studio) as scratch:
         source = scratch / "dataset"
         file = fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
