@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import stat
 import threading
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,11 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.database.claims import free_claims
 from brightrun.errors import InputError, MachineError
+from brightrun.jobs.alarms import overdue
 from brightrun.jobs.reconcile import CLAIM
 from brightrun.settings import Settings
 from brightrun.web.sign_in import SignedInAccess
+from tests.faults import JOB, FaultyWorld
 from tests.studio_world import World
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 what must not happen unguarded
@@ -141,3 +146,42 @@ def test_the_rounds_go_on_until_they_are_stopped(tmp_path: Path) -> None:
     assert reconciler.stop()
     assert world.job("job-1").status is JobStatus.PROVISIONING
     assert Reconciler(world.studio, "never started").stop()
+
+
+def test_a_claim_that_could_not_be_let_go_is_taken_up_by_the_next_round(tmp_path: Path) -> None:
+    """The database goes away amid an act. The clock stands still meanwhile, so the claim does not lapse."""
+    world = FaultyWorld(tmp_path)
+    amid, locked = threading.Event(), threading.Event()
+    world.seam.after(1, lambda: (amid.set(), locked.wait(20)))  # type: ignore[arg-type, func-returns-value]
+    holder = sqlite3.connect(str(world.database.url.database), isolation_level=None)
+    reconciler = Reconciler(world.studio, "me")
+    reconciler.start()
+    assert amid.wait(20)
+    holder.execute("BEGIN IMMEDIATE")
+    locked.set()
+    assert holds(lambda: reconciler.broke_off)
+    holder.execute("ROLLBACK")
+    assert holds(lambda: world.leases(JOB)[0].machine_id is not None)
+    assert reconciler.stop()
+    holder.close()
+    world.close()
+
+
+def test_a_job_that_is_too_long_in_its_state_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    world = World(tmp_path)
+    world.add_job("job-1")
+    with world.database.reading() as session:
+        assert overdue(session, now=world.clock() + timedelta(hours=1)) == []
+    world.clock.turn(3601)
+    reconciler = Reconciler(world.studio, "me")
+    assert [reconciler.raise_alarms(), reconciler.raise_alarms()] == [1, 1]
+    told = [record.getMessage() for record in caplog.records if "longer than" in record.getMessage()]
+    assert told == [
+        "Job job-1 is queued since 23 November 12:00 UTC, longer than 1 h. See why: brightrun job show job-1"
+    ]
+    world.database.close()
+
+
+def holds(what: Callable[[], bool]) -> bool:
+    """Whether it comes to hold, in another thread's time."""
+    return any(what() or threading.Event().wait(0.02) for _ in range(1000))

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Literal
@@ -32,24 +32,15 @@ from brightrun.cli.studio_client import StudioUnreachable, is_this_machine, stud
 from brightrun.cli.token import live_tokens
 from brightrun.compute.base import Compute
 from brightrun.compute.local_process import LocalProcess
-from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.database.database import Database
 from brightrun.errors import BrightRunError, NotSignedIn
+from brightrun.jobs.alarms import overdue
 from brightrun.settings import Settings, setting_rows
 
 Outcome = Literal["ok", "warn", "fail"]
 _STACK = ("torch", "transformers", "trl", "peft", "accelerate", "safetensors")
 _GIGABYTE = 1_000_000_000
-# How long a job may be in a state before a person should look; training is as long as it is.
-_STUCK_AFTER = {
-    JobStatus.QUEUED: timedelta(hours=1),
-    JobStatus.PROVISIONING: timedelta(hours=1),
-    JobStatus.PREPROCESSING: timedelta(hours=1),
-    JobStatus.MODEL_LOADED: timedelta(hours=6),
-    JobStatus.EVALUATING: timedelta(hours=6),
-    JobStatus.UPLOADING: timedelta(hours=1),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +231,7 @@ def _jobs(database: Database) -> Finding:
     now = datetime.now(UTC)
     with database.reading() as session:
         counts = jobs.count_by_status(session)
-        stuck = [
-            job.id
-            for status, longest in _STUCK_AFTER.items()
-            for job in jobs.in_status_since(session, status, before=now - longest, limit=5)
-        ]
+        stuck = [job.job_id for job in overdue(session, now=now)]
     told = ", ".join(f"{number} {status.value}" for status, number in sorted(counts.items())) or "none yet"
     if stuck:
         mend = f"See why: brightrun job show {stuck[0]}"

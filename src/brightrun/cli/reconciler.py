@@ -15,6 +15,7 @@ from pathlib import Path
 
 from brightrun.database.claims import free_claims
 from brightrun.errors import BrightRunError, MachineError
+from brightrun.jobs.alarms import Overdue, overdue
 from brightrun.jobs.reap import reap
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
@@ -61,12 +62,17 @@ class Reconciler:
 
     Args:
         owner: The name of the claims. Nobody else may use it now: claims under it that are left are of a dead studio.
+
+    Attributes:
+        broke_off: Whether the last round did, so that a claim of it may be left.
     """
 
     def __init__(self, studio: Studio, owner: str) -> None:
         self._studio, self._owner = studio, owner
         self._stopped = threading.Event()
         self._reap_at = 0.0
+        self.broke_off = False
+        self._alarmed: frozenset[Overdue] = frozenset()
         # A daemon, so that a provider that does not answer cannot keep the process alive.
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
@@ -87,11 +93,26 @@ class Reconciler:
             if time.monotonic() >= self._reap_at:
                 self._reap_at = time.monotonic() + _REAP_SECONDS
                 self._told(lambda: len(reap(self._studio).ended))
+                self._told(self.raise_alarms)
             if self._told(self._round) < _LIMIT:
                 self._stopped.wait(self._studio.limits.poll.total_seconds())
 
     def _round(self) -> int:
+        """One pass; a claim that the pass before could not let go, the database being away, is let go first."""
+        if self.broke_off:
+            with self._studio.database.session() as session:
+                free_claims(session, owner=self._owner)
+        self.broke_off = False
         return reconcile_once(self._studio, owner=self._owner, limit=_LIMIT)
+
+    def raise_alarms(self) -> int:
+        """A line in the log for each job that is too long in its state, once."""
+        with self._studio.database.reading() as session:
+            found = frozenset(overdue(session, now=self._studio.clock()))
+        for job in sorted(found - self._alarmed, key=lambda job: job.since):
+            _log.warning("%s", job)
+        self._alarmed = found
+        return len(found)
 
     def _told(self, act: Callable[[], int]) -> int:
         """What the act returns, or 0 and a line in the log."""
@@ -101,4 +122,5 @@ class Reconciler:
             _log.warning("%s The round is made again.", error.message)
         except Exception:  # noqa: BLE001 the reconciler's loop, one of three broad excepts: it goes on whatever happens
             _log.exception("a round of the reconciler failed; it is made again")
+        self.broke_off = True
         return 0
