@@ -3,7 +3,8 @@
     python docs/build_pages.py            write them
     python docs/build_pages.py --check    exit status 1 where a page is not current
 
-A Python file is described by the first sentence of its docstring. tests/unit/test_docs.py fails when a page is stale.
+A Python file is described by the first sentence of its docstring, a template, script or style sheet by that of the
+comment it opens with. tests/unit/test_docs.py fails when a page is stale.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ OTHER_FILES = {
     "web/static/charts.js": "Shows a chart's values under the pointer and by the arrow keys.",
     "py.typed": "Says that the package has types.",
 }
+_OPENING_COMMENT = re.compile(r"\{#-?(.+?)-?#\}|((?://[^\n]*\n)+)|/\*(.+?)\*/|<!--(.+?)-->", re.DOTALL)
 
 
 def pages() -> dict[Path, str]:
@@ -110,15 +112,20 @@ def _described(path: Path) -> str:
     name = path.relative_to(PACKAGE).as_posix()
     if path.suffix == ".py":
         return first_sentence(path)
-    if name not in OTHER_FILES:
-        raise SystemExit(f"docs/build_pages.py: say in OTHER_FILES what {name} is.")
-    return OTHER_FILES[name]
+    if name in OTHER_FILES:
+        return OTHER_FILES[name]
+    if (comment := _OPENING_COMMENT.match(path.read_text(encoding="utf-8"))) is not None:
+        return _sentence(" ".join(next(filter(None, comment.groups())).replace("//", " ").split()))
+    raise SystemExit(f"docs/build_pages.py: {name} needs a comment at its top, or a line in OTHER_FILES.")
 
 
 def first_sentence(path: Path) -> str:
     """The first sentence of a module's docstring."""
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
-    text = " ".join(docstring.partition("\n\n")[0].split())
+    return _sentence(" ".join(docstring.partition("\n\n")[0].split()))
+
+
+def _sentence(text: str) -> str:
     found = re.match(r".*?[.!?](?=\s|$)", text)
     sentence = found.group() if found else text
     return sentence.replace("|", "\\|")

@@ -51,7 +51,7 @@ class Breaking(LoopbackAccess):
     ("method", "path", "sent", "status", "kind", "code", "param"),
     [
         ("GET", "/api/nothing", {}, 404, "not_found_error", "no_such_route", None),
-        ("GET", "/", {}, 404, "not_found_error", "no_such_route", None),
+        ("GET", "/nowhere", {}, 404, "not_found_error", "no_such_route", None),
         ("PATCH", "/api/training/jobs", {}, 405, "invalid_request_error", "method_not_allowed", None),
         ("GET", "/api/training/jobs/none", {}, 404, "not_found_error", "not_found", None),
         ("GET", "/api/training/jobs?limit=0", {}, 422, "invalid_request_error", "invalid_request", "limit"),

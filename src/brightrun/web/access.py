@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -27,11 +27,12 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A person who signed in. `cookie` is absent where none is needed."""
+    """A person who signed in. `cookie`, good for `lifetime` and until `expires_at`, is absent where none is needed."""
 
     person: Person
     cookie: str | None = None
     expires_at: datetime | None = None
+    lifetime: timedelta | None = None
 
 
 @runtime_checkable

@@ -35,6 +35,9 @@ from brightrun.web.api import (
 from brightrun.web.doors import Limited, Named, guarding_headers
 from brightrun.web.openapi import describer
 from brightrun.web.options import MIB, WebOptions
+from brightrun.web.pages import home, login
+from brightrun.web.pages.faces import show_problem
+from brightrun.web.pages.static_files import add_static_files
 from brightrun.web.problems import add_problems
 from brightrun.web.receive import SCRATCH_PREFIX
 
@@ -66,10 +69,13 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
         *(session, health),
     ):
         app.include_router(room.router)
+    for pages in (home, login):
+        app.include_router(pages.router)
+    add_static_files(app)
     headers = guarding_headers(https=options.https)
     app.add_middleware(Limited, limit_of=_limits(options))
     app.add_middleware(Named, headers=headers)
-    add_problems(app, headers=headers)
+    add_problems(app, headers=headers, page_face=show_problem)
     describe = describer(app, login_required=access.login_required)
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app

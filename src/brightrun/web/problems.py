@@ -1,10 +1,10 @@
-"""One error, one face for programs: `{"error": {message, type, param, code, hint, details}}`. Knows no route."""
+"""One error, two faces over HTTP: `{"error": {message, type, param, code, hint, details}}`, and a page for people."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -110,33 +110,41 @@ def _type(status: int) -> str:
     return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
 
 
+PageFace = Callable[[Request, int, ErrorBody, Mapping[str, str]], Response]
+"""Draws an error as a page: the request, the status, the error, headers of the answer."""
+
+
 def problem(
     status: int, message: str, *, code: str, param: str | None = None, hint: str | None = None,
-    details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None,
+    details: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None, asked: Request | None = None,
 ) -> Response:  # fmt: skip
-    """An error as an answer."""
+    """An error as an answer: a page where `asked` comes from a person who looks at pages, else JSON."""
     kind = _type(status)
     body = ErrorBody(message=message, type=kind, param=param, code=code, hint=hint or None, details=dict(details or {}))
     given = dict(headers or {})
     if status == 503:
         given.setdefault("retry-after", str(_RETRY_LATER_SECONDS))
+    if asked is not None and (face := _page_face(asked)) is not None:
+        return face(asked, status, body, given)
     # Escaped, since a message may repeat a letter that no encoding knows.
     text = json.dumps(Problem(error=body).model_dump(mode="json"))
     return Response(text, status, headers=given, media_type=JSON)
 
 
-def add_problems(app: FastAPI, *, headers: Mapping[str, str]) -> None:
+def add_problems(app: FastAPI, *, headers: Mapping[str, str], page_face: PageFace | None = None) -> None:
     """Teach the app to answer every error so.
 
     Args:
         headers: For the answer to an unforeseen error, which is made outside of every middleware.
+        page_face: Draws errors for people; without it everybody gets JSON.
     """
+    app.state.page_face = page_face
 
     def broken(request: Request, _: Exception) -> Response:
         # What happened is in the server's log under the request's id; nothing of it goes out.
         request_id = str(getattr(request.state, "request_id", ""))
         return problem(
-            500, "Something went wrong inside the studio.", code="internal",
+            500, "Something went wrong inside the studio.", code="internal", asked=request,
             hint=f"Report it with the request id {request_id}.", headers={**headers, "x-request-id": request_id},
         )  # fmt: skip
 
@@ -147,7 +155,14 @@ def add_problems(app: FastAPI, *, headers: Mapping[str, str]) -> None:
     app.add_exception_handler(Exception, broken)
 
 
-def _refused(_: Request, error: Exception) -> Response:
+def _page_face(request: Request) -> PageFace | None:
+    """Whether the one who asks looks at pages: not at the API, and their browser wants HTML."""
+    face: PageFace | None = getattr(request.app.state, "page_face", None)
+    wants = "text/html" in request.headers.get("accept", "")
+    return face if wants and not request.url.path.startswith("/api/") else None
+
+
+def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, BrightRunError)
     headers: dict[str, str] = {}
     if isinstance(error, NotSignedIn):
@@ -158,31 +173,31 @@ def _refused(_: Request, error: Exception) -> Response:
     shown = {} if error.http_status >= 500 else {key: _plain(value) for key, value in error.details.items()}
     return problem(
         error.http_status, error.message, code=error.code, param=param if isinstance(param, str) else None,
-        hint=error.hint, details=shown, headers=headers,
+        hint=error.hint, details=shown, headers=headers, asked=request,
     )  # fmt: skip
 
 
-def _invalid(_: Request, error: Exception) -> Response:
+def _invalid(request: Request, error: Exception) -> Response:
     """Every field that cannot be used, by its place; what was sent is never repeated, since it may be a secret."""
     assert isinstance(error, RequestValidationError)
     found = [(_place(each["loc"]), str(each["msg"]), str(each["type"])) for each in error.errors()]
     if any(kind == "json_invalid" for *_, kind in found):
-        return problem(400, "The body is not JSON.", code="invalid_json", param=None)
+        return problem(400, "The body is not JSON.", code="invalid_json", asked=request)
     told = [{"param": place, "message": message} for place, message, _ in found]
     told = [dict(pair) for pair in dict.fromkeys(tuple(each.items()) for each in told)]
     text = "; ".join(f"{each['param']}: {each['message']}" if each["param"] else each["message"] for each in told)
     return problem(
         422, f"The request cannot be used: {text}.", code="invalid_request", param=told[0]["param"] or None,
-        details={"errors": told},
+        details={"errors": told}, asked=request,
     )  # fmt: skip
 
 
-def _http(_: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
     code = _CODES.get(status, "invalid_request")
     message = {404: "There is no such address.", 405: "The address does not know this method."}.get(status)
-    return problem(status, message or str(error.detail), code=code, headers=error.headers)
+    return problem(status, message or str(error.detail), code=code, headers=error.headers, asked=request)
 
 
 def _left(_: Request, __: Exception) -> Response:

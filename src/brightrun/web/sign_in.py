@@ -75,7 +75,8 @@ class SignedInAccess:
             self._failures.note(place)
             raise
         expires_at = self._clock() + self._session_lifetime
-        return SignIn(Person(row.owner_id, "session"), self._cookie(row.id, expires_at), expires_at)
+        cookie = self._cookie(row.id, expires_at)
+        return SignIn(Person(row.owner_id, "session"), cookie, expires_at, self._session_lifetime)
 
     def _require_host(self, request: Request) -> None:
         if self._hosts is not None and host_name(request) not in self._hosts:

@@ -8,6 +8,7 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from brightrun.web.access import SignIn
 from brightrun.web.parts import PLAIN_JSON, AccessPart, Answer, OptionsPart, PersonPart
 from brightrun.web.problems import declared
 from brightrun.web.sign_in import SESSION_COOKIE
@@ -37,11 +38,7 @@ def sign_in(
 ) -> SessionView:
     """Exchange an API token for a session cookie; ten wrong ones from one address, and it has to wait."""
     signed = access.sign_in(request, given.token.get_secret_value())
-    if signed.cookie is not None:
-        response.set_cookie(
-            SESSION_COOKIE, signed.cookie, expires=signed.expires_at, httponly=True, secure=options.https,
-            samesite="lax", path="/",
-        )  # fmt: skip
+    keep_session(response, signed, https=options.https)
     return SessionView(owner_id=signed.person.owner_id, means=signed.person.means, expires_at=signed.expires_at)
 
 
@@ -54,4 +51,21 @@ def show_session(person: PersonPart) -> SessionView:
 @router.delete("", status_code=204, responses=declared(401, 403))
 def sign_out(response: Response, options: OptionsPart, person: PersonPart) -> None:  # noqa: ARG001 who may
     """Forget the session in this browser."""
-    response.delete_cookie(SESSION_COOKIE, httponly=True, secure=options.https, samesite="lax", path="/")
+    forget_session(response, https=options.https)
+
+
+def keep_session(response: Response, signed: SignIn, *, https: bool) -> None:
+    """Give the browser the session's cookie, where there is one.
+
+    Its age is told and not its end, since the browser's clock may be wrong.
+    """
+    if signed.cookie is not None and signed.lifetime is not None:
+        age = int(signed.lifetime.total_seconds())
+        response.set_cookie(
+            SESSION_COOKIE, signed.cookie, max_age=age, httponly=True, secure=https, samesite="lax", path="/"
+        )
+
+
+def forget_session(response: Response, *, https: bool) -> None:
+    """Take it back."""
+    response.delete_cookie(SESSION_COOKIE, httponly=True, secure=https, samesite="lax", path="/")

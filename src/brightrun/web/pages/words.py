@@ -1,0 +1,75 @@
+"""States, money and times in the words of the pages. Decides nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from markupsafe import Markup, escape
+
+from brightrun.contract.states import JobStatus
+
+STATUS_WORDS = {
+    JobStatus.QUEUED: "Queued",
+    JobStatus.PROVISIONING: "Starting a machine",
+    JobStatus.PREPROCESSING: "Checking and loading",
+    JobStatus.MODEL_LOADED: "Asking the base",
+    JobStatus.TRAINING: "Training",
+    JobStatus.EVALUATING: "Asking the tuned model",
+    JobStatus.UPLOADING: "Delivering",
+    JobStatus.COMPLETED: "Completed",
+    JobStatus.FAILED: "Failed",
+    JobStatus.CANCELLED: "Cancelled",
+}
+_TONES = {JobStatus.COMPLETED: "good", JobStatus.FAILED: "bad", JobStatus.CANCELLED: "open", JobStatus.QUEUED: "open"}
+
+
+def status_words(status: JobStatus) -> str:
+    """`Training`, `Failed`: a state as its owner reads it."""
+    return STATUS_WORDS[status]
+
+
+def status_tone(status: JobStatus) -> str:
+    """Which look a state has: good, bad, open (waits or was given up), busy."""
+    return _TONES.get(status, "busy")
+
+
+def usd(amount: Decimal | float | None) -> str:
+    """`$3.42`, `$0.0031` where cents would show nothing; `not known` where no price is known."""
+    if amount is None:
+        return "not known"
+    value = Decimal(str(amount))
+    if value == 0:
+        return "$0.00"
+    if abs(value) < Decimal("0.01"):
+        return f"${value:.4f}"
+    return f"${value:,.2f}"
+
+
+def moment(when: datetime | None) -> Markup:
+    """A time as `<time>`: in UTC as it comes from the server; static/times.js puts it into the reader's zone."""
+    if when is None:
+        return Markup("—")
+    utc = when.astimezone(UTC)
+    shown = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), shown)
+
+
+def percent(part: float | None) -> str:
+    """`42 %` of a share from 0 to 1."""
+    return "—" if part is None else f"{part * 100:.0f} %"
+
+
+def short_id(identifier: str) -> Markup:
+    """The first eight letters, the whole in its title."""
+    return Markup('<span class="mono" title="{}">{}</span>').format(identifier, escape(identifier[:8]))
+
+
+PAGE_WORDS = {
+    "status_words": status_words,
+    "status_tone": status_tone,
+    "usd": usd,
+    "moment": moment,
+    "percent": percent,
+    "short_id": short_id,
+}

@@ -1,0 +1,12 @@
+// What every page needs: theme, times in the reader's zone, live regions, actions, dialogs. Modules of our own, no other.
+import { localiseTimes } from "./times.js";
+import { startLive } from "./live.js";
+import { listenForActions } from "./actions.js";
+import { listenForDialogs } from "./dialogs.js";
+import { listenForTheme } from "./theme.js";
+
+listenForTheme();
+listenForDialogs();
+listenForActions();
+localiseTimes(document);
+startLive(document);
