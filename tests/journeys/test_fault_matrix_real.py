@@ -34,6 +34,7 @@ from brightrun.database import artifacts, events, metrics
 from brightrun.errors import NotEnoughDisk
 from brightrun.jobs.cancel import cancel_job
 from brightrun.jobs.record_event import record_events
+from brightrun.jobs.retry import retry_job
 from tests.faults import STATES, WITH_MACHINE, WITH_PROCESS
 from tests.real_faults import (
     LOCK_WAIT_SECONDS,
@@ -360,6 +361,31 @@ def test_cancelled(tmp_path: Path, models: Path, sample_dataset: Path) -> None:
         assert all(lease.ended_at is not None for lease in studio.leases(job_id))
 
 
+def test_a_retry_goes_on_from_what_the_last_machine_left(
+    tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str
+) -> None:
+    """Every machine a job may have was lost (here: one, for the product's three), so it failed; its owner retries."""
+    with a_studio(tmp_path, models, attempts=1) as studio:
+        failed = studio.submit(sample_dataset, MODEL, **QUICK)
+        with studio.looking():
+            with stopped_at(studio, failed, JobStatus.TRAINING) as training:
+                known(studio, failed, JobStatus.TRAINING)
+                training.kill()
+            studio.until(lambda: studio.ended(failed), looking=False)
+            job = studio.job(failed)
+            assert (job.status, job.reason, job.hint) == (
+                JobStatus.FAILED, EndReason.INTERRUPTED, EndReason.INTERRUPTED.text.hint,
+            )  # fmt: skip
+            assert EndReason.INTERRUPTED.text.retry_makes_sense
+            again = retry_job(studio.studio, owner_id=OWNER, job_id=failed).id
+            studio.until(lambda: studio.ended(again), looking=False)
+        (gone_on,) = (event for event in studio.journal(again) if "resumed_step" in event.data)
+        assert gone_on.data["resumed_step"] > 0
+        assert steps_told(studio, again) == list(range(gone_on.data["resumed_step"] + 1, 5))
+        assert stored_adapter(studio, again) == undisturbed
+        assert studio.job(failed).status is JobStatus.FAILED
+
+
 def test_the_count(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
     cells = sum(len(states) for states in CELLS.values())
     here = {item.name.split("[")[0] for item in request.session.items if __name__.endswith(item.path.stem)}
@@ -390,10 +416,19 @@ def completed_adapter(studio: RealStudio, job_id: str, *, machines: int, failure
     assert [lease.ended_at is not None for lease in leases] == [True] * machines
     assert studio.processes("brightrun.worker") == []
     assert failures(studio, job_id) == failures_told
+    assert steps_told(studio, job_id) == list(range(1, (job.total_steps or 0) + 1))
+    return stored_adapter(studio, job_id)
+
+
+def steps_told(studio: RealStudio, job_id: str) -> list[int]:
+    with studio.studio.database.reading() as session:
+        return [point.step for point in metrics.series(session, job_id, "train")]
+
+
+def stored_adapter(studio: RealStudio, job_id: str) -> str:
+    """sha256 of the bytes that the store gives back, which is the one that was recorded."""
     with studio.studio.database.reading() as session:
         (row,) = (row for row in artifacts.list_for_job(session, job_id) if row.artifact_type == "lora_adapter")
-        curve = metrics.series(session, job_id, "train")
-    assert [point.step for point in curve] == list(range(1, (job.total_steps or 0) + 1))
     with studio.studio.storage.open(row.storage_path) as stream:
         digest = hashlib.sha256(stream.read()).hexdigest()
     assert digest == row.sha256
