@@ -98,10 +98,10 @@ def test_without_a_value_above_zero_the_scale_is_straight() -> None:
 
 
 def test_the_numbers_for_the_script_are_those_that_are_drawn() -> None:
-    points: list[Point] = [(1, 2.0), (2, None), (3, 1.23456789), (4, math.inf)]
+    points: list[Point] = [(1, 2.0), (2, None), (3, 1.23456789), (4, math.inf), (5, 0.0)]
     data = hover(line(Series(HOSTILE, points), Series("Held-out", [(3, 1.5)], "marked"), look=Look(hover=True)))
     assert data["series"] == [
-        {"name": HOSTILE, "kind": "line", "x": [1, 3], "y": [2.0, 1.23457]},
+        {"name": HOSTILE, "kind": "line", "x": [1, 3, 5], "y": [2.0, 1.23457, 0.0]},
         {"name": "Held-out", "kind": "marked", "x": [3], "y": [1.5]},
     ]
 
@@ -167,6 +167,17 @@ def test_memory_is_shown_in_gib_and_the_loss_with_its_held_out_points() -> None:
     assert "2 of 9 steps." in said
     assert "Training loss went from 2.5 at step 1 to 2 at step 2" in said
     assert "Held-out loss was 2.6 at step 0." in said
+
+
+def test_speed_and_memory_are_drawn_over_zero() -> None:
+    points: list[Point] = [(1, 900.0), (2, 950.0)]
+    lows = {}
+    for name in ("tokens_per_second", "loss"):
+        axis = hover(measure_chart(MEASURES[name], points, chart_id="t")["wide"])["y"]
+        assert isinstance(axis, dict)
+        lows[name] = axis["low"]
+    assert lows["tokens_per_second"] == 0
+    assert lows["loss"] > 0
 
 
 def test_a_spike_lifts_the_trend_of_a_gradient_norm_by_its_factor_only() -> None:
@@ -235,6 +246,14 @@ def test_bars_are_as_high_as_their_counts_and_what_is_too_long_stands_out(width:
     assert (root.findtext(f"{SVG}desc") or "").endswith("The maximum length is 199: 2 above it.")
 
 
+def test_what_is_exactly_as_long_as_allowed_is_allowed() -> None:
+    root = parse(
+        histogram([Bin(100, 100, 3)], chart_id="h", title="L", x_label="Tokens", noun="conversation", limit=100)
+    )
+    assert (root.findtext(f"{SVG}desc") or "").endswith("The limit is 100: none is above it.")
+    assert not any("over" in r.get("fill", "") for r in root.iter(f"{SVG}rect"))
+
+
 def test_a_histogram_of_nothing_says_so() -> None:
     root = parse(histogram([], chart_id="h", title="Lengths", x_label="Tokens", noun="conversation"))
     assert root.findtext(f"{SVG}desc") == "There is no conversation."
@@ -255,6 +274,7 @@ def test_every_combination_has_its_number_also_those_that_never_occur() -> None:
     assert "planner, angry: 1 conversation" in said
     assert "avoider, angry: 0 conversations" in said
     assert texts(root).count("0") == 2
+    assert "2 combinations never occur" in (root.findtext(f"{SVG}desc") or "")
     assert "1,203" in texts(root)  # the avoider's sum, which comes first
     assert texts(root).index("1,203") < texts(root).index("13")
     fullest, emptiest = rectangle(root, 'avoider, ">'), rectangle(root, "planner, angry")
@@ -305,6 +325,7 @@ def test_what_does_not_fit_says_by_how_much_and_frames_the_rest() -> None:
     frames = [r for r in root.iter(f"{SVG}rect") if r.get("fill") == "none"]
     assert len(frames) == 1
     assert number(frames[0], "width") == pytest.approx(0.2 * 916, rel=0.01)
+    assert "Fits: 0.0 GB to spare" in texts(bar([Part("Base", 80)], 80))
     assert not [r for r in bar([Part("Base", 80)], 80).iter(f"{SVG}rect") if r.get("fill") == "none"]
 
 

@@ -35,7 +35,7 @@ from brightrun.web.api import (
 from brightrun.web.doors import Limited, Named, guarding_headers
 from brightrun.web.openapi import describer
 from brightrun.web.options import MIB, WebOptions
-from brightrun.web.pages import home, login
+from brightrun.web.pages import compare, comparison, home, job, login
 from brightrun.web.pages.faces import show_problem
 from brightrun.web.pages.static_files import add_static_files
 from brightrun.web.problems import add_problems
@@ -69,7 +69,7 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
         *(session, health),
     ):
         app.include_router(room.router)
-    for pages in (home, login):
+    for pages in (home, login, job, comparison, compare):
         app.include_router(pages.router)
     add_static_files(app)
     headers = guarding_headers(https=options.https)
