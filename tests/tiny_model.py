@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from brightrun.catalogue.pull.folder import pull_from_folder
 
@@ -27,8 +28,24 @@ _TEXT = [
 ]
 
 
+_SHAPE = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": False,
+}
+
+
 def make_tiny_model(home: Path, *, name: str = "tiny-llama", seed: int = 7) -> Path:
     """Build the model, pull it into `home` as a person would, and return its folder."""
+    return pull_shape(home, name, _SHAPE, seed=seed)
+
+
+def pull_shape(home: Path, name: str, shape: dict[str, Any], *, seed: int = 7) -> Path:
+    """A pulled Llama of that shape with random weights; its vocabulary is the tokenizer's where none is named."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -36,20 +53,8 @@ def make_tiny_model(home: Path, *, name: str = "tiny-llama", seed: int = 7) -> P
     source.mkdir(parents=True)
     vocabulary = _write_tokenizer(source)
     torch.manual_seed(seed)
-    config = LlamaConfig(
-        vocab_size=vocabulary,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=4096,
-        bos_token_id=0,
-        eos_token_id=4,
-        pad_token_id=5,
-        tie_word_embeddings=False,
-        initializer_range=0.2,
-    )
+    settings = {"vocab_size": vocabulary, "max_position_embeddings": 8192, "initializer_range": 0.2, **shape}
+    config = LlamaConfig(bos_token_id=0, eos_token_id=4, pad_token_id=5, **settings)
     LlamaForCausalLM(config).save_pretrained(source)
     return pull_from_folder(source, home / "models", name=name, licence="Apache-2.0").folder
 

@@ -49,7 +49,7 @@ class Typed(NamedTuple):
     @property
     def is_cheap(self) -> bool:
         """Needs no network, no training stack and no finished run."""
-        return self.words[1] == "dataset" or self.words[1:3] == ["model", "list"] or "--dry-run" in self.words
+        return self.words[1] in {"dataset", "plan"} or self.words[1:3] == ["model", "list"] or "--dry-run" in self.words
 
 
 def _typed(*programs: str) -> Iterator[Typed]:
@@ -69,6 +69,7 @@ def _parse(words: list[str]) -> dict[str, Any]:
     command: Any = typer.main.get_command(app)
     rest = words[1:]
     while hasattr(command, "commands"):
+        rest = command.completed(rest) if hasattr(command, "completed") else rest
         command, rest = command.commands[rest[0]], rest[1:]
     values: dict[str, Any] = command.make_context(words[-1], rest).params
     return values

@@ -57,8 +57,12 @@ class ProcessorCosts(_Figure):
 
 
 class AcceleratorCosts(_Figure):
-    """What answering takes on a GPU, where memory is the limit."""
+    """What a GPU spends where its speed is not the limit: launching kernels for short rows, reading weights to answer.
 
+    Launch seconds are per layer, as on a processor.
+    """
+
+    launch_seconds: float = Field(ge=0)
     answer_bandwidth_share: float = Field(gt=0, le=1)
     answer_launch_seconds: float = Field(ge=0)
     adapter_launch_seconds: float = Field(ge=0)

@@ -17,6 +17,7 @@ from brightrun.cli import (
     doctor,
     job,
     model,
+    plan,
     quickstart,
     serve,
     settings_list,
@@ -38,6 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(model.app, name="model")
+app.add_typer(plan.app, name="plan")
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
 app.command("chat")(talk.chat)

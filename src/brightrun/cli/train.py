@@ -12,14 +12,14 @@ import typer
 
 from brightrun.cli.dataset import ClientProfile
 from brightrun.cli.models import EMBEDDED_MODEL
-from brightrun.cli.show import duration, plain_table, print_json, problems, results
+from brightrun.cli.show import print_json, problems, results
 from brightrun.cli.show_audit import show_audit
+from brightrun.cli.show_plan import show_plan
 from brightrun.cli.start_run import ReadyRun, Wish, ready_run
 from brightrun.cli.watch_run import run_and_watch
 from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
-from brightrun.planning.plan import TrainingPlan
 
 
 def train(
@@ -86,28 +86,6 @@ def train_once(wish: Wish, out: Path, *, quiet: bool, dry_run: bool = False) -> 
         "report": str(ready.folder.report),
         "held_out": comparison.overall.model_dump(mode="json"),
     }
-
-
-def show_plan(plan: TrainingPlan) -> None:
-    """What will happen, before it does."""
-    table = plain_table("Plan", "", ">")
-    table.show_header = False
-    t = plan.training
-    rows = {
-        "sequences": f"{plan.sequences:,} with {plan.answers:,} answers",
-        "tokens per epoch": f"{plan.tokens_per_epoch:,}, of them {plan.learnt_tokens_per_epoch:,} learnt",
-        "steps": f"{plan.steps:,} of about {plan.answers_per_step} answers",
-        "tokens in all": f"{plan.tokens_total:,}",
-        "adapter": f"{plan.trainable_parameters:,} parameters",
-        "memory": plan.memory_in_words(),
-        "training": f"{duration(t.expected_seconds)} ({duration(t.low_seconds)} to {duration(t.high_seconds)})",
-    }
-    if plan.evaluation is not None:
-        rows["measuring held-out loss"] = f"{duration(plan.evaluation.expected_seconds)} more, then the answers"
-    for name, value in rows.items():
-        table.add_row(name, value)
-    results.print(table)
-    results.print(f"[dim]Time on {plan.device_name}: {t.obtained}.[/]\n", highlight=False)
 
 
 def _is_finished(ready: ReadyRun) -> bool:

@@ -17,6 +17,9 @@ from brightrun.planning.operations import Row, make_row
 from brightrun.planning.phases import HeldOut
 from brightrun.planning.plan import NOTHING_HELD_OUT, RunShape
 
+MOST_AT_ONCE = 256
+"""Sequences in one row beyond which nobody needs to know."""
+
 
 class GpuOffer(BaseModel):
     """A GPU for a job: whether it holds it, how long and how much it would take.
@@ -107,7 +110,7 @@ def largest_row_tokens(shape: RunShape, memory_bytes: int) -> int | None:
     return _largest(shape.entry.context_length, lambda tokens: _needed(shape, row(tokens)) <= memory_bytes)
 
 
-def largest_batch(shape: RunShape, memory_bytes: int, at_most: int = 256) -> int | None:
+def largest_batch(shape: RunShape, memory_bytes: int, at_most: int = MOST_AT_ONCE) -> int | None:
     """How many sequences as long as the data's longest fit into one row; None where not even one does."""
     longest = max(shape.sizes, key=lambda size: size.tokens)
     packing = shape.hyperparameters.packing

@@ -25,6 +25,12 @@ section 3.3.4), which is one in 50,700 hours of a card. spot: assumed; no provid
 """
 
 
+STORAGE_USD_PER_GB_MONTH = Decimal("0.07")
+"""RunPod's network volumes, first terabyte, documentation of August 2026; beyond it 0.05."""
+STORAGE_USD_BEYOND = Decimal("0.05")
+TERABYTE = 10**12
+
+
 class HourlyPrice(BaseModel):
     """What a machine costs per hour, of which day (absent: unknown), and who says so."""
 
@@ -94,6 +100,13 @@ def with_interruptions(seconds: float, *, between: float, checkpoint_seconds: fl
     """
     interval = min(max(checkpoint_seconds, 1e-9), max(seconds, 1e-9))
     return between * math.exp(restart_seconds / between) * math.expm1(interval / between) * seconds / interval
+
+
+def storage_usd_per_month(count_bytes: int) -> Decimal:
+    """What keeping so many bytes on a network volume costs a month."""
+    first, beyond = min(count_bytes, TERABYTE), max(count_bytes - TERABYTE, 0)
+    usd = Decimal(first) * STORAGE_USD_PER_GB_MONTH + Decimal(beyond) * STORAGE_USD_BEYOND
+    return (usd / 10**9).quantize(Decimal("0.0001"), rounding=ROUND_HALF_UP)
 
 
 def _cents(seconds: float, usd_per_hour: Decimal) -> Decimal:

@@ -45,6 +45,8 @@ class DeviceGuess(BaseModel):
         """Expected seconds of that much work."""
         seconds = work.products / self.flops_per_second
         seconds += work.attention / (self.attention_flops_per_second or self.flops_per_second)
+        if self.kind == "cuda":  # kernels are launched while others run: the slower of the two decides
+            seconds = max(seconds, work.launches * load_accelerator_costs().launch_seconds)
         if self.fresh_bytes_per_second is not None:
             costs = load_processor_costs()
             passes = (

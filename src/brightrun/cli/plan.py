@@ -1,0 +1,128 @@
+"""`brightrun plan FILE`: tokens, steps, memory, hours and dollars before anything is paid for or written."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from brightrun.catalogue.gpus import find_gpu
+from brightrun.cli.models import EMBEDDED_MODEL
+from brightrun.cli.show import byte_progress, plain_table, print_json, results
+from brightrun.cli.show_plan import show_plan
+from brightrun.cli.this_device import this_machine
+from brightrun.cli.train import parse_settings
+from brightrun.errors import DatasetError
+from brightrun.jobs.base_model import any_base
+from brightrun.jobs.plan_run import DataWish, Planned, Terms, plan_run
+from brightrun.planning.choice import gpu_price
+from brightrun.planning.cost import InstanceType
+from brightrun.planning.this_machine import current_probe, rented
+from brightrun.settings import read_settings
+
+
+class FileOrCommand(TyperGroup):
+    """A group whose first word is a command's name, or else a file: `plan FILE` is `plan file FILE`."""
+
+    def completed(self, words: list[str]) -> list[str]:
+        """The words with the command that is meant where none is named."""
+        if not words or words[0] in {*self.commands, "--help"}:
+            return words
+        return ["file", *words]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.completed(args))
+
+
+app = typer.Typer(
+    cls=FileOrCommand,
+    help="What a run will take: brightrun plan FILE tells tokens, steps, memory, hours and dollars; more below.",
+    no_args_is_help=True,
+)
+
+
+@app.command("file")
+def plan_file(
+    file: Annotated[Path, typer.Argument(help="The file of conversations.")],
+    model: Annotated[str, typer.Option(help="Base model; a Llama 3 need not be pulled.")] = EMBEDDED_MODEL,
+    recipe: Annotated[str, typer.Option(help="conservative, balanced, aggressive or quickstart.")] = "balanced",
+    gpu: Annotated[str | None, typer.Option(help="A GPU of the catalogue; by default this machine.")] = None,
+    spot: Annotated[bool, typer.Option("--spot", help="Count with a spot price, where one is recorded.")] = False,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
+    ] = None,
+    max_cost: Annotated[float | None, typer.Option("--max-cost", min=0.01, help="A cap in dollars to hold.")] = None,
+    probe: Annotated[bool, typer.Option("--probe", help="Time this processor again first.")] = False,
+    repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+) -> None:
+    """Tokens, steps, memory, hours and dollars of a run, and which GPUs hold it. Exit status 2: it would be refused."""
+    if not file.is_file():
+        raise DatasetError(f"There is no file {file}.", hint="Check the path; it is read from this folder.")
+    terms = _terms(gpu, spot=spot, probe=probe, max_cost=max_cost)
+    base = any_base(model, read_settings().models)
+    wish = DataWish(file, recipe, parse_settings(set_ or []), repair_json=repair_json)
+    with TemporaryDirectory() as scratch, byte_progress(f"Reading {file.name}") as progress:
+        planned = plan_run(wish, base, terms, Path(scratch) / "data", progress=progress)
+    if json:
+        print_json(_as_json(planned))
+    else:
+        show_plan(planned.plan, planned.offers, details=True)
+        if planned.prepared.audit.refused:
+            results.print(f"[red]refused[/]  data: brightrun dataset audit {file} says why", highlight=False)
+    if planned.plan.refused or planned.prepared.audit.refused:
+        raise typer.Exit(2)
+
+
+@app.command("probe")
+def plan_probe(json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+    """Time this processor now and keep the result for a day. Nothing else should be running."""
+    settings = read_settings()
+    found = current_probe(settings.home, settings.probe_seconds, again=True)
+    if json:
+        print_json(found)
+        return
+    table = plain_table(f"{found.processor}, {found.threads} threads", "", ">")
+    table.show_header = False
+    table.add_row("products of matrices", f"{found.products_per_second / 1e9:.1f} GFLOP/s")
+    table.add_row("new arrays in memory", f"{found.fresh_bytes_per_second / 1e9:.1f} GB/s")
+    table.add_row("weights read through", f"{found.streamed_bytes_per_second / 1e9:.1f} GB/s")
+    table.add_row("slowest and fastest tenth", f"{found.slowest:.2f} and {found.fastest:.2f} of the median")
+    results.print(table)
+    if found.is_busy:
+        results.print("[yellow]Other programs were running meanwhile: plans are as wrong as that will change.[/]")
+
+
+@app.command("specification")
+def plan_specification() -> None:
+    """Our memory, hours and dollars for Llama 3 70B beside the product specification's, line by line."""
+    from brightrun.planning.specification import specification_tables
+
+    for table in specification_tables():
+        shown = plain_table(table.title, *table.columns)
+        for row in table.rows:
+            shown.add_row(*row)
+        results.print(shown)
+        results.print(f"[dim]{table.note}[/]\n", highlight=False)
+
+
+def _terms(gpu: str | None, *, spot: bool, probe: bool, max_cost: float | None) -> Terms:
+    cap = None if max_cost is None else Decimal(str(max_cost))
+    kind: InstanceType = "spot" if spot else "on_demand"
+    if gpu is None:
+        return Terms(this_machine(again=probe), instance_type=kind, max_cost_usd=cap)
+    card = find_gpu(gpu)
+    return Terms(rented(card), gpu_price(card, instance_type=kind), kind, max_cost_usd=cap)
+
+
+def _as_json(planned: Planned) -> dict[str, Any]:
+    return {
+        "plan": planned.plan.model_dump(mode="json"),
+        "gpus": [offer.model_dump(mode="json") for offer in planned.offers],
+        "refused": planned.plan.refused,
+        "dataset_refused": planned.prepared.audit.refused,
+    }

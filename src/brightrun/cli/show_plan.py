@@ -1,0 +1,129 @@
+"""A plan as a person reads it in a terminal: data, steps, memory, time, dollars, and what to change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.markup import escape
+
+from brightrun.cli.show import duration, plain_table, results
+from brightrun.planning.choice import MOST_AT_ONCE, GpuOffer
+from brightrun.planning.cost import CostEstimate
+from brightrun.planning.durations import Duration
+from brightrun.planning.job_plan import JobPlan, PlanCheck
+
+_PHASES = {
+    "provisioning": "machine and start",
+    "preprocessing": "checks, base model",
+    "model_loaded": "asking the base first",
+    "training": "training",
+    "evaluating": "asking the tuned model",
+    "uploading": "bundle and report",
+}
+_BAR = 40
+_SMALLEST_PART = 0.01
+"""Parts of the memory below this share are told together."""
+
+
+def show_plan(plan: JobPlan, offers: Sequence[GpuOffer] = (), *, details: bool = False) -> None:
+    """What will happen, before it does; with details every phase, the memory's parts and the GPUs to choose from."""
+    table = plain_table("Plan", "", ">")
+    table.show_header = False
+    for name, value in _summary(plan).items():
+        table.add_row(name, value)
+    results.print(table)
+    results.print(f"[dim]Time on {escape(plan.device_name)}: {escape(plan.training.obtained)}.[/]\n", highlight=False)
+    if details:
+        _show_phases(plan)
+        _show_memory(plan)
+        _show_offers(plan, offers)
+    for check in plan.checks:
+        _show_check(check)
+    if plan.mends:
+        results.print("\n[bold]What would help[/]")
+        for mend in plan.mends:
+            results.print(f"  {escape(mend.words)}", highlight=False, soft_wrap=True)
+
+
+def _summary(plan: JobPlan) -> dict[str, str]:
+    rows = {
+        "base model": plan.base_model,
+        "sequences": f"{plan.sequences:,} with {plan.answers:,} answers",
+        "tokens per epoch": f"{plan.tokens_per_epoch:,}, of them {plan.learnt_tokens_per_epoch:,} learnt",
+        "steps": f"{plan.steps:,} of about {plan.answers_per_step} answers",
+        "tokens in all": f"{plan.tokens_total:,}",
+        "adapter": f"{plan.trainable_parameters:,} parameters",
+        "memory": plan.memory_in_words(),
+        "training": f"{between(plan.phases['training'])}, {plan.tokens_per_second:,.0f} tokens/s in the steps",
+        "in all": between(plan.duration),
+    }
+    if plan.cost is not None:
+        day = "of an unknown day" if plan.cost.price_date is None else f"of {plan.cost.price_date}"
+        rows["cost"] = f"{dollars(plan.cost)} at ${plan.cost.usd_per_hour:.2f} an hour, {day}"
+    return rows
+
+
+def between(found: Duration) -> str:
+    """`12 min (8 min to 20 min)`."""
+    return f"{duration(found.expected_seconds)} ({duration(found.low_seconds)} to {duration(found.high_seconds)})"
+
+
+def dollars(cost: CostEstimate) -> str:
+    """`$1.42 ($0.95 to $2.30)`."""
+    return f"${cost.expected_usd:.2f} (${cost.low_usd:.2f} to ${cost.high_usd:.2f})"
+
+
+def _show_phases(plan: JobPlan) -> None:
+    table = plain_table("Phases", "phase", ">expected", ">at least", ">at most")
+    for phase, found in plan.phases.items():
+        seconds = (found.expected_seconds, found.low_seconds, found.high_seconds)
+        table.add_row(_PHASES[phase], *(duration(value) for value in seconds))
+    results.print(table)
+    results.print()
+
+
+def _show_memory(plan: JobPlan) -> None:
+    memory = plan.memory
+    room = plan.memory_available_bytes
+    whole = max(memory.total_bytes, room or 0)
+    filled = round(_BAR * memory.total_bytes / whole)
+    colour = "red" if plan.fits is False else "green"
+    bar = f"[{colour}]{'█' * filled}[/]{'░' * (_BAR - filled)}"
+    band = f"{memory.low_bytes / 1e9:.1f} to {memory.high_bytes / 1e9:.1f} GB"
+    results.print(f"[bold]Memory[/]  {bar}  {plan.memory_in_words()} ({band})", highlight=False)
+    table = plain_table("", "part", ">GB")
+    small = 0
+    for part in memory.parts:
+        if part.bytes < _SMALLEST_PART * memory.total_bytes:
+            small += part.bytes
+        else:
+            table.add_row(part.title, f"{part.bytes / 1e9:.2f}")
+    table.add_row("everything smaller", f"{small / 1e9:.2f}")
+    results.print(table)
+    results.print(f"[dim]{escape(memory.obtained)}[/]\n", highlight=False)
+
+
+def _show_offers(plan: JobPlan, offers: Sequence[GpuOffer]) -> None:
+    table = plain_table("GPUs for this job", "GPU", "holds it", ">time", ">dollars", ">at once", ">longest")
+    table.columns[0].no_wrap = table.columns[3].no_wrap = True
+    for offer in offers:
+        name = f"[bold]{offer.gpu}[/]" if offer.gpu == plan.gpu else offer.gpu
+        holds = "[red]no[/]" if not offer.fits else "[yellow]tight[/]" if offer.tight else "[green]yes[/]"
+        time = duration(offer.duration.expected_seconds) if offer.fits else ""
+        price = "" if not offer.fits else "no price known" if offer.cost is None else dollars(offer.cost)
+        batch = "" if offer.largest_batch is None else f"{offer.largest_batch}"
+        length = "" if offer.largest_row_tokens is None else f"{offer.largest_row_tokens:,}"
+        table.add_row(name, holds, time, price, batch, length)
+    results.print(table)
+    results.print(
+        f"[dim]At once: so many of the longest sequences in one row ({MOST_AT_ONCE}: or more). Longest: tokens of one "
+        "sequence.\nPrices are the catalogue's, each with its date; no provider was asked.[/]\n",
+        highlight=False,
+    )
+
+
+def _show_check(check: PlanCheck) -> None:
+    if check.passed and not check.warning:
+        return
+    mark = "[red]refused[/]" if check.passed is False else "[yellow]note[/]   "
+    results.print(f"{mark}  {check.name}: {escape(check.words)}", highlight=False, soft_wrap=True)
