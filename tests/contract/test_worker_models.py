@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -134,3 +135,13 @@ def test_the_page_about_it_shows_options_that_exist() -> None:
     known = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert {"--models", "--root", "--port"} <= set(options)
     assert [option for option in options if option not in known] == []
+
+
+def test_a_folder_of_models_that_is_not_there_is_refused_at_once(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "brightrun.worker", "serve", "--root", str(tmp_path), "--port", "0")
+    environment = {**os.environ, "TRAINING_WORKER_TOKEN": "a token"}
+    absent = [*command, "--models", str(tmp_path / "absent")]
+    done = subprocess.run(absent, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert f"There is no folder {tmp_path / 'absent'}." in done.stderr
+    assert "brightrun model pull" in done.stderr

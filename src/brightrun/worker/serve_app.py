@@ -92,15 +92,20 @@ def serve(
     """Serve until SIGTERM or SIGINT, which end the job that runs. Port 0 takes a free one.
 
     Raises:
-        InputError: the token is not set, or the address cannot be had.
+        InputError: the token is not set, the models' folder is not there, or the address cannot be had.
     """
     token = os.environ.pop(TOKEN_KEY, "")
     if not token:
         raise InputError(
             f"{TOKEN_KEY} is not set.", hint=f"Set {TOKEN_KEY} to the secret the studio has for this worker."
         )
+    if models is not None and not models.is_dir():
+        raise InputError(
+            f"There is no folder {models}.", hint="Give --models the folder that `brightrun model pull` pulls into."
+        )
     listener = _listen(host, port)
-    server = WorkerServer(root.resolve(), worker=worker or socket.gethostname(), only=only, models=models)
+    own = None if models is None else models.resolve()
+    server = WorkerServer(root.resolve(), worker=worker or socket.gethostname(), only=only, models=own)
     server.find_again()
     config = uvicorn.Config(
         create_app(server, token), log_level="warning", access_log=False, timeout_graceful_shutdown=2, lifespan="off"
