@@ -1,4 +1,4 @@
-"""Writes the parts of README.md and docs/recipes.md that can be generated: the map of the package and the tables.
+"""Writes the parts of README.md, docs/recipes.md and docs/planning.md that can be generated: the map and the tables.
 
     python docs/build_pages.py            write them
     python docs/build_pages.py --check    exit status 1 where a page is not current
@@ -37,7 +37,9 @@ _OPENING_COMMENT = re.compile(r"\{#-?(.+?)-?#\}|((?://[^\n]*\n)+)|/\*(.+?)\*/|<!
 def pages() -> dict[Path, str]:
     """Every page with generated parts, as it should be now."""
     readme, recipes = REPOSITORY / "README.md", REPOSITORY / "docs" / "recipes.md"
+    planning = REPOSITORY / "docs" / "planning.md"
     return {
+        planning: _filled(planning, {"specification": specification_tables(), "figures": figures_table()}),
         readme: _filled(readme, {"map": package_map()}),
         recipes: _filled(
             recipes, {"recipes": recipe_table(), "settings": settings_table(), "environment": environment_table()}
@@ -91,6 +93,38 @@ def environment_table() -> str:
         keys = [str(key) for key in alias.choices] if isinstance(alias, AliasChoices) else [str(alias or "")]
         shown = " or ".join(f"`{key or PREFIX + name.upper()}`" for key in keys)
         lines.append(f"| {shown} | {field.description} |")
+    return "\n".join(lines)
+
+
+def specification_tables() -> str:
+    """Our figures for Llama 3 70B beside the product specification's."""
+    from brightrun.planning import specification
+
+    parts = []
+    for table in specification.specification_tables():
+        aligned = ["---:" if column.startswith(">") else "---" for column in table.columns]
+        header = [column.removeprefix(">") for column in table.columns]
+        rows = [header, aligned, *table.rows]
+        parts += [f"**{table.title}**", "", *(f"| {' | '.join(row)} |" for row in rows), "", table.note, ""]
+    return "\n".join(parts).rstrip()
+
+
+def figures_table() -> str:
+    """Every recorded speed and time with its origin."""
+    from brightrun.catalogue.speeds import load_processor_costs, load_startup, load_utilisation
+
+    lines = ["| figure | value | origin | date | source |", "|---|---|---|---|---|"]
+    for use in load_utilisation():
+        name = f"{use.model} in {use.precision} on {use.gpu}, {use.engine}"
+        lines.append(f"| {name} | {use.share:.1%} of nominal | {use.origin} | {use.date} | {use.source} |")
+    costs = load_processor_costs()
+    shares = f"{costs.products_share:.0%} of the probe's products, {costs.attention_share:.0%} in attention"
+    lines.append(f"| a processor, {costs.engine} | {shares} | {costs.origin} | {costs.date} | {costs.source} |")
+    for (device, key), row in load_startup().items():
+        value = row.value
+        unit = "s" if row.seconds else "bytes/s" if row.bytes_per_second else "tokens/s"
+        told = f"{value.expected:,.0f} ({value.low:,.0f} to {value.high:,.0f}) {unit}"
+        lines.append(f"| {key}, {device} | {told} | {row.origin} | {row.date} | {row.source} |")
     return "\n".join(lines)
 
 

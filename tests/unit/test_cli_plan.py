@@ -8,9 +8,12 @@ import psutil
 import pytest
 
 from brightrun.chat.llama3 import llama3_chat_model
+from brightrun.cli.this_device import probe_beside
 from brightrun.datasets.audit import audit_dataset
 from brightrun.datasets.options import ReadOptions
 from brightrun.planning.specification import job_of_the_specification, memory_of_the_specification
+from brightrun.planning.this_machine import kept_probe, own_gpu
+from brightrun.settings import read_settings
 from tests.unit.command_line import MODEL, CommandLine, pull_wee_model
 
 
@@ -98,6 +101,17 @@ def test_too_little_memory_names_a_setting_that_helps(
 def test_the_probe_is_shown_and_kept(cli: CommandLine) -> None:
     assert cli("plan", "probe", "--json").json["products_per_second"] > 1e8
     assert "GFLOP/s" in cli("plan", "probe").out
+
+
+def test_a_studio_times_its_processor_when_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRIGHTRUN_HOME", str(tmp_path / "home"))
+    settings = read_settings()
+    if own_gpu() is None:
+        probe_beside(settings).join(60)
+        assert kept_probe(settings.home, settings.probe_seconds) is not None
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    monkeypatch.setenv("BRIGHTRUN_HOME", str(tmp_path / "file"))
+    probe_beside(read_settings()).join(60)  # a home that is no folder ends in nothing
 
 
 @pytest.mark.parametrize(

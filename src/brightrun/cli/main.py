@@ -10,7 +10,6 @@ from rich.markup import escape
 
 from brightrun import __version__
 from brightrun.cli import (
-    accuracy,
     budget,
     compare,
     dataset,
@@ -46,9 +45,6 @@ app.command("chat")(talk.chat)
 app.command("quickstart")(quickstart.quickstart)
 app.command("serve")(serve.serve)
 app.add_typer(job.app, name="job")
-plans = typer.Typer(help="Plans, and how well they came true.", no_args_is_help=True)
-plans.command("accuracy")(accuracy.accuracy)
-app.add_typer(plans, name="plan")
 app.add_typer(budget.app, name="budget")
 app.add_typer(token.app, name="token")
 app.command("doctor")(doctor.doctor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from brightrun.catalogue.gpus import find_gpu
+from brightrun.cli.accuracy import accuracy
 from brightrun.cli.models import EMBEDDED_MODEL
 from brightrun.cli.show import byte_progress, plain_table, print_json, results
 from brightrun.cli.show_plan import show_plan
@@ -43,6 +45,7 @@ app = typer.Typer(
     help="What a run will take: brightrun plan FILE tells tokens, steps, memory, hours and dollars; more below.",
     no_args_is_help=True,
 )
+app.command("accuracy")(accuracy)
 
 
 @app.command("file")
@@ -98,11 +101,15 @@ def plan_probe(json: Annotated[bool, typer.Option("--json", help="Print the resu
 
 
 @app.command("specification")
-def plan_specification() -> None:
+def plan_specification(json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False) -> None:
     """Our memory, hours and dollars for Llama 3 70B beside the product specification's, line by line."""
     from brightrun.planning.specification import specification_tables
 
-    for table in specification_tables():
+    tables = specification_tables()
+    if json:
+        print_json([asdict(table) for table in tables])
+        return
+    for table in tables:
         shown = plain_table(table.title, *table.columns)
         for row in table.rows:
             shown.add_row(*row)

@@ -69,6 +69,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
     from brightrun.assembly import build_access, build_studio, build_web_options, make_home
     from brightrun.cli.open_streams import OpenStreams, StudioServer
     from brightrun.cli.reconciler import Reconciler, hold_home
+    from brightrun.cli.this_device import probe_beside
     from brightrun.web.app import create_app
 
     with hold_home(make_home(settings)) as owner:
@@ -88,6 +89,7 @@ def _run(settings: Settings, listener: socket.socket) -> None:
         reconciler = Reconciler(studio, owner)
         with _ended_by_signals():
             reconciler.start()
+            probe_beside(settings)
             try:
                 _tell_where(settings, studio, access)
                 StudioServer(config, streams).run(sockets=[listener])
