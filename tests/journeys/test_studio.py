@@ -4,153 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
-import psutil
 import pytest
 
 from brightrun.cli.follow_job import follow_job, read_stream
-from brightrun.cli.studio_client import StudioClient
-from brightrun.compute.marked_processes import MARK
 from brightrun.contract.job_spec import file_sha256
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.signatures import job_secret
-from brightrun.database import attempts
-from brightrun.database.database import Database
 from tests.runs import SMALL
+from tests.served_studio import HUB_TOKEN, MASTER_SECRET, MODEL, Place, processes_of, until
 
 pytestmark = [pytest.mark.worker, pytest.mark.slow]
 
-MODEL = "tiny-llama"
 WEIGHTS = "adapter_model.safetensors"
-_SECRET = "master-secret-of-the-journey-0123456789"
-_HUB_TOKEN = "hf_token_of_the_journey_0123456789"
-_TERMINAL = {"completed", "failed", "cancelled"}
-Found = TypeVar("Found")
-
-
-@dataclass
-class Place:
-    """A folder with a home in it, a studio that can be killed, and everything that was ever said there."""
-
-    folder: Path
-    port: int = 0
-    token: str = field(default="", repr=False)
-    process: subprocess.Popen[bytes] | None = None
-    jobs: list[str] = field(default_factory=list)
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def environment(self) -> dict[str, str]:
-        clean = {key: value for key, value in os.environ.items() if not key.startswith("BRIGHTRUN_")}
-        own = {"BRIGHTRUN_HOME": str(self.home), "BRIGHTRUN_URL": self.url, "BRIGHTRUN_TOKEN": self.token}
-        return {**clean, **own, "TRAINING_WEBHOOK_SECRET": _SECRET, "HF_TOKEN": _HUB_TOKEN}
-
-    def types(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "brightrun.cli", *map(str, arguments)]
-        done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-        if arguments[:2] != ("token", "create"):
-            with (self.folder / "said.log").open("a", encoding="utf-8") as log:
-                log.write(done.stdout + done.stderr)
-        return done
-
-    def json(self, *arguments: str | Path) -> Any:
-        done = self.types(*arguments, "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    def starts(self) -> None:
-        """The studio, at the same address as before."""
-        log = self.folder / "studio.log"
-        before = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as stream:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "brightrun.cli", "serve", "--port", str(self.port)],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
-
-        def address() -> re.Match[str] | None:
-            assert self.process is not None
-            assert self.process.poll() is None, log.read_text()
-            return re.search(r"The studio is at http://127\.0\.0\.1:(\d+)\n", log.read_bytes()[before:].decode())
-
-        self.port = int(until(address)[1])
-
-    def client(self) -> StudioClient:
-        return StudioClient(self.url)
-
-    def job(self, job_id: str) -> dict[str, Any]:
-        with self.client() as client:
-            return client.job(job_id)
-
-    def ended(self, job_id: str, *, seconds: float = 120) -> dict[str, Any]:
-        def over() -> dict[str, Any] | None:
-            job = self.job(job_id)
-            return job if job["status"] in _TERMINAL else None
-
-        return until(over, seconds=seconds)
-
-    def start_job(self, **changes: Any) -> str:
-        """By the command line, on the sample dataset."""
-        settings = {**SMALL, **changes}
-        given = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-        started = self.json("job", "start", self.folder / "conversations.json", "--model", MODEL, *given)
-        self.jobs.append(started["training_job_id"])
-        return str(started["training_job_id"])
-
-    def open_leases(self) -> list[str]:
-        database = Database(f"sqlite:///{self.home / 'studio.db'}")
-        try:
-            with database.reading() as session:
-                return [lease.machine_name for lease in attempts.list_open(session)]
-        finally:
-            database.close()
-
-
-def until(found: Callable[[], Found | None], *, seconds: float = 60) -> Found:
-    """What `found` gives as soon as it is something; for what other processes do in their own time."""
-    limit = time.monotonic() + seconds
-    while time.monotonic() < limit:
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
-
-
-def processes_of(job_id: str = "") -> list[psutil.Process]:
-    """The living processes of a job's machines; of every job of this module's where none is named."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            mark = process.environ().get(MARK, "")
-            if mark.startswith(f"train-{job_id}") and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
-            continue
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -161,16 +37,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_dat
     place.token = place.json("token", "create", "journey")["token"]
     place.starts()
     yield place
-    assert place.process is not None
-    place.process.terminate()
-    try:
-        assert place.process.wait(timeout=30) == 0
-    finally:
-        place.process.kill()
-        place.process.wait()
-        for job_id in place.jobs:
-            for process in processes_of(job_id):
-                process.kill()
+    place.stops()
 
 
 @dataclass(frozen=True)
@@ -339,9 +206,9 @@ def test_no_secret_was_said_anywhere(place: Place, first: First) -> None:
     place.types("settings")
     place.types("settings", "--json")
     place.types("token", "list", "--json")
-    secrets = [_SECRET, _HUB_TOKEN, place.token]
+    secrets = [MASTER_SECRET, HUB_TOKEN, place.token]
     for job_id in place.jobs:
-        secrets += [job_secret(_SECRET, job_id), job_secret(_SECRET, f"worker:{job_id}")]
+        secrets += [job_secret(MASTER_SECRET, job_id), job_secret(MASTER_SECRET, f"worker:{job_id}")]
     looked_at = [path for path in place.folder.rglob("*") if path.is_file()]
     assert {"studio.log", "said.log", "studio.db", "events.jsonl"} <= {path.name for path in looked_at}
     for path in looked_at:

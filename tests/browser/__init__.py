@@ -1,0 +1,1 @@
+"""Tests of the pages as people meet them: a real Chromium, a real studio behind it."""
