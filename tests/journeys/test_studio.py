@@ -104,6 +104,22 @@ def test_the_adapter_loads_in_plain_peft(first: First, tiny_model: Path) -> None
     assert float(done.stdout) > 1e-3
 
 
+def test_both_models_say_to_a_person_what_they_said_to_the_worker(place: Place, first: First) -> None:
+    told = json.loads((first.adapter / "comparison.json").read_text(encoding="utf-8"))["samples"]
+    sample = next(one for one in told if len(one["prompt"]) <= 2)
+    system = "".join(message["content"] for message in sample["prompt"] if message["role"] == "system")
+    question = {"prompt": sample["prompt"][-1]["content"], "system": system, "max_tokens": sample["tuned"]["tokens"]}
+    path = f"/api/training/jobs/{first.job_id}/chat"
+    with httpx.Client(base_url=place.url, timeout=120) as http:
+        assert http.get(path).json()["possible"] is True
+        answers = http.post(path, json=question).raise_for_status().json()
+        page = http.get(f"/jobs/{first.job_id}/comparison", headers={"accept": "text/html"})
+    assert answers["tuned"]["text"] == sample["tuned"]["text"]
+    assert answers["base"]["text"][:20] == sample["base"]["text"][:20]
+    assert answers["base"]["text"] != answers["tuned"]["text"]
+    assert page.status_code == 200
+
+
 def test_the_same_key_is_the_same_job(place: Place, first: First) -> None:
     headers = {"idempotency-key": "journey-1"}
     with httpx.Client(base_url=place.url, timeout=60) as http:

@@ -25,7 +25,7 @@ function ended(status, title) {
   for (const region of document.querySelectorAll("[data-live]")) region.dataset.over = "";
   refreshLive();
   if (wanted() && Notification.permission === "granted") {
-    new Notification(ENDINGS[status], { body: title, tag: location.pathname });
+    new Notification(ENDINGS[status], { body: title.split(" · ").slice(1).join(" · "), tag: location.pathname });
   }
   // What may be done with an ended job (try again, before and after) stands in the page's head, which is drawn anew.
   if (!document.querySelector("dialog[open]")) setTimeout(() => location.reload(), 1500);
