@@ -22,6 +22,7 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, events, jobs
 from brightrun.database.claims import free_claims
 from brightrun.jobs.cancel import cancel_job
+from brightrun.worker.limits import time_to_end
 from tests.real_studio import LOOP, OWNER, RealStudio
 
 pytestmark = [
@@ -56,7 +57,7 @@ def cap(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_datas
     cancel_job(trial.studio, owner_id=OWNER, job_id=job_id)
     trial.until(lambda: trial.ended(job_id))
     trial.close()
-    return Decimal(round(1.5 * (first.timestamp - launched).total_seconds() + 5))
+    return Decimal(round(1.5 * (first.timestamp - launched).total_seconds() + 10))
 
 
 def submit_capped(studio: RealStudio, dataset: Path, model: Path, cap: Decimal) -> str:
@@ -132,7 +133,7 @@ def assert_stopped_at_the_cap(studio: RealStudio, job_id: str, cap: Decimal, *, 
     """The last step was affordable, and one more would not have been, or hardly."""
     (lease,) = studio.leases(job_id)
     assert lease.launched_at is not None
-    at = lease.launched_at + timedelta(seconds=float(cap))
+    at = lease.launched_at + timedelta(seconds=float(cap)) - time_to_end(32_768)
     steps = steps_of(studio, job_id)
     longest = max(after.timestamp - before.timestamp for before, after in pairwise(steps))
     print(f"cap at {at:%H:%M:%S.%f}, last step {(at - steps[-1].timestamp).total_seconds():.2f} s before, {longest=}")
@@ -142,6 +143,7 @@ def assert_stopped_at_the_cap(studio: RealStudio, job_id: str, cap: Decimal, *, 
         job = studio.job(job_id)
         assert (job.status, job.reason) == (JobStatus.FAILED, EndReason.BUDGET_REACHED)
         assert job.hint == EndReason.BUDGET_REACHED.text.hint
+        print(f"cost {job.actual_cost_usd} of {cap}")
         assert studio.processes() == []
 
 

@@ -11,7 +11,7 @@ import pytest
 from brightrun.contract.states import EndReason
 from brightrun.worker.job_record import JobRecord, Limit
 from brightrun.worker.journal_tail import Span
-from brightrun.worker.limits import LimitReached, Limits
+from brightrun.worker.limits import LimitReached, Limits, time_to_end
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -55,6 +55,15 @@ def test_a_step_that_would_end_beyond_the_limit_is_seen_ahead(tmp_path: Path) ->
     with pytest.raises(LimitReached) as reached:
         limits.check()
     assert reached.value.reason is EndReason.BUDGET_REACHED
+
+
+def test_time_is_kept_back_for_a_good_end(tmp_path: Path) -> None:
+    CAPPED.save(tmp_path)
+    limits = Limits(tmp_path, reserve=2 * MINUTE, now=lambda: NOON + 3 * MINUTE)
+    assert limits.reached(ahead=0.9 * MINUTE) is None
+    assert limits.reached(ahead=MINUTE) is EndReason.BUDGET_REACHED
+    assert time_to_end(0) == timedelta(seconds=5)
+    assert time_to_end(207_093_760).total_seconds() == pytest.approx(58.8, abs=0.1), "Llama 3 70B at rank 16"
 
 
 def test_what_the_server_writes_later_is_kept_too(tmp_path: Path) -> None:

@@ -197,6 +197,8 @@ def download(
         highlight=False,
         soft_wrap=True,
     )
+    if manifest.proof.get("proven") is False:
+        results.print(f"[yellow]Unproven:[/] {escape(manifest.proof['sentence'])}", highlight=False, soft_wrap=True)
 
 
 def _client() -> StudioClient:

@@ -75,10 +75,10 @@ class JobScreen:
 
     def _moved(self, event: dict[str, Any]) -> list[str]:
         status = JobStatus(event["status"])
-        if status is self._status:
+        if status is self._status or event["kind"] != "status":  # other lines come later than what they tell of
             return []
         self._status, self._done, self._step = status, None, {}
-        said = "" if not event.get("message") or event["kind"] != "status" else f"  {escape(event['message'])}"
+        said = f"  {escape(event['message'])}" if event.get("message") else ""
         return [f"[bold]{self._title()}[/]{said}"]
 
     def _evaluated(self, data: dict[str, Any]) -> list[str]:

@@ -38,7 +38,7 @@ from brightrun.worker.bundle import (
 from brightrun.worker.checkpoint import latest_checkpoint
 from brightrun.worker.held_out import mean_loss, measure_losses
 from brightrun.worker.journal import Journal
-from brightrun.worker.limits import Limits
+from brightrun.worker.limits import Limits, time_to_end
 from brightrun.worker.load_model import LoadedBase, load_base
 from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions, uses_nf4
 from brightrun.worker.sequences import Sequence, encode_sequences, plan_run
@@ -104,7 +104,8 @@ def _prepare(folder: RunFolder, journal: Journal) -> Run:
     steps = plan_run(train, spec.hyperparameters)
     journal.total_steps = len(steps)
     folder.work.mkdir(exist_ok=True)
-    facts = check_machine(spec, folder.root, weights_bytes=weights, adapter_parameters=_adapter_parameters(spec))
+    adapter = _adapter_parameters(spec)
+    facts = check_machine(spec, folder.root, weights_bytes=weights, adapter_parameters=adapter)
     journal.say(
         "Everything that can be checked before loading is in order.",
         train_sequences=len(train),
@@ -121,7 +122,7 @@ def _prepare(folder: RunFolder, journal: Journal) -> Run:
         held_out=encode_sequences(conversations, chat, merged),
         prompts=choose_prompts(conversations, spec.hyperparameters.sample_answers),
         steps=steps,
-        limits=Limits(folder.root),
+        limits=Limits(folder.root, reserve=time_to_end(adapter)),
     )
 
 
