@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from brightrun.assembly import build_access, build_studio
 from brightrun.cli.main import app as command_line
 from brightrun.cli.reconciler import hold_home
 from brightrun.contract.states import JobStatus
+from brightrun.database import jobs
+from brightrun.jobs.reconcile import reconcile_once
 from brightrun.settings import Settings
 from brightrun.web.access import LoopbackAccess
 from brightrun.web.app import create_app
@@ -112,6 +115,76 @@ def test_a_job_from_a_file_to_the_adapter(cli: CommandLine, world: World, sample
     assert (cli.folder / "mine.zip").stat().st_size > 0
     assert sorted(path.name for path in cli.folder.iterdir()) == ["mine", "mine.zip"]
     assert "is there already" in cli("job", "download", job_id, "--out", "mine").error()[0]
+
+
+def test_a_job_at_its_cap_and_its_unproven_adapter(cli: CommandLine, world: World, sample_dataset: Path) -> None:
+    job_id = _start(cli, sample_dataset)["training_job_id"]
+    with world.database.session() as session:
+        jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], cap_usd=Decimal("0.10"))
+    world.live(until=world.at_rest, seconds=1)
+
+    watched = cli("job", "watch", job_id)
+    assert watched.status == 1
+    assert "The job's cap is reached: " in watched.err
+    assert "error: The job is failed: The job reached its cap in dollars." in watched.err
+    assert "hint: Raise the cap" in watched.err
+    assert f"brightrun job download {job_id}" in watched.out
+    shown = cli("job", "show", job_id).out
+    assert "$0.10" in shown
+    assert "unproven" in shown
+    taken = cli("job", "download", job_id, "--out", "early")
+    assert taken.status == 0
+    assert "Unproven:" in taken.out
+
+
+def test_cancelling_waits_for_the_adapter_where_it_is_wanted(
+    cli: CommandLine, world: World, sample_dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def a_second_goes_by(_seconds: float) -> None:
+        world.clock.turn(5)
+        reconcile_once(world.studio, owner="studio")
+
+    job_id = _start(cli, sample_dataset)["training_job_id"]
+    world.live(until=lambda: (world.job(job_id).current_step or 0) >= 5, seconds=1)
+    monkeypatch.setattr("brightrun.cli.job.time.sleep", a_second_goes_by)
+    said = cli("job", "cancel", job_id, "--keep-adapter")
+    assert said.status == 0
+    assert f"{job_id} is cancelled." in said.out
+    assert f"brightrun job download {job_id}" in said.out
+    assert cli("job", "show", job_id, "--json").json["adapter"] == "unproven"
+
+    other = _start(cli, sample_dataset)["training_job_id"]
+    assert "No adapter could be kept" in cli("job", "cancel", other, "--keep-adapter").out
+
+
+def test_the_budget_is_shown_and_set(cli: CommandLine, world: World) -> None:
+    assert "no limit" in cli("budget", "show").out
+    assert "Nothing is to be set" in cli("budget", "set").error()[0]
+    assert "no amount of dollars" in cli("budget", "set", "--month", "much").error()[0]
+    both = cli("budget", "set", "--month", "120", "--default-cap", "9.5", "--json").json
+    assert (both["budget_usd"], both["default_cap_usd"]) == (120.0, 9.5)
+    one = cli("budget", "set", "--month", "none", "--json").json
+    assert (one["budget_usd"], one["default_cap_usd"]) == (None, 9.5), "what is not named stays"
+    shown = cli("budget", "set", "--month", "80").out
+    assert "$80.00" in shown
+    assert "$9.50" in shown
+
+
+def test_how_plans_came_true(cli: CommandLine, world: World, sample_dataset: Path) -> None:
+    assert "No job has run" in cli("plan", "accuracy").out
+    job_id = _start(cli, sample_dataset, "--name", "a [red]name[/]")["training_job_id"]
+    with world.database.session() as session:  # pretend runs have twelve steps, whatever was planned
+        plan = {**(world.job(job_id).plan or {}), "steps": 12}
+        jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], plan=plan)
+    world.live(until=world.at_rest)
+    drawn = cli("plan", "accuracy", "--svg", "drawn.svg")
+    assert "[red]" in drawn.out
+    assert "duration: " in drawn.out
+    assert (cli.folder / "drawn.svg").read_text(encoding="utf-8").startswith("<svg")
+    assert [job["job_id"] for job in cli("plan", "accuracy", "--json").json["jobs"]] == [job_id]
+    refused = cli("plan", "accuracy", "--svg", "none.svg", "--quantity", "luck")
+    assert refused.status != 0
+    assert not (cli.folder / "none.svg").exists()
 
 
 def test_the_same_bytes_are_uploaded_once_and_the_same_key_is_one_job(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,17 +42,14 @@ def accuracy(
 
 
 def _show(found: dict[str, Any]) -> None:
-    table = plain_table(
-        "", "job", "ended", ">time", ">expected", ">memory", ">expected", ">cost", ">expected", ">learnt"
-    )
+    table = plain_table("What jobs took (and what was expected)", "job", "ended", ">time", ">memory", ">cost")
     for job in found["jobs"]:
         table.add_row(
             escape(job["name"]),
             (job["ended_at"] or "")[:10],
-            *_pair(job["duration"], duration),
-            *_pair(job["memory"], lambda value: f"{value / 1e9:.2f} GB"),
-            *_pair(job["cost"], lambda value: f"${value:.2f}"),
-            str(job["learnt_from"] or ""),
+            _pair(job["duration"], duration),
+            _pair(job["memory"], lambda value: f"{value / 1e9:.2f} GB"),
+            _pair(job["cost"], lambda value: f"${value:.2f}"),
         )
     results.print(table, soft_wrap=True)
     for each in found["summaries"]:
@@ -63,9 +61,9 @@ def _show(found: dict[str, Any]) -> None:
         )
 
 
-def _pair(figure: dict[str, Any] | None, say: Any) -> tuple[str, str]:
+def _pair(figure: dict[str, Any] | None, say: Callable[[float], str]) -> str:
     """Actual and estimate; marked where the actual lies outside the band."""
     if figure is None:
-        return "unknown", ""
+        return "unknown"
     actual = say(figure["actual"])
-    return (actual if figure["within"] else f"[yellow]{actual}[/]"), say(figure["estimate"])
+    return f"{actual if figure['within'] else f'[yellow]{actual}[/]'} ({say(figure['estimate'])})"
