@@ -60,35 +60,48 @@ def cap(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_datas
     return Decimal(round(1.5 * (first.timestamp - launched).total_seconds() + 10))
 
 
-def submit_capped(studio: RealStudio, dataset: Path, model: Path, cap: Decimal) -> str:
-    """The cap is put into the row: submitting it would be refused, since the run is expected to cost more."""
-    job_id = studio.submit(dataset, model.name, **LONG)
-    with studio.studio.database.session() as session:
-        jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], cap_usd=cap)
-    return job_id
+def begin_capped(
+    studio: RealStudio, dataset: Path, model: Path, cap: Decimal, *, looking: bool = True
+) -> tuple[str, Decimal]:
+    """A job that has made a step and will meet its cap; with more money where the machine became too busy.
+
+    The cap is put into the row: submitting it would be refused, since the run is expected to cost more.
+    """
+    for times in (1, 3, 9):
+        job_id = studio.submit(dataset, model.name, **LONG)
+        with studio.studio.database.session() as session:
+            jobs.change_if(session, job_id, expected=list(JobStatus), cap_usd=cap * times)
+        studio.until(lambda job_id=job_id: told(studio, job_id, "step", "end"), looking=looking)
+        if told(studio, job_id, "step"):
+            return job_id, cap * times
+        studio.until(lambda job_id=job_id: studio.ended(job_id), looking=looking)
+    raise AssertionError("it never came to a step")
+
+
+def told(studio: RealStudio, job_id: str, *kinds: str) -> bool:
+    return any(event.kind in kinds for event in studio.journal(job_id))
 
 
 def test_the_cap_stops_a_job_and_leaves_its_adapter(
     studio: RealStudio, sample_dataset: Path, tiny_model: Path, cap: Decimal, tmp_path: Path
 ) -> None:
-    job_id = submit_capped(studio, sample_dataset, tiny_model, cap)
+    job_id, cap = begin_capped(studio, sample_dataset, tiny_model, cap)
     studio.until(lambda: studio.ended(job_id))
     assert_stopped_at_the_cap(studio, job_id, cap)
     assert_adapter_loads(studio, job_id, tiny_model, tmp_path / "adapter")
-    told = [event.data for event in stored_events(studio, job_id) if event.data.get("code") == "budget_warning"]
-    assert [each["percent"] for each in told] == [50, 80, 100]
+    every = [event.data for event in stored_events(studio, job_id) if event.data.get("code") == "budget_warning"]
+    assert [each["percent"] for each in every] == [50, 80, 100]
 
 
 def test_with_the_studio_dead_the_worker_stops_by_itself(
     studio: RealStudio, sample_dataset: Path, tiny_model: Path, cap: Decimal, tmp_path: Path
 ) -> None:
-    job_id = submit_capped(studio, sample_dataset, tiny_model, cap)
     loop = subprocess.Popen(
         [sys.executable, "-m", "tests.real_studio", str(studio.home), str(studio.studio.models), str(PRICE)],
         cwd=Path(__file__).parents[2],
     )
     try:
-        studio.until(lambda: any(event.kind == "step" for event in studio.journal(job_id)), looking=False)
+        job_id, cap = begin_capped(studio, sample_dataset, tiny_model, cap, looking=False)
     finally:
         loop.kill()
     assert loop.wait() == -signal.SIGKILL

@@ -198,7 +198,11 @@ def download(
         soft_wrap=True,
     )
     if manifest.proof.get("proven") is False:
-        results.print(f"[yellow]Unproven:[/] {escape(manifest.proof['sentence'])}", highlight=False, soft_wrap=True)
+        results.print(
+            f"[yellow]Unproven:[/] {escape(str(manifest.proof.get('sentence', 'nothing shows what it is worth.')))}",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _client() -> StudioClient:

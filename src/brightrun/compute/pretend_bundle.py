@@ -43,7 +43,7 @@ def make_unproven_bundle(spec: JobSpec, *, created_at: datetime, step: int) -> d
         "adapter_config.json": _json({"peft_type": "LORA", "r": spec.hyperparameters.r}),
         "adapter_model.safetensors": _safetensors(f"{spec.fingerprint()}:{step}"),
     }
-    proof = {"proven": False, "partial": True, "step": step}
+    proof = {"proven": False, "partial": True, "step": step, "sentence": f"Make-believe, from step {step}."}
     return _with_manifest(spec, files, created_at=created_at, proof=proof)
 
 
