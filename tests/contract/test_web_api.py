@@ -345,3 +345,30 @@ def test_health_says_when_the_database_is_behind(studio: Studio) -> None:
         answer = client.get("/api/health")
     assert answer.status_code == 503
     assert answer.json()["database"] == "to_migrate"
+
+
+def test_a_plan_for_a_gpu_elsewhere_and_its_caps(trained: tuple[Studio, TestClient], sample_dataset: Path) -> None:
+    _, client = trained
+    file = upload(client, sample_dataset)
+    wish = {"training_file_id": file["id"], "base_model": "llama-3-70b-instruct"}
+    found = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "h100-sxm", "max_cost_usd": 90}}).json()
+    plan = found["plan"]
+    assert (plan["gpu"], plan["device"], found["fits"], found["refused"]) == ("h100-sxm", "cuda", True, False)
+    assert list(plan["phases"]) == [
+        "provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading",
+    ]  # fmt: skip
+    assert found["estimated_cost_usd"] == plan["cost"]["expected_usd"] > 0
+    assert found["estimated_cost_usd_low"] < found["estimated_cost_usd"] < found["estimated_cost_usd_high"]
+    assert found["gpus"][0]["fits"] is True
+    assert [offer["fits"] for offer in found["gpus"]].count(False) >= 1
+    small = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "rtx-4090"}}).json()
+    assert (small["fits"], small["refused"]) == (False, True)
+    assert small["plan"]["mends"][0]["compute"]["gpu_type"] == found["gpus"][0]["gpu"]
+    capped = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "h100-sxm", "max_cost_usd": 0.01}}).json()
+    assert capped["refused"] is True
+    limited = {**wish, "base_model": "tiny-llama", "compute": {"max_duration_hours": 0.0001}}
+    refused = client.post(f"{API}/start-job", json=limited)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "plan_refused")
+    assert "Raise the limit" in refused.json()["error"]["hint"]
+    unknown = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "h900"}})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, "invalid_input")

@@ -12,7 +12,15 @@ from brightrun.catalogue.models import find_model
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.files import write_model
 from brightrun.planning.probe import CpuProbe, probe_processor, thread_count
-from brightrun.planning.this_machine import PROBE_NAME, current_probe, kept_probe, own_gpu, rented, this_machine
+from brightrun.planning.this_machine import (
+    PROBE_NAME,
+    current_probe,
+    kept_probe,
+    own_gpu,
+    rented,
+    this_machine,
+    unknown,
+)
 
 SMOL = find_model("smollm2-135m-instruct")
 
@@ -90,3 +98,10 @@ def test_this_machine_is_its_processor_or_its_gpu(tmp_path: Path, monkeypatch: p
 def test_a_rented_gpu_is_planned_for_wherever_it_is() -> None:
     guess = rented(find_gpu("l40s"))(SMOL, Hyperparameters())
     assert (guess.kind, guess.gpu, guess.memory_bytes) == ("cuda", "l40s", find_gpu("l40s").memory_bytes)
+
+
+def test_a_machine_that_nobody_described_is_not_refused_for_this_ones_memory(tmp_path: Path) -> None:
+    guess = unknown(this_machine(tmp_path, probe_seconds=0.05))(SMOL, Hyperparameters())
+    assert guess.memory_bytes is None
+    assert guess.high_factor == pytest.approx(10)
+    assert "not known" in guess.obtained

@@ -34,7 +34,7 @@ from brightrun.jobs.studio import Studio
 from brightrun.jobs.tell_budget import usd
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import HourlyPrice
-from brightrun.planning.this_machine import rented, this_machine
+from brightrun.planning.this_machine import rented, this_machine, unknown
 
 QUICK_PROBE_SECONDS = 0.3
 """A request does not wait for a whole probe; `brightrun serve` makes one when it starts."""
@@ -77,7 +77,7 @@ def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
         DatasetError, ModelError, RecipeError: the job cannot be planned.
         InputError: there is no such provider or GPU.
     """
-    terms = terms_of(studio, request.compute, owner_id=owner_id)
+    terms = terms_of(studio, request.compute, owner_id=owner_id, to_launch=False)
     if terms.price is None and request.compute.gpu_type is not None:
         listed = gpu_price(find_gpu(request.compute.gpu_type), instance_type=request.compute.instance_type)
         terms = replace(terms, price=listed)
@@ -89,25 +89,29 @@ def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
         return plan_run(wish, base, terms, scratch / "data")
 
 
-def terms_of(studio: Studio, compute: ComputeWish, *, owner_id: str) -> Terms:
+def terms_of(studio: Studio, compute: ComputeWish, *, owner_id: str, to_launch: bool = True) -> Terms:
     """The machine, its price and the caps of a wish, and what the owner's earlier runs taught.
 
-    A GPU that is named is planned for as the catalogue knows it, wherever it is; else this machine. The price is the
-    provider's as the owner set it. Without one it is not known: what others pay for such a GPU is not what this costs.
+    A GPU that is named is planned for as the catalogue knows it, wherever it is; but a job that is launched on this
+    very machine gets what this machine has. The price is the provider's as the owner set it. Without one it is not
+    known: what others pay for such a GPU is not what this costs.
 
     Raises:
         InputError: there is no such provider or GPU.
     """
     provider = compute.provider or studio.default_compute
-    studio.compute(provider)
+    is_here = studio.compute(provider).shares_disk
     gpu = None if compute.gpu_type is None else find_gpu(compute.gpu_type)
+    here = this_machine(studio.home, probe_seconds=QUICK_PROBE_SECONDS)
+    elsewhere = unknown(here) if gpu is None else rented(gpu)
+    machine = here if is_here and (to_launch or gpu is None) else elsewhere
     own = studio.usd_per_hour.get(provider)
     price = None
     if own is not None:
         source = f"set for {provider} by the owner"
         price = HourlyPrice(usd_per_hour=own, source=source, instance_type=compute.instance_type)
     return Terms(
-        machine=this_machine(studio.home, probe_seconds=QUICK_PROBE_SECONDS) if gpu is None else rented(gpu),
+        machine=machine,
         price=price,
         instance_type=compute.instance_type,
         max_cost_usd=compute.max_cost_usd,

@@ -169,13 +169,14 @@ def _moving(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters, h
     layer = tokens * (saved + _gradients_per_token(entry, held)) if held.recompute else 0
     dequantised = 2 * held.width * max(i * o for i, o in entry.projection_shapes().values()) if held.quantised else 0
     work = max(_head_bytes(row, entry, held), layer)
+    unused = _allocator(row, entry, hyperparameters, held, kept + work + dequantised)
     mask = mask_bytes(row, entry, kind=held.kind, recompute=held.recompute)
     return [
         ("activations", "layers' inputs for recomputing" if held.recompute else "activations of all layers", kept),
         ("mask", "attention masks", mask),
         ("work", "working set: the output head or a layer", work),
         ("dequantised", "projections unpacked while in use", dequantised),
-        ("allocator", "held by the allocator, unused", _allocator(row, entry, held, kept + work + dequantised)),
+        ("allocator", "held by the allocator, unused", unused),
     ]
 
 
@@ -191,13 +192,14 @@ def _head_bytes(row: Row, entry: BaseModelEntry, held: Holding) -> int:
     return int(tile * HEAD_TILES[held.kind]) + scored * entry.hidden_size * (4 + held.width)
 
 
-def _allocator(row: Row, entry: BaseModelEntry, held: Holding, moving: int) -> int:
+def _allocator(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Holding, moving: int) -> int:
     if held.kind == "cuda":
         return int(CUDA_ALLOCATOR_LOSS * moving)
-    inner, hidden = (
-        0 if row.computed_tokens * size * held.width >= HEAP_BLOCK_BYTES else size
-        for size in (entry.intermediate_size, entry.hidden_size)
-    )
-    attention = 2 * (entry.heads + entry.kv_heads) * entry.head_dim if hidden else 0
-    in_heap = row.computed_tokens * entry.layers * held.width * (4 * inner + 4 * hidden + attention)
-    return int(HEAP_LOSS[held.recompute] * in_heap)
+    tokens, width = row.computed_tokens, held.width
+    without = hyperparameters.model_copy(update={"lora_dropout": 0.0})
+    in_heap = saved_per_token(entry, without, kind="cpu", masked=False)
+    if tokens * entry.intermediate_size * width >= HEAP_BLOCK_BYTES:
+        in_heap -= width * entry.intermediate_size * (4 if "down_proj" in hyperparameters.target_modules else 3)
+    if tokens * entry.hidden_size * width >= HEAP_BLOCK_BYTES:
+        in_heap = 0
+    return int(HEAP_LOSS[held.recompute] * tokens * entry.layers * in_heap)

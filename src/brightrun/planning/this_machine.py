@@ -22,6 +22,7 @@ Machine = Callable[[BaseModelEntry, Hyperparameters], DeviceGuess]
 
 PROBE_NAME = "processor.json"
 PROBE_LASTS = datetime.timedelta(days=1)
+UNKNOWN_FACTOR = 10.0
 LONG_ENOUGH = 0.8
 """A probe that ends a little before its time is as good."""
 
@@ -34,6 +35,27 @@ def this_machine(home: Path, *, probe_seconds: float, again: bool = False) -> Ma
         if gpu is not None:
             return guess_gpu(gpu, entry, hyperparameters)
         return guess_processor(current_probe(home, probe_seconds, again=again), memory_bytes=free_memory_bytes())
+
+    return guess
+
+
+def unknown(here: Machine) -> Machine:
+    """A machine that is elsewhere and that nobody described: counted as this one, ten times either way, memory unknown.
+
+    Its memory must not be taken for this one's: a small studio would refuse what a large worker holds.
+    """
+
+    def guess(entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
+        return here(entry, hyperparameters).model_copy(
+            update={
+                "name": "a machine elsewhere",
+                "memory_bytes": None,
+                "low_factor": 1 / UNKNOWN_FACTOR,
+                "high_factor": UNKNOWN_FACTOR,
+                "obtained": "the worker's machine is not known and is counted as the studio's, so it may be "
+                f"{UNKNOWN_FACTOR:.0f} times faster or slower; name its GPU for a better plan",
+            }
+        )
 
     return guess
 
