@@ -197,6 +197,7 @@ def test_what_belongs_to_somebody_else_is_not_found(studio: Studio) -> None:
         ("GET", f"files/{file.id}/audit"), ("GET", f"files/{file.id}/preview"), ("GET", f"jobs?after={job.id}"),
         ("GET", f"files?after={file.id}"), ("GET", f"jobs/{job.id}/metrics.csv"),
         ("GET", f"jobs/{job.id}/chat"), ("POST", f"jobs/{job.id}/chat"),
+        ("GET", f"files/{file.id}/problems"),
     ]  # fmt: skip
     bodies = {("POST", f"jobs/{job.id}/chat"): {"prompt": "Hello"}}
     with a_client(studio, access) as client:

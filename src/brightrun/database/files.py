@@ -58,6 +58,11 @@ def count_jobs(session: Session, file_id: str) -> int:
     return session.scalar(query) or 0
 
 
+def list_jobs(session: Session, file_id: str, *, limit: int = 20) -> Page[TrainingJob]:
+    """The jobs that were made of the file, newest first."""
+    return newest_first(session, TrainingJob, TrainingJob.training_file_id == file_id, limit=limit, after=None)
+
+
 def delete(session: Session, file_id: str, *, owner_id: str, now: datetime) -> TrainingFile:
     """Mark a file as deleted; its bytes may then be removed from storage.
 

@@ -131,7 +131,7 @@ class Examination:
         with closing(Fingerprints()) as fingerprints:
             for conversation in opened.conversations:
                 fingerprints.add(conversation)
-                yield self._examine(conversation)
+                yield self.examine(conversation)
             self.refuse()
             self.groups = fingerprints.groups()
 
@@ -139,7 +139,8 @@ class Examination:
         """Raise DatasetError with the places found so far that make the file unusable, if there are any."""
         self._notes.problems.refuse()
 
-    def _examine(self, conversation: Conversation) -> Examined:
+    def examine(self, conversation: Conversation) -> Examined:
+        """Mend, check and count one conversation. Raises what the chat model raises."""
         for mender in self._menders:
             conversation = mender.mend(conversation)
         for check in self._checks:
@@ -227,6 +228,15 @@ class Examination:
     def _findings(self) -> list[Finding]:
         counts = self._totals.counts
         self._nothing.conclude(trainable=counts["trainable"], answers=counts["answers"])
+        found = self.findings_so_far()
+        found += json_syntax.findings(self._notes.json_repairs)
+        found += input_not_in_history.findings(self._notes.input_not_in_history)
+        found += duplicates.findings(self.groups.exact)
+        found += near_duplicates.findings(self.groups.near)
+        return in_order(found)
+
+    def findings_so_far(self) -> list[Finding]:
+        """What the checks found in the conversations that were examined, without what only the whole file tells."""
         sources: list[_Reporting] = [
             *self._menders,
             *self._checks,
@@ -235,9 +245,9 @@ class Examination:
             self._nothing,
             self._crisis,
         ]
-        found = [finding for source in sources for finding in source.findings()]
-        found += json_syntax.findings(self._notes.json_repairs)
-        found += input_not_in_history.findings(self._notes.input_not_in_history)
-        found += duplicates.findings(self.groups.exact)
-        found += near_duplicates.findings(self.groups.near)
-        return sorted(found, key=lambda finding: _SEVERITIES.index(finding.severity))
+        return [finding for source in sources for finding in source.findings()]
+
+
+def in_order(findings: list[Finding]) -> list[Finding]:
+    """The worst first."""
+    return sorted(findings, key=lambda finding: _SEVERITIES.index(finding.severity))

@@ -8,7 +8,8 @@ from brightrun.chat.chat_model import EncodedConversation
 from brightrun.datasets.audit_report import CoverageCell, LengthBin
 from brightrun.datasets.conversation import Conversation
 
-LENGTH_BIN_TOKENS = 512
+FINEST_BIN_TOKENS = 16
+MOST_BINS = 30
 
 
 class Totals:
@@ -39,7 +40,7 @@ class Totals:
         """
         tokens = len(encoded.input_ids)
         self.longest_tokens = max(self.longest_tokens, tokens)
-        self._bins[tokens // LENGTH_BIN_TOKENS] += 1
+        self._bins[tokens // FINEST_BIN_TOKENS] += 1
         self.counts["trainable_conversations"] += 1
         self.counts["trainable"] += len(encoded.answer_spans)
         self.counts["tokens"] += tokens
@@ -57,16 +58,19 @@ class Totals:
         return [CoverageCell(persona=cell[0], arc=cell[1], conversations=count) for cell, count in rows]
 
     def lengths(self) -> list[LengthBin]:
-        """Every bin from the first to the last that is not empty."""
+        """Every bin from the first to the last that is not empty, as wide as it takes to have at most 30."""
         if not self._bins:
             return []
+        first, last, finest_in_one = min(self._bins), max(self._bins), 1
+        while last // finest_in_one - first // finest_in_one >= MOST_BINS:
+            finest_in_one *= 2
+        width = FINEST_BIN_TOKENS * finest_in_one
+        counts: Counter[int] = Counter()
+        for number, conversations in self._bins.items():
+            counts[number // finest_in_one] += conversations
         return [
-            LengthBin(
-                from_tokens=number * LENGTH_BIN_TOKENS,
-                to_tokens=(number + 1) * LENGTH_BIN_TOKENS,
-                conversations=self._bins[number],
-            )
-            for number in range(min(self._bins), max(self._bins) + 1)
+            LengthBin(from_tokens=number * width, to_tokens=(number + 1) * width, conversations=counts[number])
+            for number in range(min(counts), max(counts) + 1)
         ]
 
     def _by(self, index: int) -> dict[str, int]:

@@ -122,5 +122,9 @@ def _settled_length(settled: Hyperparameters, longest_tokens: int, context_lengt
             hint="Choose a base model with a longer context, or leave long conversations out with "
             "--set over_length=drop; they are listed in the ledger.",
         )
-    rounded = -(-max(longest_tokens, 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE
-    return asked if asked is not None else min(rounded, context_length)
+    return asked if asked is not None else min(fitting_length(longest_tokens), context_length)
+
+
+def fitting_length(longest_tokens: int) -> int:
+    """The maximum length that is taken where none is asked for: it holds the longest sequence."""
+    return -(-max(longest_tokens, 1) // LENGTH_MULTIPLE) * LENGTH_MULTIPLE

@@ -28,6 +28,7 @@ from brightrun.web.api import (
     jobs,
     metrics_csv,
     plan,
+    problem_rows,
     session,
     storage_links,
     webhook,
@@ -35,7 +36,7 @@ from brightrun.web.api import (
 from brightrun.web.doors import Limited, Named, guarding_headers
 from brightrun.web.openapi import describer
 from brightrun.web.options import MIB, WebOptions
-from brightrun.web.pages import compare, comparison, home, job, login
+from brightrun.web.pages import compare, comparison, conversation, dataset, datasets, home, job, login
 from brightrun.web.pages.faces import show_problem
 from brightrun.web.pages.static_files import add_static_files
 from brightrun.web.problems import add_problems
@@ -67,9 +68,12 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
     for room in (
         *(files, plan, budget, accuracy, jobs, metrics_csv, events, artifacts, chat, webhook, catalogue, storage_links),
         *(session, health),
+        *(problem_rows,),
     ):
         app.include_router(room.router)
     for pages in (home, login, job, comparison, compare):
+        app.include_router(pages.router)
+    for pages in (datasets, dataset, conversation):
         app.include_router(pages.router)
     add_static_files(app)
     headers = guarding_headers(https=options.https)

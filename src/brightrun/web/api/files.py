@@ -16,6 +16,7 @@ from brightrun.database import files
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.preview import preview_conversation
+from brightrun.datasets.sample_dataset import sample_dataset_path
 from brightrun.errors import ModelError, NotFound
 from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, remove_dataset
 from brightrun.jobs.look_up import owned_file
@@ -95,6 +96,13 @@ async def upload_file(
             return FileView.of(row)
 
         return await run_in_threadpool(add)
+
+
+@router.post("/sample", status_code=201, responses=declared(401, 403))
+def add_sample(studio: StudioPart, person: PersonPart) -> FileView:
+    """Add the sample dataset that comes with the product, as if it had been uploaded."""
+    path = sample_dataset_path()
+    return FileView.of(add_dataset(studio, owner_id=person.owner_id, file_name=path.name, source=path))
 
 
 @router.get("", responses=declared(401, 403, 404))

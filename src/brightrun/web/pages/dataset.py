@@ -1,0 +1,134 @@
+"""The page of one dataset: its audit as a report, how long its conversations are, what it covers, its jobs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from brightrun.database import files
+from brightrun.datasets.audit_report import AuditReport
+from brightrun.datasets.findings import Finding
+from brightrun.evaluation.histogram import Bin, histogram
+from brightrun.evaluation.matrix import matrix
+from brightrun.evaluation.run_charts import WIDTHS
+from brightrun.jobs.look_up import owned_file
+from brightrun.planning.settle import fitting_length
+from brightrun.web.api.shapes import FileView, JobView
+from brightrun.web.pages.dataset_words import (
+    SEVERITIES,
+    finding_done,
+    finding_mend,
+    finding_title,
+    format_words,
+    header_words,
+)
+from brightrun.web.pages.rendering import page
+from brightrun.web.parts import FileId, PersonPart, StudioPart
+
+router = APIRouter(include_in_schema=False)
+
+_UNLABELLED = "unlabelled"
+_JOBS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What becomes of everything in the file; each line adds up to its whole."""
+
+    conversations: int
+    used: int
+    answers: int
+    learnt: int
+    quarantined: int
+
+    @classmethod
+    def of(cls, audit: AuditReport) -> Balance:
+        return cls(
+            audit.conversations, audit.trainable_conversations, audit.answers, audit.trainable, audit.quarantined
+        )
+
+    @property
+    def conversations_left_out(self) -> int:
+        return self.conversations - self.used
+
+    @property
+    def otherwise_unlearnt(self) -> int:
+        """Answers that the file does not offer, and sound ones of conversations that were left out."""
+        return self.answers - self.learnt - self.quarantined
+
+
+@router.get("/datasets/{file_id}")
+def show_dataset(request: Request, studio: StudioPart, person: PersonPart, file_id: FileId) -> Response:
+    """The page."""
+    with studio.database.reading() as session:
+        row = owned_file(session, person.owner_id, file_id)
+        audit = None if row.audit is None else AuditReport.model_validate(row.audit)
+        jobs = files.list_jobs(session, file_id, limit=_JOBS)
+        values: dict[str, Any] = {
+            "title": row.file_name,
+            "file": FileView.of(row),
+            "audit": audit,
+            "jobs": [JobView.of(job) for job in jobs.items],
+            "jobs_count": files.count_jobs(session, file_id),
+            "format_words": format_words,
+        }
+    return page(request, "dataset.html", active="datasets", **values, **({} if audit is None else _report(audit)))
+
+
+def _report(audit: AuditReport) -> dict[str, Any]:
+    return {
+        "balance": Balance.of(audit),
+        "header_words": header_words(audit),
+        "groups": [(SEVERITIES[name], _of_severity(audit, name)) for name in SEVERITIES],
+        "finding_title": finding_title,
+        "finding_mend": finding_mend,
+        "problems": sum(finding.count for finding in audit.findings if finding.severity != "info"),
+        "fitting": audit.max_seq_length or fitting_length(audit.longest_tokens),
+        "lengths_chart": _lengths(audit) if audit.lengths else None,
+        "coverage_chart": _coverage(audit) if audit.personas or audit.arcs else None,
+    }
+
+
+def _of_severity(audit: AuditReport, severity: str) -> list[tuple[Finding, str]]:
+    """Findings with what became of them."""
+    return [
+        (finding, finding_done(finding, repairs=audit.options.repair))
+        for finding in audit.findings
+        if finding.severity == severity
+    ]
+
+
+def _lengths(audit: AuditReport) -> dict[str, str]:
+    counts = [Bin(one.from_tokens, one.to_tokens - 1, one.conversations) for one in audit.lengths]
+    limit = audit.max_seq_length or fitting_length(audit.longest_tokens)
+    return {
+        size: histogram(
+            counts,
+            chart_id=f"lengths-{size}",
+            title="Conversations by length",
+            x_label="Tokens",
+            noun="conversation",
+            limit=limit,
+            limit_label="maximum length",
+            width=width,
+        )
+        for size, width in WIDTHS.items()
+    }
+
+
+def _coverage(audit: AuditReport) -> dict[str, str]:
+    counts = {(cell.persona or _UNLABELLED, cell.arc or _UNLABELLED): cell.conversations for cell in audit.coverage}
+    return {
+        size: matrix(
+            counts,
+            chart_id=f"coverage-{size}",
+            title="Conversations by persona and emotional arc",
+            sides=("persona", "arc"),
+            noun="conversation",
+            width=width,
+        )
+        for size, width in WIDTHS.items()
+    }

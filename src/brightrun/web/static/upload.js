@@ -1,0 +1,105 @@
+// Takes a file that is dropped or chosen, shows how much has arrived, then that it is being checked, then goes to its report.
+import { toast } from "./talk.js";
+
+const form = document.querySelector("form[data-upload]");
+const place = (name) => document.querySelector(`[data-upload-${name}]`);
+let sending = null;
+
+if (form) {
+  const input = form.querySelector("input[type=file]");
+  input.addEventListener("change", () => {
+    if (input.files.length) take(input.files);
+    input.value = "";
+  });
+  for (const kind of ["dragenter", "dragover"]) addEventListener(kind, (event) => over(event, true));
+  addEventListener("dragleave", (event) => event.relatedTarget === null && over(event, false));
+  addEventListener("drop", (event) => {
+    over(event, false);
+    if (carriesFiles(event)) take(event.dataTransfer.files);
+  });
+  place("stop").addEventListener("click", () => sending?.abort());
+  addEventListener("beforeunload", (event) => sending && event.preventDefault());
+}
+
+function carriesFiles(event) {
+  return event.dataTransfer?.types.includes("Files");
+}
+
+// The whole page takes a file: one dropped beside the zone would otherwise be opened instead of the studio.
+function over(event, is) {
+  if (!carriesFiles(event)) return;
+  event.preventDefault();
+  form.classList.toggle("over", is && !sending);
+}
+
+function take(files) {
+  if (sending) return toast("One file at a time: the last one is still on its way.", "bad");
+  complain(null);
+  const [file] = files;
+  if (files.length > 1) return complain({ message: "Give one file at a time." });
+  if (file.size === 0) return complain({ message: `${file.name} is empty, or it is a folder.` });
+  if (file.size > Number(form.dataset.mostBytes)) {
+    return complain({ message: `${file.name} is larger than ${form.dataset.most}.`, hint: "Divide it into smaller files." });
+  }
+  send(file);
+}
+
+function send(file) {
+  const carrier = new XMLHttpRequest();
+  const body = new FormData();
+  body.append("file", file);
+  sending = carrier;
+  form.toggleAttribute("data-busy", true);
+  place("now").hidden = false;
+  place("stop").hidden = false;
+  tell(`Sending ${file.name}…`, 0);
+  carrier.upload.addEventListener("progress", (event) => {
+    if (event.lengthComputable) tell(null, event.loaded / event.total);
+  });
+  carrier.upload.addEventListener("load", () => {
+    tell(`Reading and checking ${file.name}…`, null);
+    place("stop").hidden = true; // it has arrived: stopping now would not undo that
+  });
+  carrier.addEventListener("load", () => end(carrier.status, carrier.response));
+  carrier.addEventListener("abort", () => end(-1, null));
+  carrier.addEventListener("error", () => end(0, null));
+  carrier.open("POST", form.dataset.upload);
+  carrier.responseType = "json";
+  carrier.setRequestHeader("accept", "application/json");
+  carrier.send(body);
+}
+
+function end(status, told) {
+  sending = null;
+  if (status === 201 && told) {
+    tell("Checked. Opening the report…", 1);
+    return location.assign(`/datasets/${encodeURIComponent(told.id)}`);
+  }
+  form.toggleAttribute("data-busy", false);
+  place("now").hidden = true;
+  if (status === 401) return location.assign(`/login?next=${encodeURIComponent(location.pathname)}`);
+  if (status === -1) return toast("Stopped; nothing was kept.");
+  if (status === 0) return complain({ message: "The studio did not take the file.", hint: "Is it still running? Try again in a moment." });
+  complain(told?.error ?? { message: "The studio did not answer as expected.", hint: "Try again in a moment." });
+}
+
+// `part` from 0 to 1, or null where it is not known.
+function tell(words, part) {
+  if (words !== null) place("words").textContent = words;
+  const bar = place("bar");
+  if (part === null) bar.removeAttribute("value");
+  else bar.value = Math.round(part * 1000);
+}
+
+function complain(error) {
+  const problems = error?.details?.problems ?? [];
+  place("message").textContent = error?.message ?? "";
+  place("hint").textContent = error?.hint ?? "";
+  const items = problems.slice(1).map(({ place: where, problem }) => {
+    const item = document.createElement("li");
+    item.textContent = `${where}: ${problem}`;
+    return item;
+  });
+  place("places").replaceChildren(...items);
+  place("wrong").hidden = error === null;
+}
