@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
 from brightrun.contract.states import JobStatus
 from brightrun.database import attempts, budgets, jobs, spending
 from brightrun.database.database import Database
 from brightrun.database.tables import TrainingAttempt
-from tests.contract.database_rows import NOW, OWNER, add_job, lease_of
+from brightrun.errors import OverBudget
+from brightrun.jobs.month_budget import month_budget
+from brightrun.jobs.settle_cap import settle_cap
+from brightrun.jobs.studio import Studio
+from brightrun.storage.in_memory import InMemory
+from brightrun.storage.links import LinkSigner
+from tests.contract.database_rows import NOW, OWNER, add_file, add_job, job_of, lease_of
 from tests.contract.postgres import (  # noqa: F401
     give_database,
     give_database_url,
@@ -131,3 +140,33 @@ def test_locking_makes_the_row_and_changes_none_that_is_there(database: Database
     with database.session() as session:
         budgets.save(session, OWNER, month_usd=Decimal(5), default_cap_usd=None, now=NOW)
         assert budgets.lock(session, OWNER, now=NOW + HOUR).month_usd == Decimal(5)
+
+
+def test_jobs_that_are_submitted_together_are_not_promised_the_same_money(database: Database, tmp_path: Path) -> None:
+    """Eight at once, of which the month can bear three."""
+    studio = Studio(
+        database=database, storage=InMemory(LinkSigner("a secret of tests", "http://studio.test")), computes={},
+        models=tmp_path, home=tmp_path, webhook_secret=SecretStr("a secret of tests"), clock=lambda: NOW,
+        month_budget_usd=Decimal(35),
+    )  # fmt: skip
+    with database.session() as session:
+        file = add_file(session)
+    outcomes: list[Decimal | BaseException | None] = []
+
+    def submit() -> None:
+        job = job_of(file, estimated_cost_usd=Decimal(10), compute={"provider": "pretend", "max_cost_usd": "10"})
+        try:
+            with database.session() as session:
+                settle_cap(session, studio, job)
+                jobs.add(session, job)
+            outcomes.append(job.cap_usd)
+        except BaseException as error:  # noqa: BLE001 - told below
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [outcome for outcome in outcomes if not isinstance(outcome, OverBudget)] == [Decimal(10)] * 3
+    assert month_budget(studio, owner_id=OWNER).remaining_usd == Decimal(5)

@@ -17,6 +17,7 @@ import pytest
 from brightrun.contract.events import Event, read_journal
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.manifest import verify_bundle
+from brightrun.contract.messages import WebhookReply
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.worker import supervise
@@ -211,3 +212,28 @@ def assert_loads(folder: RunFolder, model: Path, *, step: int) -> None:
     kept = load_file(folder.checkpoints / f"step-{step:06d}" / "adapter_model.safetensors")
     delivered = load_file(folder.adapter / "adapter_model.safetensors")
     assert all(torch.equal(delivered[name], weight.to(torch.bfloat16)) for name, weight in kept.items())
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (WebhookReply(continue_=False, acknowledged=0, reason="budget_reached", keep_adapter=True), "budget_reached"),
+        (WebhookReply(continue_=False, acknowledged=0, reason="cancelled_by_user"), "interrupted"),
+    ],
+)
+def test_told_by_a_webhook_the_run_ends_gently_or_at_once(
+    folder: RunFolder, tmp_path: Path, reply: WebhookReply, reason: str
+) -> None:
+    """The studio's answer to a pushed batch may be the first that the worker hears of it."""
+    server = WorkerServer(tmp_path / "jobs", worker="machine-7", grace=SECOND)
+    server.find_again()
+    try:
+        server.start(request_for(folder))
+        wait_for(lambda: any(event.kind == "step" for event in server.status("limited").events))
+        server._jobs["limited"]._stop_as_told(reply)
+        wait_for(lambda: not server.status("limited").alive)
+        last = server.status("limited").events[-1]
+    finally:
+        server.close()
+    assert (last.kind, last.reason) == ("end", reason)
+    assert folder.adapter.is_dir() is reply.keep_adapter

@@ -67,7 +67,7 @@ def _look(
     if reply.alive or reply.exporting:
         return studio.limits.poll
     if reply.export_error is not None:
-        raise _NoAdapter(reply.export_error)
+        raise _NoAdapter(reply.export_error.splitlines()[0].removeprefix("error: "))
     rows = fetch_unproven(studio, client, job, attempt, keep=keep)
     if rows is None:
         raise _NoAdapter("The worker made none.")
