@@ -53,10 +53,15 @@ class Seeded:
             "comparison-none": f"/jobs/{self.running}/comparison",
             "compare": f"/compare?job={self.completed}&job={self.running}",
             "compare-choose": "/compare",
-            "hostile-job": f"/jobs/{self.hostile}",
-            "hostile-comparison": f"/jobs/{self.hostile}/comparison",
             "nowhere": "/nowhere",
         }
+
+    def hostile_pages(self) -> list[str]:
+        """Where foreign text is shown that tries to be more than text."""
+        job = f"/jobs/{self.hostile}"
+        return [
+            *(job, f"{job}/comparison", "/compare", f"/compare?job={self.hostile}&job={self.completed}"),
+        ]
 
 
 @contextmanager
