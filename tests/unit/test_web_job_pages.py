@@ -384,12 +384,13 @@ def test_the_time_left_is_the_worker_s_word_and_the_plan_of_the_rest() -> None:
 
 
 def test_settings_name_what_differs_from_the_recipe_and_forms_know_the_bounds() -> None:
-    settings = Hyperparameters(learning_rate=5e-4).model_dump(mode="json")
+    settings = Hyperparameters(learning_rate=5e-4, max_seq_length=2112).model_dump(mode="json")
     rows = {row.name: row for row in setting_rows(settings, "balanced")}
     assert list(rows) == list(Hyperparameters.model_fields)
     assert rows["learning_rate"].value == "0.0005"
     assert rows["learning_rate"].by_recipe == "0.0002"
     assert rows["r"].by_recipe is None
+    assert (rows["max_seq_length"].value, rows["max_seq_length"].by_recipe) == ("2112", None)  # the data chose it
     assert all(row.meaning for row in rows.values())
     assert all(row.by_recipe is None for row in setting_rows(settings, "a recipe of an older version"))
     fields = {field.name: field for field in setting_fields(settings)}
@@ -399,7 +400,7 @@ def test_settings_name_what_differs_from_the_recipe_and_forms_know_the_bounds() 
     assert fields["lora_dropout"].high == 1.0
     assert fields["lr_scheduler_type"].choices == ("cosine", "linear", "constant", "constant_with_warmup")
     assert fields["packing"].choices == ("true", "false")
-    assert fields["max_seq_length"].value == ""
+    assert fields["max_steps"].value == ""
     assert fields["target_modules"].kind == "text"
 
 

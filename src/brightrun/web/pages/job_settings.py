@@ -49,7 +49,8 @@ def setting_rows(settings: Mapping[str, Any], recipe: str) -> list[SettingRow]:
         if name not in settings:
             continue
         value = spoken_value(settings[name])
-        expected = None if usual is None else spoken_value(getattr(usual, name))
+        chosen_by_data = name == "max_seq_length" and getattr(usual, name, None) is None
+        expected = None if usual is None or chosen_by_data else spoken_value(getattr(usual, name))
         rows.append(SettingRow(name, value, field.description or "", expected if expected != value else None))
     return rows
 
