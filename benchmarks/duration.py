@@ -56,6 +56,7 @@ class Timed:
     low: float
     high: float
     measured: float
+    processor: float
     phases: dict[str, tuple[float, float]]
     others: float
 
@@ -99,8 +100,9 @@ def run_once(recipe: str, model: Path, home: Path, steps: int) -> Timed:
         )
         seconds = time.time() - began
         own = psutil.Process().cpu_times()
-        others = max(busy_seconds() - before - (own.children_user + own.children_system - children.spent), 0.0)
-        children.spent = own.children_user + own.children_system
+        processor = own.children_user + own.children_system - children.spent
+        children.spent += processor
+        others = max(busy_seconds() - before - processor, 0.0)
         if worker.returncode:
             sys.exit(f"error: the run of {recipe} failed: {worker.stderr.decode()[-500:]}")
         found = Timed(
@@ -110,6 +112,7 @@ def run_once(recipe: str, model: Path, home: Path, steps: int) -> Timed:
             low=plan.duration.low_seconds,
             high=plan.duration.high_seconds,
             measured=seconds,
+            processor=processor,
             phases=phases_of(plan, folder, began, seconds),
             others=others / (seconds * (psutil.cpu_count() or 1)),
         )
@@ -149,15 +152,20 @@ def say(text: str) -> None:
 
 
 def as_table(runs: list[Timed]) -> str:
-    lines = [f"{'':30}{'planned s':>10}{'measured s':>12}{'off':>8}{'others':>8}"]
+    lines = [f"{'':30}{'planned s':>10}{'measured s':>12}{'off':>8}{'others':>8}{'processor s':>13}"]
     for run in runs:
         name = f"{run.recipe}, {run.steps} steps"
-        lines.append(f"{name:30}{run.planned:10.0f}{run.measured:12.0f}{run.off:+8.0%}{run.others:8.0%}")
+        lines.append(
+            f"{name:30}{run.planned:10.0f}{run.measured:12.0f}{run.off:+8.0%}{run.others:8.0%}{run.processor:13.0f}"
+        )
         lines += [f"  {phase:28}{planned:10.1f}{found:12.1f}" for phase, (planned, found) in run.phases.items()]
     within = sum(abs(run.off) <= TOLERANCE for run in runs)
     inside = sum(run.low <= run.measured <= run.high for run in runs)
     lines.append(f"{within} of {len(runs)} within {TOLERANCE:.0%}, {inside} inside the plan's band")
     lines.append("others: the share of all processors that other programs took during the run")
+    lines.append(
+        "processor s: what the run itself took; with one thread about what a quiet machine would take"
+    )
     return "\n".join(lines)
 
 
