@@ -163,9 +163,7 @@ def as_table(runs: list[Timed]) -> str:
     inside = sum(run.low <= run.measured <= run.high for run in runs)
     lines.append(f"{within} of {len(runs)} within {TOLERANCE:.0%}, {inside} inside the plan's band")
     lines.append("others: the share of all processors that other programs took during the run")
-    lines.append(
-        "processor s: what the run itself took; with one thread about what a quiet machine would take"
-    )
+    lines.append("processor s: what the run itself took; with one thread about what a quiet machine would take")
     return "\n".join(lines)
 
 
