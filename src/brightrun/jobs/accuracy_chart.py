@@ -19,8 +19,10 @@ _LABELS: dict[Quantity, tuple[str, str, float]] = {
 }
 
 
-def accuracy_chart(jobs: Sequence[JobAccuracy], quantity: Quantity, *, width: int = 720) -> str | None:
-    """An SVG of the newest jobs that have the quantity; None where none has."""
+def accuracy_chart(
+    jobs: Sequence[JobAccuracy], quantity: Quantity, *, width: int = 720, chart_id: str | None = None
+) -> str | None:
+    """An SVG of the newest jobs that have the quantity; None where none has. `chart_id` is unlike others' of a page."""
     title, axis, unit = _LABELS[quantity]
     lines = [
         _line(job, figure, unit) for job in jobs if (figure := getattr(job, quantity)) is not None
@@ -28,7 +30,7 @@ def accuracy_chart(jobs: Sequence[JobAccuracy], quantity: Quantity, *, width: in
     if not lines:
         return None
     return estimate_chart(
-        lines, chart_id=f"accuracy-{quantity}", title=title, x_label=axis, say=_say(quantity), width=width
+        lines, chart_id=chart_id or f"accuracy-{quantity}", title=title, x_label=axis, say=_say(quantity), width=width
     )
 
 

@@ -22,15 +22,17 @@ def retry_job(
     job_id: str,
     hyperparameters: dict[str, Any] | None = None,
     compute: ComputeWish | None = None,
+    idempotency_key: str | None = None,
 ) -> TrainingJob:
     """Submit the job again, with some settings changed if wished; of `compute` only what is set in it is changed.
 
     Where nothing that decides the adapter changed, the new job begins at the old one's newest checkpoint; the worker
-    checks by the run's fingerprint that it is its own.
+    checks by the run's fingerprint that it is its own. With a key that was used before it is the job of then.
 
     Raises:
         NotFound: the owner has no such job.
         Conflict: the job has not ended, or completed.
+        IdempotencyConflict: the key was used with another body.
     """
     with studio.database.reading() as session:
         old = owned(session, owner_id, job_id)
@@ -48,8 +50,9 @@ def retry_job(
         name=old.name,
     )
     return submit_job(
-        studio, request, owner_id=owner_id, retry_of=old.id, furnish=lambda made: _take_over_work(studio, old, made)
-    )
+        studio, request, owner_id=owner_id, idempotency_key=idempotency_key, retry_of=old.id,
+        furnish=lambda made: _take_over_work(studio, old, made),
+    )  # fmt: skip
 
 
 def _own_settings(job: TrainingJob) -> dict[str, Any]:

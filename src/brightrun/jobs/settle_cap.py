@@ -6,6 +6,7 @@ together, so that it holds even while no studio is alive to add up.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from decimal import Decimal
 
 from sqlalchemy.orm import Session
@@ -20,6 +21,8 @@ from brightrun.jobs.tell_budget import usd
 BEYOND_ESTIMATE = 2
 """A job without a cap is promised so many times the upper end of its estimate, where the month has a budget."""
 
+_FIELD = "compute.max_cost_usd"
+
 
 def settle_cap(session: Session, studio: Studio, job: TrainingJob) -> None:
     """Set the job's `cap_usd`, inside the transaction that stores it; absent where no budget and no cap asks for one.
@@ -28,28 +31,59 @@ def settle_cap(session: Session, studio: Studio, job: TrainingJob) -> None:
         PriceUnknown: a cap is asked for, and nobody knows what the machine costs.
         OverBudget: the cap, or what the month leaves, is less than the job is expected to cost.
     """
-    asked = _asked(job)
     expected = job.estimated_cost_usd
+    wish = CapWish(
+        provider=job.compute["provider"], asked=_asked(job), expected=expected, high=_upper_end(job, expected)
+    )
     if expected is None:
-        if asked is not None:
-            raise PriceUnknown(f"What {job.compute['provider']} costs is not known, so no cap can be kept.")
+        require_price(wish)
         return
     own = budgets.lock(session, job.owner_id, now=studio.clock())
-    month = read_month(session, studio, job.owner_id, own=own)
-    cap = month.default_cap_usd if asked is None else asked
+    job.cap_usd = cap_of_wish(wish, read_month(session, studio, job.owner_id, own=own))
+
+
+@dataclass(frozen=True, slots=True)
+class CapWish:
+    """The cap a job asks for (None: it names none) and what it is expected to cost; None: nobody knows."""
+
+    provider: str
+    asked: Decimal | None
+    expected: Decimal | None
+    high: Decimal | None
+
+
+def require_price(wish: CapWish) -> None:
+    """Raises PriceUnknown where a cap is asked for and nobody knows what the machine costs."""
+    if wish.expected is None and wish.asked is not None:
+        raise PriceUnknown(
+            f"What {wish.provider} costs is not known, so no cap can be kept.", details={"param": _FIELD}
+        )
+
+
+def cap_of_wish(wish: CapWish, month: MonthBudget) -> Decimal | None:
+    """What a job would be allowed to cost if it were submitted now; None: nothing asks for a cap.
+
+    Raises:
+        PriceUnknown, OverBudget: it would be refused.
+    """
+    require_price(wish)
+    expected = wish.expected
+    if expected is None:
+        return None
+    cap = month.default_cap_usd if wish.asked is None else wish.asked
     if cap is not None and cap < expected:
-        whose = "Your default cap" if asked is None else "The cap"
+        whose = "Your default cap" if wish.asked is None else "The cap"
         raise OverBudget(
             f"{whose} of {usd(cap)} is less than the {usd(expected)} that the job is expected to cost.",
             hint="Raise max_cost_usd, or make the job smaller: fewer epochs, a smaller model.",
-            details={"expected_usd": float(expected), "cap_usd": float(cap)},
+            details={"expected_usd": float(expected), "cap_usd": float(cap), "param": _FIELD},
         )
     left = month.remaining_usd
     if left is not None:
         _require_left(left, expected, month)
-        ceiling = BEYOND_ESTIMATE * _upper_end(job, expected) if cap is None else cap
+        ceiling = BEYOND_ESTIMATE * (wish.high or expected) if cap is None else cap
         cap = min(ceiling, left)
-    job.cap_usd = cap
+    return cap
 
 
 def _require_left(left: Decimal, expected: Decimal, month: MonthBudget) -> None:
@@ -67,7 +101,7 @@ def _require_left(left: Decimal, expected: Decimal, month: MonthBudget) -> None:
     )  # fmt: skip
 
 
-def _upper_end(job: TrainingJob, expected: Decimal) -> Decimal:
+def _upper_end(job: TrainingJob, expected: Decimal | None) -> Decimal | None:
     """Of the plan's estimate; where the plan has no band, the estimate."""
     high = ((job.plan or {}).get("cost") or {}).get("high_usd")
     return expected if high is None else Decimal(str(high))

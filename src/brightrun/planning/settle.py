@@ -77,17 +77,19 @@ def _modules(text: str) -> list[str]:
         raise RecipeError(
             f"target_modules names no projection of a Llama model: {', '.join(strangers)}.",
             hint=f"Choose among {', '.join(LLAMA_PROJECTIONS)}, or all-linear.",
+            details={"param": "hyperparameters.target_modules"},
         )
     return list(dict.fromkeys(names))
 
 
 def _refusal(error: ValidationError, chosen: Mapping[str, object]) -> RecipeError:
-    first = error.errors(include_url=False)[0]
-    key = str(first["loc"][0]) if first["loc"] else "recipe"
+    wrong = {str(each["loc"][0]) if each["loc"] else "recipe": each["msg"] for each in error.errors(include_url=False)}
+    key, said = next(iter(wrong.items()))
+    told = [{"param": f"hyperparameters.{name}", "message": f"Must be {allowed(name)}."} for name in wrong]
     return RecipeError(
-        f"{key} = {chosen.get(key)!r} is not possible: {first['msg'][0].lower()}{first['msg'][1:]}.",
+        f"{key} = {chosen.get(key)!r} is not possible: {said[0].lower()}{said[1:]}.",
         hint=f"{key}: {allowed(key)}. {Hyperparameters.model_fields[key].description or ''}".strip(),
-        details={"key": key, "value": str(chosen.get(key))},
+        details={"key": key, "value": str(chosen.get(key)), "param": f"hyperparameters.{key}", "errors": told},
     )
 
 
@@ -115,6 +117,7 @@ def _settled_length(settled: Hyperparameters, longest_tokens: int, context_lengt
         raise RecipeError(
             f"max_seq_length = {asked:,} is more than the base model holds: {context_length:,} tokens.",
             hint=f"Set max_seq_length to at most {context_length}, or leave it out.",
+            details={"param": "hyperparameters.max_seq_length"},
         )
     if asked is None and longest_tokens > context_length and settled.over_length == "refuse":
         raise RecipeError(

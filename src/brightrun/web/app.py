@@ -36,7 +36,18 @@ from brightrun.web.api import (
 from brightrun.web.doors import Limited, Named, guarding_headers
 from brightrun.web.openapi import describer
 from brightrun.web.options import MIB, WebOptions
-from brightrun.web.pages import compare, comparison, conversation, dataset, datasets, home, job, login
+from brightrun.web.pages import (
+    compare,
+    comparison,
+    conversation,
+    dataset,
+    datasets,
+    estimates,
+    home,
+    job,
+    login,
+    start,
+)
 from brightrun.web.pages.faces import show_problem
 from brightrun.web.pages.static_files import add_static_files
 from brightrun.web.problems import add_problems
@@ -73,7 +84,7 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
         app.include_router(room.router)
     for pages in (home, login, job, comparison, compare):
         app.include_router(pages.router)
-    for pages in (datasets, dataset, conversation):
+    for pages in (datasets, dataset, conversation, start, estimates):
         app.include_router(pages.router)
     add_static_files(app)
     headers = guarding_headers(https=options.https)

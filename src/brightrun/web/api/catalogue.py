@@ -67,9 +67,14 @@ class GpuView(Answer):
 @router.get("/models", responses=declared(401, 403))
 def list_models(studio: StudioPart, person: PersonPart) -> Listed[ModelView]:  # noqa: ARG001 a person asks
     """Base models: those of the catalogue, and what else was pulled."""
+    return Listed(data=known_models(studio), has_more=False)
+
+
+def known_models(studio: Studio) -> list[ModelView]:
+    """Those of the catalogue, and what else was pulled."""
     pulled = _pulled(studio)
     known = {**load_models(), **pulled}
-    data = [
+    return [
         ModelView(
             id=entry.name, title=entry.title, hub_id=entry.hub_id, parameters=entry.parameters,
             context_length=entry.context_length, licence=entry.licence, licence_note=entry.licence_note,
@@ -77,7 +82,6 @@ def list_models(studio: StudioPart, person: PersonPart) -> Listed[ModelView]:  #
         )
         for entry in known.values()
     ]  # fmt: skip
-    return Listed(data=data, has_more=False)
 
 
 @router.get("/recipes", responses=declared(401, 403))

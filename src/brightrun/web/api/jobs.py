@@ -138,12 +138,19 @@ def cancel(
 @router.post(
     "/jobs/{job_id}/retry", dependencies=PLAIN_JSON, status_code=201, responses=declared(400, 401, 403, 404, 409, 413)
 )
-def retry(studio: StudioPart, person: PersonPart, job_id: JobId, request: Retry | None = None) -> JobView:
+def retry(
+    studio: StudioPart,
+    person: PersonPart,
+    job_id: JobId,
+    request: Retry | None = None,
+    idempotency_key: IdempotencyKey = None,
+) -> JobView:
     """Try a failed or cancelled job again, as a new job (`retry_of` names the old one)."""
     wish = request or Retry()
     job = retry_job(
-        studio, owner_id=person.owner_id, job_id=job_id, hyperparameters=wish.hyperparameters, compute=wish.compute
-    )
+        studio, owner_id=person.owner_id, job_id=job_id, hyperparameters=wish.hyperparameters, compute=wish.compute,
+        idempotency_key=idempotency_key,
+    )  # fmt: skip
     return JobView.of(job)
 
 

@@ -55,6 +55,31 @@ def moment(when: datetime | None) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), shown)
 
 
+def about(seconds: float) -> str:
+    """`45 s`, `12 min`, `3 h 20 min`: an estimate, no more exact than it is."""
+    if seconds < 100:
+        return f"{max(round(seconds), 1)} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes < 3000 else f"{round(minutes / 60)} h"
+
+
+def phase_words(phase: str) -> str:
+    """A phase of a plan as its owner reads the job's state in it."""
+    return STATUS_WORDS[JobStatus(phase)]
+
+
+def bound(value: float) -> str:
+    """A bound of a number field: `512`, `0.5`."""
+    return f"{value:.15g}"
+
+
+def plain_amount(amount: Decimal | None) -> str:
+    """An amount as a form's field has it: `20`, `0.5`; empty where there is none."""
+    return "" if amount is None else f"{amount.normalize():f}"
+
+
 def percent(part: float | None) -> str:
     """`42 %` of a share from 0 to 1."""
     return "—" if part is None else f"{part * 100:.0f} %"
@@ -70,6 +95,10 @@ PAGE_WORDS = {
     "status_tone": status_tone,
     "usd": usd,
     "moment": moment,
+    "about": about,
+    "bound": bound,
+    "phase_words": phase_words,
+    "plain_amount": plain_amount,
     "percent": percent,
     "short_id": short_id,
 }

@@ -1,6 +1,6 @@
 // Forms and buttons that act through the API: data-action="DELETE /api/…", and data-then says what follows:
 // "reload", "go:/path" (with {field} of the answer), "refresh" (live regions only). A form's fields become the JSON body:
-// data-type="number|boolean|list" on a field gives its type; an empty field is left out.
+// data-type="number|boolean|list" on a field gives its type; an empty field is left out, or null with data-empty="null".
 import { ask, toast } from "./talk.js";
 import { refreshLive } from "./live.js";
 
@@ -52,7 +52,7 @@ export function bodyOf(form) {
 function valueOf(field) {
   if (field.type === "checkbox") return field.checked;
   const text = field.value.trim();
-  if (text === "") return undefined;
+  if (text === "") return field.dataset.empty === "null" ? null : undefined;
   if (field.dataset.type === "number") return Number(text);
   if (field.dataset.type === "boolean") return text === "true";
   if (field.dataset.type === "list") return text.split(",").map((part) => part.trim()).filter(Boolean);

@@ -1,0 +1,229 @@
+"""A job's plan as it is shown before its start: figures, what was checked, what would help. Starts nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal
+
+from brightrun.errors import BrightRunError, RecipeError
+from brightrun.evaluation.gauges import Part, memory_bar
+from brightrun.evaluation.run_charts import WIDTHS
+from brightrun.evaluation.wording import counted
+from brightrun.jobs.month_budget import MonthBudget, month_budget
+from brightrun.jobs.plan_run import Planned
+from brightrun.jobs.settle_cap import CapWish, cap_of_wish
+from brightrun.jobs.studio import Studio
+from brightrun.jobs.submit import StartJob, plan_job
+from brightrun.planning.job_plan import Mend, PlanCheck
+from brightrun.planning.memory import MemoryEstimate
+from brightrun.web.api.catalogue import known_models
+from brightrun.web.pages.start_form import ProviderChoice, provider_choices
+from brightrun.web.pages.words import about, usd
+
+_CHECKS = {"memory": "Memory", "cap": "Cap", "duration": "Time", "disk": "Disk", "price": "Price"}
+_PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("the base model", ("projections", "embeddings", "norms")),
+    ("adapter and optimizer", ("adapter", "gradients", "optimizer")),
+    ("activations", ("activations", "mask")),
+    ("working set", ("work", "dequantised")),
+    ("reserved, unused", ("allocator",)),
+    ("the program itself", ("program",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that was looked at: fine, fine with something to know, or in the way of a start."""
+
+    state: Literal["ok", "warn", "no"]
+    title: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A change that helps. `settings` is JSON for the form; None where nothing here can make the change."""
+
+    words: str
+    settings: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A plan to look at before the start, or why there is none. `cap` is where the job would be stopped, if at all."""
+
+    request: StartJob
+    provider: ProviderChoice
+    month: MonthBudget
+    problem: BrightRunError | None = None
+    planned: Planned | None = None
+    checks: list[Check] = field(default_factory=list)
+    fixes: list[Fix] = field(default_factory=list)
+    cap: Decimal | None = None
+    memory: dict[str, str] | None = None
+
+    @property
+    def may_start(self) -> bool:
+        return self.planned is not None and all(check.state != "no" for check in self.checks)
+
+
+def review_job(studio: Studio, owner_id: str, request: StartJob) -> Review:
+    """Plan the job and look at everything that submitting it would look at.
+
+    Raises:
+        NotFound: the owner has no such dataset.
+        RecipeError: a setting that cannot be; its fields are in the details.
+        InputError: there is no such provider.
+    """
+    provider = request.compute.provider or studio.default_compute
+    studio.compute(provider)
+    choice = next(each for each in provider_choices(studio) if each.name == provider)
+    month = month_budget(studio, owner_id=owner_id)
+    try:
+        planned = plan_job(studio, request, owner_id=owner_id)
+    except RecipeError:
+        raise  # it belongs beside its field
+    except BrightRunError as error:
+        if error.http_status not in {400, 422}:
+            raise
+        return Review(request, choice, month, problem=error)
+    money, cap, refusal = _money(request, choice, planned, month)
+    here = [model.id for model in known_models(studio) if model.pulled]
+    checks = [*_data_checks(planned), _model_check(planned, here), *_plan_checks(planned, refusal), *money]
+    fixes = [_fix(mend, choice) for mend in planned.plan.mends]
+    if refusal is not None and choice.usd_per_hour is None:
+        fixes.append(Fix("Leave the cap out.", json.dumps({"compute": {"max_cost_usd": None}})))
+    fixes += _own_cap(request, planned, month)
+    if planned.plan.base_model not in here and here:
+        fixes.append(Fix(f"Take {here[0]}, which is here.", json.dumps({"base_model": here[0]})))
+    return Review(
+        request, choice, month, planned=planned, checks=checks, fixes=fixes, cap=cap,
+        memory=_memory_chart(planned.plan.memory, planned.plan.memory_available_bytes),
+    )  # fmt: skip
+
+
+def _data_checks(planned: Planned) -> Iterator[Check]:
+    audit, prepared = planned.prepared.audit, planned.prepared
+    if audit.refused:
+        yield Check("no", "Dataset", "the audit found an error in it, so nothing may be trained on it")
+    else:
+        yield Check("ok", "Dataset", f"audited: {counted(audit.conversations, 'conversation')}, no error found")
+    held = prepared.held_out
+    told = f"{counted(held.answers, 'answer')} in {counted(held.conversations, 'conversation')} kept for the proof"
+    yield Check("ok", "Before and after", f"{told}, never trained on")
+    longest, limit = planned.plan.longest_tokens, planned.hyperparameters.max_seq_length
+    if audit.dropped:
+        left = f"{counted(audit.dropped, 'conversation')} left out for their length; the rest is whole"
+        yield Check("warn", "Length", left)
+    else:
+        yield Check("ok", "Length", f"nothing is cut: the longest has {longest:,} tokens, the limit is {limit:,}")
+
+
+def _model_check(planned: Planned, here: Sequence[str]) -> Check:
+    name = planned.plan.base_model
+    if name in here:
+        return Check("ok", "Base model", f"{name} is here")
+    return Check("no", "Base model", f"{name} is not here yet; get it with: brightrun model pull {name}")
+
+
+def _plan_checks(planned: Planned, refusal: BrightRunError | None) -> Iterator[Check]:
+    yield Check("ok", "Settings", "all within their bounds")
+    for check in planned.plan.checks:
+        if check.name == "cap" and refusal is not None:
+            continue  # the refusal says it
+        yield Check(_state(check), _CHECKS[check.name], check.words)
+
+
+def _state(check: PlanCheck) -> Literal["ok", "warn", "no"]:
+    if check.passed is False:
+        return "no"
+    return "warn" if check.warning or check.passed is None else "ok"
+
+
+def _money(
+    request: StartJob, choice: ProviderChoice, planned: Planned, month: MonthBudget
+) -> tuple[list[Check], Decimal | None, BrightRunError | None]:
+    """What submitting would say of the money: checks, the cap it would settle on, and why it would refuse."""
+    cost = planned.plan.cost
+    own = cost if choice.usd_per_hour is not None else None  # a price of others is no price of this machine
+    wish = CapWish(
+        provider=choice.name, asked=request.compute.max_cost_usd,
+        expected=None if own is None else own.expected_usd, high=None if own is None else own.high_usd,
+    )  # fmt: skip
+    checks = [_price_check(choice, planned)]
+    try:
+        cap = cap_of_wish(wish, month)
+    except BrightRunError as error:
+        return [*checks, Check("no", "Budget", f"{error.message} {error.hint}")], None, error
+    if month.remaining_usd is not None and own is not None:
+        words = f"{usd(month.remaining_usd)} of the {usd(month.budget_usd)} for {month.month} are left"
+        checks.append(Check("ok", "Budget", words))
+    elif month.budget_usd is not None:
+        checks.append(Check("warn", "Budget", "cannot be kept for a machine whose price is not known"))
+    return checks, cap, None
+
+
+def _price_check(choice: ProviderChoice, planned: Planned) -> Check:
+    cost = planned.plan.cost
+    if cost is None:
+        how = "so neither the cost nor a cap can be told; its setting is on the page of settings"
+        return Check("warn", "Price", f"nobody told what {choice.title.lower()} costs an hour, {how}")
+    if choice.usd_per_hour is not None:
+        return Check("ok", "Price", f"{usd(cost.usd_per_hour)} an hour, as it was set for {choice.title.lower()}")
+    day = "" if cost.price_date is None else f", read on {cost.price_date.isoformat()}"
+    words = f"{usd(cost.usd_per_hour)} an hour ({cost.price_source}{day})"
+    return Check("warn", "Price", f"{words}: others' price for this card, not {choice.title.lower()}'s")
+
+
+def _fix(mend: Mend, choice: ProviderChoice) -> Fix:
+    changes: dict[str, Any] = {}
+    if mend.hyperparameters:
+        changes["hyperparameters"] = mend.hyperparameters
+    if mend.compute:
+        changes["compute"] = mend.compute
+    if mend.base_model is not None:
+        changes["base_model"] = mend.base_model
+    if "gpu_type" in mend.compute and not choice.picks_gpu:
+        return Fix(f"{mend.words} This studio has no such machine set up.", None)
+    return Fix(mend.words, json.dumps(changes))
+
+
+def _own_cap(request: StartJob, planned: Planned, month: MonthBudget) -> Iterator[Fix]:
+    """Where the owner's default cap is too small: one for this job alone."""
+    cost, default = planned.plan.cost, month.default_cap_usd
+    if request.compute.max_cost_usd is not None or cost is None or default is None or cost.expected_usd <= default:
+        return
+    cap = (cost.high_usd + Decimal("0.005")).quantize(Decimal("0.01"))
+    words = f"Give this job a cap of its own, {usd(cap)}: the high end of the estimate."
+    yield Fix(words, json.dumps({"compute": {"max_cost_usd": float(cap)}}))
+
+
+def _memory_chart(memory: MemoryEstimate, available: int | None) -> dict[str, str]:
+    sizes = {part.key: part.bytes for part in memory.parts}
+    parts = [Part(name, float(sum(sizes.pop(key, 0) for key in keys))) for name, keys in _PARTS]
+    parts += [Part(part.title, float(sizes[part.key])) for part in memory.parts if part.key in sizes]
+    shown = [part for part in parts if part.amount]
+    return {
+        size: memory_bar(
+            shown, None if available is None else float(available), chart_id=f"memory-{size}",
+            title="Memory the run needs, and what there is", say=_gigabytes,
+            width={"wide": 720, "narrow": WIDTHS["narrow"]}[size],
+        )
+        for size in WIDTHS
+    }  # fmt: skip
+
+
+def _gigabytes(amount: float) -> str:
+    return f"{amount / 1e9:.1f} GB"
+
+
+def band_words(low: float, high: float) -> str:
+    """`20 to 43 min`, `45 s to 2 min`: both ends, the unit once where it is the same."""
+    first, last = about(low), about(high)
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    return f"{number} to {last}" if last.endswith(f" {unit}") and " " not in unit else f"{first} to {last}"
