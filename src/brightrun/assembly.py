@@ -19,7 +19,7 @@ from brightrun.compute.standing_worker import StandingWorker
 from brightrun.database.database import Database
 from brightrun.errors import InputError, MachineError
 from brightrun.jobs.studio import Studio
-from brightrun.settings import SECRET_LENGTH, Settings
+from brightrun.settings import SECRET_LENGTH, Settings, setting_rows
 from brightrun.storage.links import LinkSigner
 from brightrun.storage.local_folder import LocalFolder
 from brightrun.web.access import Access, LoopbackAccess
@@ -74,7 +74,8 @@ def build_access(settings: Settings, studio: Studio) -> Access:
 
 
 def build_web_options(settings: Settings) -> WebOptions:
-    return WebOptions(https=(settings.public_url or "").startswith("https://"))
+    https = (settings.public_url or "").startswith("https://")
+    return WebOptions(https=https, operator=OWNER, settings=setting_rows(settings))
 
 
 def build_computes(settings: Settings) -> dict[str, Compute]:

@@ -11,6 +11,8 @@ from brightrun.catalogue.tables import read_table, suggest
 from brightrun.errors import ModelError
 
 Source = Literal["hub", "package", "folder"]
+EMBEDDED_MODEL = "smollm2-135m-instruct"
+"""The base model that trains on a processor and comes without a hub."""
 
 
 class PackageFile(BaseModel):

@@ -14,7 +14,7 @@ from brightrun.errors import BrightRunError
 from brightrun.settings import read_settings
 
 if TYPE_CHECKING:
-    from brightrun.cli.doctor_checks import Finding
+    from brightrun.jobs.connections import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -34,7 +34,8 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print the result a
 
 
 def _findings() -> Iterator[Finding]:
-    from brightrun.cli.doctor_checks import Finding, machine_findings, setting_findings, studio_findings
+    from brightrun.cli.doctor_checks import machine_findings, setting_findings, studio_findings
+    from brightrun.jobs.connections import Finding
 
     try:
         settings = read_settings()

@@ -8,11 +8,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
@@ -25,32 +23,23 @@ from brightrun.assembly import (
     studio_secret,
     workers_folder,
 )
-from brightrun.catalogue.folders import list_pulled
-from brightrun.catalogue.models import find_model
-from brightrun.cli.models import EMBEDDED_MODEL
 from brightrun.cli.studio_client import StudioUnreachable, is_this_machine, studio_client
 from brightrun.cli.token import live_tokens
-from brightrun.compute.base import Compute
 from brightrun.compute.local_process import LocalProcess
-from brightrun.database import jobs
 from brightrun.database.database import Database
 from brightrun.errors import BrightRunError, NotSignedIn
-from brightrun.jobs.alarms import overdue
+from brightrun.jobs.connections import (
+    Finding,
+    Outcome,
+    compute_finding,
+    database_findings,
+    models_finding,
+    running_words,
+)
 from brightrun.settings import Settings, setting_rows
 
-Outcome = Literal["ok", "warn", "fail"]
 _STACK = ("torch", "transformers", "trl", "peft", "accelerate", "safetensors")
 _GIGABYTE = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a check found. `mend` is empty where nothing needs to be done."""
-
-    check: str
-    outcome: Outcome
-    message: str
-    mend: str = ""
 
 
 def machine_findings(settings: Settings) -> Iterator[Finding]:
@@ -78,7 +67,7 @@ def setting_findings(settings: Settings) -> Iterator[Finding]:
 
 def studio_findings(settings: Settings) -> Iterator[Finding]:
     """What can be said of the studio's parts, each asked and none changed."""
-    yield _models(settings)
+    yield models_finding(settings.models)
     yield from _computes(settings)
     yield from _database(settings)
     yield _running(settings)
@@ -168,18 +157,6 @@ def _hub(settings: Settings) -> Finding:
     return Finding("hub", "ok", told)
 
 
-def _models(settings: Settings) -> Finding:
-    check, pulled = "models", list_pulled(settings.models)
-    unfinished = [record.name for _, record in pulled if record.needs_conversion]
-    if unfinished:
-        mend = f"Pull it again: brightrun model pull {unfinished[0]}"
-        return Finding(check, "warn", f"{', '.join(unfinished)} pulled but not converted.", mend)
-    if not pulled:
-        name = find_model(EMBEDDED_MODEL).name
-        return Finding(check, "warn", "No base model is here.", f"Pull one: brightrun model pull {name}")
-    return Finding(check, "ok", f"{', '.join(record.name for _, record in pulled)} pulled")
-
-
 def _computes(settings: Settings) -> Iterator[Finding]:
     try:
         computes = build_computes(settings)
@@ -187,21 +164,12 @@ def _computes(settings: Settings) -> Iterator[Finding]:
         yield Finding("compute", "fail", error.message, error.hint)
         return
     for name, compute in computes.items():
+        is_default = name == settings.compute
         # Asking for the processes of this machine would make the folder of their records.
-        never_used = name == LocalProcess.name and not workers_folder(settings).exists()
-        yield _compute(compute, f"compute {name}", is_default=name == settings.compute, never_used=never_used)
-
-
-def _compute(compute: Compute, check: str, *, is_default: bool, never_used: bool) -> Finding:
-    try:
-        machines = [] if never_used else compute.list_ours()
-    except BrightRunError as error:
-        mend = error.hint or "Start the worker, or mend its address."
-        return Finding(check, "fail" if is_default else "warn", error.message, mend)
-    told = ", ".join(machine.name for machine in machines)
-    return Finding(
-        check, "ok", f"runs {told}" if told else "ready, nothing runs" + (" (default)" if is_default else "")
-    )
+        if name == LocalProcess.name and not workers_folder(settings).exists():
+            yield Finding(f"compute {name}", "ok", running_words([], is_default=is_default))
+        else:
+            yield compute_finding(compute, is_default=is_default)
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -211,32 +179,19 @@ def _database(settings: Settings) -> Iterator[Finding]:
     except BrightRunError as error:
         yield Finding(check, "fail", error.message, error.hint)
         return
-    shown = database.url.render_as_string(hide_password=True)
     try:
         if database.is_sqlite and not Path(database.url.database or "").exists():
+            shown = database.url.render_as_string(hide_password=True)
             yield Finding(check, "ok", f"{shown} is made when it is first needed")
-        elif not database.is_current():
-            yield Finding(check, "warn", f"{shown} has older tables.", "brightrun serve brings them up to date.")
-        else:
-            yield Finding(check, "ok", f"{shown} has the newest tables")
-            yield _jobs(database)
+            return
+        found = list(database_findings(database, now=datetime.now(UTC)))
+        yield from found
+        if all(finding.outcome != "fail" for finding in found) and len(found) > 1:
             yield from _entrance(settings, database)
     except BrightRunError as error:
         yield Finding(check, "fail", error.message, "Start it, or mend BRIGHTRUN_DATABASE_URL.")
     finally:
         database.close()
-
-
-def _jobs(database: Database) -> Finding:
-    now = datetime.now(UTC)
-    with database.reading() as session:
-        counts = jobs.count_by_status(session)
-        stuck = [job.job_id for job in overdue(session, now=now)]
-    told = ", ".join(f"{number} {status.value}" for status, number in sorted(counts.items())) or "none yet"
-    if stuck:
-        mend = f"See why: brightrun job show {stuck[0]}"
-        return Finding("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", mend)
-    return Finding("jobs", "ok", told)
 
 
 def _entrance(settings: Settings, database: Database) -> Iterator[Finding]:

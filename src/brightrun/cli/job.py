@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from brightrun.cli.models import EMBEDDED_MODEL
+from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.show import byte_progress, duration, plain_table, print_json, problems, results
 from brightrun.cli.train import parse_settings
 from brightrun.contract.job_spec import file_sha256

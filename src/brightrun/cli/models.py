@@ -13,7 +13,6 @@ from brightrun.chat.model_folder import load_chat_model
 from brightrun.errors import ModelError
 from brightrun.settings import read_settings
 
-EMBEDDED_MODEL = "smollm2-135m-instruct"
 REFERENCE_MODEL = "llama-3-70b-instruct"
 
 

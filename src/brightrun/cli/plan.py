@@ -12,8 +12,8 @@ import typer
 from typer.core import TyperGroup
 
 from brightrun.catalogue.gpus import find_gpu
+from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.accuracy import accuracy
-from brightrun.cli.models import EMBEDDED_MODEL
 from brightrun.cli.show import byte_progress, plain_table, print_json, results
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.this_device import this_machine

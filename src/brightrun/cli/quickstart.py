@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.model import bring
-from brightrun.cli.models import EMBEDDED_MODEL
 from brightrun.cli.show import print_json, results
 from brightrun.cli.start_run import Wish
 from brightrun.cli.train import parse_settings, train_once

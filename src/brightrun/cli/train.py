@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.dataset import ClientProfile
-from brightrun.cli.models import EMBEDDED_MODEL
 from brightrun.cli.show import print_json, problems, results
 from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -81,3 +82,9 @@ def delete(session: Session, file_id: str, *, owner_id: str, now: datetime) -> T
     file.deleted_at = now
     session.flush()
     return file
+
+
+def names(session: Session, file_ids: Collection[str]) -> dict[str, str]:
+    """What files are called, by their ids; deleted ones too."""
+    query = select(TrainingFile.id, TrainingFile.file_name).where(TrainingFile.id.in_(list(file_ids)))
+    return {row[0]: row[1] for row in session.execute(query)}

@@ -19,7 +19,7 @@ from brightrun.database.claims import (
     save_claimed,
 )
 from brightrun.database.inserts import add_unless_there
-from brightrun.database.pages import Page, newest_first
+from brightrun.database.job_list import count, list_page
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "change_if",
     "claim_due",
     "claim_one",
+    "count",
     "count_by_status",
     "find_by_key",
     "get",
@@ -36,8 +37,10 @@ __all__ = [
     "list_measured",
     "list_page",
     "look_at",
+    "newest_in_status",
     "release_claim",
     "renew_claim",
+    "retried",
     "save_claimed",
 ]
 
@@ -73,25 +76,6 @@ def get(session: Session, job_id: str, *, owner_id: str | None = None, lock: boo
     return session.scalars(query).one_or_none()
 
 
-def list_page(
-    session: Session,
-    *,
-    owner_id: str,
-    limit: int = 20,
-    after: str | None = None,
-    statuses: Collection[JobStatus] | None = None,
-) -> Page[TrainingJob]:
-    """Newest first.
-
-    Raises:
-        NotFound: `after` is not in the list.
-    """
-    where = [TrainingJob.owner_id == owner_id]
-    if statuses is not None:
-        where.append(TrainingJob.status.in_(list(statuses)))
-    return newest_first(session, TrainingJob, *where, limit=limit, after=after)
-
-
 def list_measured(session: Session, *, owner_id: str, limit: int = 200) -> list[tuple[TrainingJob, TrainingAttempt]]:
     """An owner's completed jobs that had a plan and one attempt only, which was measured; the newest first."""
     done = (TrainingJob.owner_id == owner_id) & (TrainingJob.status == JobStatus.COMPLETED) & (TrainingJob.attempt == 1)
@@ -105,7 +89,8 @@ def list_live(session: Session, *, owner_id: str) -> list[TrainingJob]:
     """An owner's jobs that have not ended, oldest first."""
     live = [status for status in JobStatus if not status.is_terminal]
     query = select(TrainingJob).where(TrainingJob.owner_id == owner_id, TrainingJob.status.in_(live))
-    return list(session.scalars(query.order_by(TrainingJob.created_at, TrainingJob.id)))
+    # Sorted here: asked for an order, SQLite reads all of an owner's jobs by the index that has it.
+    return sorted(session.scalars(query), key=lambda job: (job.created_at, job.id))
 
 
 def count_by_status(session: Session, *, owner_id: str | None = None) -> dict[JobStatus, int]:
@@ -116,10 +101,31 @@ def count_by_status(session: Session, *, owner_id: str | None = None) -> dict[Jo
     return {row[0]: row[1] for row in session.execute(query)}
 
 
-def in_status_since(session: Session, status: JobStatus, *, before: datetime, limit: int = 100) -> list[TrainingJob]:
+def in_status_since(
+    session: Session, status: JobStatus, *, before: datetime, limit: int = 100, owner_id: str | None = None
+) -> list[TrainingJob]:
     """Jobs that came into the status before a moment, the longest there first."""
     query = select(TrainingJob).where(TrainingJob.status == status, TrainingJob.status_changed_at < before)
+    if owner_id is not None:
+        query = query.where(TrainingJob.owner_id == owner_id)
     return list(session.scalars(query.order_by(TrainingJob.status_changed_at).limit(limit)))
+
+
+def newest_in_status(
+    session: Session, status: JobStatus, *, owner_id: str, limit: int, since: datetime | None = None
+) -> list[TrainingJob]:
+    """An owner's jobs that came into the status last, since a moment if one is given."""
+    query = select(TrainingJob).where(TrainingJob.status == status, TrainingJob.owner_id == owner_id)
+    if since is not None:
+        query = query.where(TrainingJob.status_changed_at >= since)
+    return list(session.scalars(query.order_by(TrainingJob.status_changed_at.desc()).limit(limit)))
+
+
+def retried(session: Session, job_ids: Collection[str], *, owner_id: str, since: datetime) -> set[str]:
+    """Those of the owner's jobs that were tried again since a moment."""
+    later = (TrainingJob.owner_id == owner_id) & (TrainingJob.created_at >= since)
+    query = select(TrainingJob.retry_of).where(later, TrainingJob.retry_of.in_(list(job_ids)))
+    return {job_id for job_id in session.scalars(query) if job_id is not None}
 
 
 def change_if(session: Session, job_id: str, *, expected: Collection[JobStatus], **changes: Any) -> TrainingJob | None:

@@ -39,10 +39,10 @@ class Overdue:
         )
 
 
-def overdue(session: Session, *, now: datetime, limit: int = 5) -> list[Overdue]:
-    """At most `limit` such jobs of each state, the longest there first."""
+def overdue(session: Session, *, now: datetime, limit: int = 5, owner_id: str | None = None) -> list[Overdue]:
+    """At most `limit` such jobs of each state, the longest there first; `owner_id`: only that owner's."""
     return [
         Overdue(job.id, status, job.status_changed_at)
         for status, longest in LONGEST.items()
-        for job in jobs.in_status_since(session, status, before=now - longest, limit=limit)
+        for job in jobs.in_status_since(session, status, before=now - longest, limit=limit, owner_id=owner_id)
     ]

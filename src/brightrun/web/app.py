@@ -31,6 +31,7 @@ from brightrun.web.api import (
     problem_rows,
     session,
     storage_links,
+    tokens,
     webhook,
 )
 from brightrun.web.doors import Limited, Named, guarding_headers
@@ -48,6 +49,8 @@ from brightrun.web.pages import (
     login,
     start,
 )
+from brightrun.web.pages import jobs as jobs_pages
+from brightrun.web.pages import settings as settings_pages
 from brightrun.web.pages.faces import show_problem
 from brightrun.web.pages.static_files import add_static_files
 from brightrun.web.problems import add_problems
@@ -79,9 +82,11 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
     for room in (
         *(files, plan, budget, accuracy, jobs, metrics_csv, events, artifacts, chat, webhook, catalogue, storage_links),
         *(session, health),
-        *(problem_rows,),
+        *(problem_rows, tokens),
     ):
         app.include_router(room.router)
+    for pages in (jobs_pages, settings_pages):  # /jobs/list stands before /jobs/{job_id}
+        app.include_router(pages.router)
     for pages in (home, login, job, comparison, compare):
         app.include_router(pages.router)
     for pages in (datasets, dataset, conversation, start, estimates):

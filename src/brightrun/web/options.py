@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Protocol
 
 import anyio
 
 MIB = 1 << 20
+
+
+class ShownSetting(Protocol):
+    """A setting of the installation as people may see it; `value` is absent where none is set and for secrets."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def meaning(self) -> str: ...
+    @property
+    def is_set(self) -> bool: ...
+    @property
+    def is_secret(self) -> bool: ...
+    @property
+    def value(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +41,8 @@ class WebOptions:
         stream_seconds: A stream ends after this and is opened again by its reader, who is then known afresh.
         link_lifetime: How long the link to an artifact is good.
         https: The studio is reached over TLS; cookies and headers say so.
+        operator: The owner who runs the installation; only they see what it is connected to and its settings.
+        settings: Settings of the installation, for its operator to see.
         sleep: Waits so many seconds.
         closing: Whether the server is about to stop; streams then end by themselves and are not cut off.
     """
@@ -38,5 +56,7 @@ class WebOptions:
     stream_seconds: float = 3600.0
     link_lifetime: timedelta = timedelta(minutes=15)
     https: bool = False
+    operator: str = "local"
+    settings: Sequence[ShownSetting] = ()
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     closing: Callable[[], bool] = lambda: False

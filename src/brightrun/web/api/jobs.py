@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs, metrics
+from brightrun.database.job_list import JobOrder, OrderBy
 from brightrun.database.tables import TrainingJob
 from brightrun.jobs.cancel import cancel_job
 from brightrun.jobs.look_up import owned
@@ -28,6 +29,11 @@ IdempotencyKey = Annotated[
         description="The same key with the same body is the same job, however often it is sent.",
     ),
 ]
+Find = Annotated[
+    str | None,
+    Query(max_length=200, description="Words in the job's name or its dataset's, or the beginning of its id."),
+]
+Direction = Annotated[Literal["asc", "desc"], Query(description="`desc`: the largest, newest or last first.")]
 
 
 class Started(Answer):
@@ -105,10 +111,16 @@ def list_jobs(
     limit: Limit = 20,
     after: After = None,
     status: Annotated[list[JobStatus] | None, Query(description="Only jobs in these states.")] = None,
+    find: Find = None,
+    order: Annotated[OrderBy, Query(description="What is not known of a job puts it last.")] = "created",
+    direction: Direction = "desc",
 ) -> Listed[JobView]:
-    """Jobs, newest first."""
+    """Jobs, the newest first if nothing else is asked for."""
+    sort = JobOrder(order, direction == "desc", studio.clock())
     with studio.database.reading() as session:
-        page = jobs.list_page(session, owner_id=person.owner_id, limit=limit, after=after, statuses=status)
+        page = jobs.list_page(
+            session, owner_id=person.owner_id, limit=limit, after=after, statuses=status, find=find, order=sort
+        )
     return Listed(data=[JobView.of(row) for row in page.items], has_more=page.has_more)
 
 

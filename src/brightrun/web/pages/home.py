@@ -1,11 +1,14 @@
-"""The first page: what runs, what ended last, what it cost, what needs attention."""
+"""The first page, live: what runs, what finished last, what needs attention, what the month has cost."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from brightrun.database import jobs
+from brightrun.catalogue.models import EMBEDDED_MODEL
+from brightrun.web.pages.home_facts import FAILED_SINCE, read_home
 from brightrun.web.pages.rendering import page
 from brightrun.web.parts import PersonPart, StudioPart
 
@@ -15,6 +18,14 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 def show_home(request: Request, studio: StudioPart, person: PersonPart) -> Response:
     """Home."""
-    with studio.database.reading() as session:
-        newest = jobs.list_page(session, owner_id=person.owner_id, limit=5)
-    return page(request, "home.html", title="Home", active="home", jobs=newest.items)
+    facts = read_home(studio, person.owner_id)
+    return page(request, "home.html", title="Home", active="home", facts=facts, **_SAID)
+
+
+@router.get("/home/now")
+def show_now(request: Request, studio: StudioPart, person: PersonPart) -> Response:
+    """All of it but the frame, as it is fetched again and again."""
+    return page(request, "home_now.html", facts=read_home(studio, person.owner_id), **_SAID)
+
+
+_SAID: dict[str, Any] = {"embedded": EMBEDDED_MODEL, "failed_days": FAILED_SINCE.days}

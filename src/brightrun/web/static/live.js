@@ -1,4 +1,5 @@
 // Regions that stay current. <div id=… data-live="/fragment" data-every="5"> is fetched every 5 seconds;
+// with data-now at once too, and without either only when refreshLive is called;
 // with data-stream="/api/…/events/stream" it is fetched when the stream tells news, once a second at most.
 // The server draws, this only puts the new drawing in place: focus, open details and typed text stay as they are.
 import { localiseTimes } from "./times.js";
@@ -47,7 +48,8 @@ function watch(region) {
     regions.delete(region);
   }
   regions.set(region, { now, stop });
-  if (region.dataset.every) later(Number(region.dataset.every) * 1000);
+  if ("now" in region.dataset) now();
+  else if (region.dataset.every) later(Number(region.dataset.every) * 1000);
   if (region.dataset.stream) listen(region.dataset.stream, () => later(Math.max(0, last + LEAST_MS - Date.now())), now);
 }
 

@@ -1,0 +1,143 @@
+"""What the studio stands on, each part asked now: database, files, machines, models, its address. Mends nothing."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import httpx
+
+from brightrun.catalogue.folders import list_pulled
+from brightrun.catalogue.models import EMBEDDED_MODEL
+from brightrun.compute.base import Compute
+from brightrun.database import jobs
+from brightrun.database.database import Database
+from brightrun.errors import BrightRunError
+from brightrun.jobs.alarms import overdue
+from brightrun.jobs.studio import Studio
+from brightrun.storage.base import Storage
+
+Outcome = Literal["ok", "warn", "fail"]
+_ANSWERS_WITHIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found. `mend` is empty where nothing needs to be done."""
+
+    check: str
+    outcome: Outcome
+    message: str
+    mend: str = ""
+
+
+def database_findings(database: Database, *, now: datetime) -> Iterator[Finding]:
+    """Whether it answers and has the newest tables, and whether a job in it does not get on."""
+    shown = database.url.render_as_string(hide_password=True)
+    try:
+        if not database.is_current():
+            yield Finding("database", "warn", f"{shown} has older tables.", "brightrun serve brings them up to date.")
+            return
+        yield Finding("database", "ok", f"{shown} has the newest tables")
+        yield _jobs(database, now)
+    except BrightRunError as error:
+        yield Finding("database", "fail", error.message, "Start it, or mend BRIGHTRUN_DATABASE_URL.")
+
+
+def _jobs(database: Database, now: datetime) -> Finding:
+    with database.reading() as session:
+        counts = jobs.count_by_status(session)
+        stuck = [job.job_id for job in overdue(session, now=now)]
+    told = ", ".join(f"{number} {status.value}" for status, number in sorted(counts.items())) or "none yet"
+    if stuck:
+        mend = f"See why: brightrun job show {stuck[0]}"
+        return Finding("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", mend)
+    return Finding("jobs", "ok", told)
+
+
+def storage_finding(storage: Storage) -> Finding:
+    """Whether a few bytes can be put, read again and removed."""
+    key, content = f"checks/{uuid.uuid4().hex}", b"can this be read again?"
+    try:
+        storage.put(key, content)
+        try:
+            with storage.open(key) as stream:
+                same = stream.read() == content
+        finally:
+            storage.delete(key)
+    except BrightRunError as error:
+        return Finding("storage", "fail", error.message, error.hint or "Make room, or mend BRIGHTRUN_STORAGE.")
+    if not same:
+        return Finding("storage", "fail", "What was stored came back changed.", "Do not train before the disk is well.")
+    return Finding("storage", "ok", "A file was stored, read again and removed")
+
+
+def compute_finding(compute: Compute, *, is_default: bool) -> Finding:
+    """Whether a provider of machines answers, and which of ours run there."""
+    check = f"compute {compute.name}"
+    try:
+        machines = compute.list_ours()
+    except BrightRunError as error:
+        mend = error.hint or "Start the worker, or mend its address."
+        return Finding(check, "fail" if is_default else "warn", error.message, mend)
+    return Finding(check, "ok", running_words([machine.name for machine in machines], is_default=is_default))
+
+
+def running_words(machines: list[str], *, is_default: bool) -> str:
+    """What runs at a provider, in words."""
+    return f"runs {', '.join(machines)}" if machines else "ready, nothing runs" + (" (default)" if is_default else "")
+
+
+def models_finding(folder: Path) -> Finding:
+    """Which base models are on this machine."""
+    pulled = list_pulled(folder)
+    unfinished = [record.name for _, record in pulled if record.needs_conversion]
+    if unfinished:
+        mend = f"Pull it again: brightrun model pull {unfinished[0]}"
+        return Finding("models", "warn", f"{', '.join(unfinished)} pulled but not converted.", mend)
+    if not pulled:
+        mend = f"Pull one: brightrun model pull {EMBEDDED_MODEL}"
+        return Finding("models", "warn", "No base model is here.", mend)
+    return Finding("models", "ok", f"{', '.join(record.name for _, record in pulled)} pulled")
+
+
+def webhook_finding(public_url: str | None, *, transport: httpx.BaseTransport | None = None) -> Finding:
+    """How workers' news come home, and whether the address for that answers when it is asked from here."""
+    check = "webhooks"
+    if public_url is None:
+        return Finding(check, "ok", "The studio asks its workers for news itself; it has no public address.")
+    try:
+        with httpx.Client(transport=transport, timeout=_ANSWERS_WITHIN_SECONDS) as client:
+            answer = client.get(f"{public_url}/api/health")
+    except httpx.HTTPError as error:
+        told = f"{public_url} does not answer from here ({type(error).__name__})."
+        return Finding(
+            check, "warn", told, "Start the proxy, or mend BRIGHTRUN_PUBLIC_URL; news are fetched until then."
+        )
+    if answer.status_code != httpx.codes.OK:
+        told = f"{public_url} answers with status {answer.status_code}."
+        return Finding(check, "warn", told, "Have the proxy pass everything on to the studio.")
+    if not public_url.startswith("https://"):
+        return Finding(check, "warn", f"{public_url} has no https.", "Put the studio behind a proxy that has it.")
+    return Finding(check, "ok", f"Workers send their news to {public_url}")
+
+
+def _computes(studio: Studio) -> list[Finding]:
+    return [
+        compute_finding(compute, is_default=name == studio.default_compute)
+        for name, compute in sorted(studio.computes.items(), key=lambda one: one[0] != studio.default_compute)
+    ]
+
+
+CONNECTIONS: Mapping[str, Callable[[Studio], list[Finding]]] = {
+    "database": lambda studio: list(database_findings(studio.database, now=studio.clock())),
+    "storage": lambda studio: [storage_finding(studio.storage)],
+    "compute": _computes,
+    "models": lambda studio: [models_finding(studio.models)],
+    "webhooks": lambda studio: [webhook_finding(studio.public_url)],
+}
+"""Every part by its name, with what asks it."""
