@@ -15,6 +15,7 @@ from brightrun.database import artifacts, attempts, jobs
 from brightrun.database.tables import ModelArtifact, TrainingAttempt, TrainingJob
 from brightrun.errors import AdapterUnproven
 from brightrun.jobs.move import move
+from brightrun.jobs.record_event import worker_end
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.worker_client import WorkerClient
 
@@ -67,7 +68,9 @@ def collect(
         path = f"lora_adapters/{job.id}/"
         jobs.change_if(session, job.id, expected=[JobStatus.UPLOADING], lora_artifact_path=path)
         attempts.save(session, attempt.id, last_heard_at=now)
-        done = move(session, current, JobStatus.COMPLETED, now=now, message=current.message)
+        end = worker_end(session, job.id, attempt.number)
+        said = current.message if end is None else end.message or current.message
+        done = move(session, current, JobStatus.COMPLETED, now=now, message=said)
         jobs.change_if(session, done.id, expected=[JobStatus.COMPLETED], current_step=done.total_steps)
     return True
 
