@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from brightrun.jobs.studio import Studio
 from brightrun.web.pages.conversation import shown_turns
 from brightrun.web.pages.dataset import Balance
 from brightrun.web.pages.dataset_words import finding_done, finding_title, header_words
+from brightrun.web.upload_progress import UploadProgress
 from tests.conftest import REPOSITORY
 from tests.unit.test_datasets_builders import audit, chat_record, llama3, said, write_lines
 from tests.unit.test_datasets_look_at import troubled
@@ -263,6 +265,38 @@ def test_problem_rows_are_lines_of_json_and_leave_nothing_behind(
     assert [row["number"] for row in rows] == [1, 2, 3, 4]
     assert 'filename="conversations-problems.jsonl"' in answer.headers["content-disposition"]
     assert not list(studio.home.iterdir())
+
+
+def test_whoever_uploads_is_told_how_far_the_checks_are(
+    studio: Studio, client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The audit reads in steps of 256 KiB; between two of them both the sender and a stranger ask."""
+    path = write_lines(tmp_path / "file", [chat_record(said(f"topic {n}", *["more"] * 9)) for n in range(120)])
+    where, asked = f"{FILES}/uploads/an-upload", []
+    tell = UploadProgress.follow
+
+    @contextmanager
+    def follow(self: UploadProgress, owner_id: str, upload_id: str | None) -> Iterator[Any]:
+        with tell(self, owner_id, upload_id) as progress:
+
+            def ask(done: int, total: int) -> None:
+                progress(done, total)
+                asked.append((self.of(owner_id, "an-upload"), self.of(SOMEBODY_ELSE, "an-upload"), client.get(where)))
+
+            yield ask
+
+    monkeypatch.setattr(UploadProgress, "follow", follow)
+    assert client.get(where).status_code == 404
+    with path.open("rb") as stream:
+        told = client.post(FILES, files={"file": ("file", stream)}, headers={"x-upload-id": "an-upload"})
+    assert told.status_code == 201
+    assert len(asked) >= 2
+    total = path.stat().st_size
+    done = [answer.json()["done_bytes"] for _, _, answer in asked]
+    assert done == sorted(set(done))
+    assert (done[-1], {answer.json()["total_bytes"] for _, _, answer in asked}) == (total, {total})
+    assert all(mine is not None and theirs is None for mine, theirs, _ in asked)
+    assert client.get(where).status_code == 404
 
 
 @pytest.mark.parametrize(

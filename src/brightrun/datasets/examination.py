@@ -84,7 +84,10 @@ class Examination:
         *,
         log: Log = discard,
         progress: Progress | None = None,
+        counts_tokens: bool = True,
     ) -> None:
+        """`counts_tokens`: off where only checks of words are wanted; tokens are counted for a limit all the same."""
+        self._counts_tokens = counts_tokens or options.max_seq_length is not None
         self._path, self._chat, self._options = path, chat, options
         self._progress = progress
         self._notes = Notes(Problems(path.name), repair_json=options.repair_json, log=log)
@@ -155,6 +158,8 @@ class Examination:
         """Learnt tokens of a conversation that is kept; None where it is dropped or cannot be learnt."""
         if self._control.contains(conversation) or self._nothing.is_untrainable(conversation):
             return None
+        if not self._counts_tokens:
+            return 0
         encoded = self._encode(conversation)
         tokens, learnt = len(encoded.input_ids), encoded.learnt_tokens
         answers = len(encoded.answer_spans)

@@ -103,7 +103,7 @@ def _looked_at(
     chat: ChatModel,
     options: ReadOptions,
 ) -> LookedAt:
-    alone = Examination(path, chat, options)
+    alone = Examination(path, chat, options, counts_tokens=False)
     examined = alone.examine(written)
     findings = [one for one in alone.findings_so_far() if one.check not in _OF_THE_WHOLE_FILE]
     return LookedAt(number, written, examined.conversation, examined.kept, in_order(from_reading + findings))

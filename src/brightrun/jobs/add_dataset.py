@@ -9,15 +9,21 @@ from brightrun.contract.job_spec import file_sha256
 from brightrun.database import files
 from brightrun.database.tables import TrainingFile
 from brightrun.datasets.audit import audit_dataset
+from brightrun.datasets.readers.file_text import Progress
 from brightrun.errors import NotFound
 from brightrun.jobs.look_up import owned_file
 from brightrun.jobs.studio import Studio
 
 
-def add_dataset(studio: Studio, *, owner_id: str, file_name: str, source: Path) -> TrainingFile:
+def add_dataset(
+    studio: Studio, *, owner_id: str, file_name: str, source: Path, progress: Progress | None = None
+) -> TrainingFile:
     """Store a file and its audit; the same bytes of the same owner are the same dataset.
 
     A refused dataset is stored too, with its audit, so that its owner can read why.
+
+    Args:
+        progress: Called with bytes audited and bytes in all.
 
     Raises:
         DatasetError: the file is no dataset at all (its audit could not be made); nothing is kept.
@@ -28,7 +34,7 @@ def add_dataset(studio: Studio, *, owner_id: str, file_name: str, source: Path) 
         known = files.find_same(session, owner_id=owner_id, sha256=sha256)
     if known is not None:
         return known
-    audit = audit_dataset(source, chat=llama3_chat_model())
+    audit = audit_dataset(source, chat=llama3_chat_model(), progress=progress)
     key = f"training_files/{owner_id}/{sha256}"
     stored = studio.storage.put(key, source, sha256=sha256)
     row = TrainingFile(

@@ -55,6 +55,7 @@ from brightrun.web.pages.faces import show_problem
 from brightrun.web.pages.static_files import add_static_files
 from brightrun.web.problems import add_problems
 from brightrun.web.receive import SCRATCH_PREFIX
+from brightrun.web.upload_progress import UploadProgress
 
 _FORM_OVERHEAD = MIB // 16  # what a form adds to the file that it carries
 _SCRATCH_AGE_SECONDS = 24 * 3600.0
@@ -79,6 +80,7 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
     )
     app.state.studio, app.state.access, app.state.options = studio, access, options
     app.state.try_out = try_out.TryOut(studio)
+    app.state.uploads = UploadProgress()
     for room in (
         *(files, plan, budget, accuracy, jobs, metrics_csv, events, artifacts, chat, webhook, catalogue, storage_links),
         *(session, health),

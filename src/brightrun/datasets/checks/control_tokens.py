@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import lru_cache
 
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally
@@ -19,8 +20,7 @@ MEND = "Remove the control string from the text."
 
 class ControlTokens:
     def __init__(self, special_tokens: Collection[str]) -> None:
-        longest_first = sorted(filter(None, special_tokens), key=len, reverse=True)
-        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self._pattern = _any_of(frozenset(special_tokens))
         self._found = Tally()
 
     def look(self, conversation: Conversation) -> None:
@@ -43,3 +43,9 @@ class ControlTokens:
 
     def findings(self) -> list[Finding]:
         return self._found.finding(NAME, "error", EXPLANATION, MEND)
+
+
+@lru_cache(maxsize=8)
+def _any_of(texts: frozenset[str]) -> re.Pattern[str] | None:
+    longest_first = sorted(filter(None, texts), key=len, reverse=True)
+    return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Header, Path, Query, Request
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from brightrun.catalogue.folders import find_pulled
@@ -25,8 +26,10 @@ from brightrun.web.api.shapes import FileView, Listed
 from brightrun.web.parts import After, Answer, FileId, Limit, OptionsPart, PersonPart, StudioPart
 from brightrun.web.problems import BodyUnreadable, declared
 from brightrun.web.receive import receive_form_file, scratch_folder
+from brightrun.web.upload_progress import UploadProgress
 
 PATH = "/api/training/files"
+_UPLOAD_ID = r"^[A-Za-z0-9_-]{1,100}$"
 router = APIRouter(prefix=PATH, tags=["datasets"])
 _FORM: dict[str, Any] = {
     "requestBody": {
@@ -51,6 +54,15 @@ class Deleted(Answer):
     object: Literal["training.file"] = "training.file"
     id: str
     deleted: Literal[True] = True
+
+
+class UploadView(Answer):
+    """A file that is being checked."""
+
+    object: Literal["training.upload"] = "training.upload"
+    id: str
+    done_bytes: int = Field(description="Read and checked so far.")
+    total_bytes: int
 
 
 class Piece(Answer):
@@ -81,6 +93,10 @@ async def upload_file(
         str | None,
         Header(alias="x-content-sha256", pattern="^[0-9a-fA-F]{64}$", description="Refuse a file with other bytes."),
     ] = None,
+    upload_id: Annotated[
+        str | None,
+        Header(alias="x-upload-id", pattern=_UPLOAD_ID, description="Any id; how far the checks are is told under it."),
+    ] = None,
 ) -> FileView:
     """Upload a dataset (form field `file`); the same bytes again are the same dataset."""
     with scratch_folder(studio.home) as folder:
@@ -92,10 +108,28 @@ async def upload_file(
             )  # fmt: skip
 
         def add() -> FileView:
-            row = add_dataset(studio, owner_id=person.owner_id, file_name=received.name, source=received.path)
-            return FileView.of(row)
+            with _uploads(request).follow(person.owner_id, upload_id) as progress:
+                return FileView.of(
+                    add_dataset(
+                        studio, owner_id=person.owner_id, file_name=received.name, source=received.path,
+                        progress=progress,
+                    )
+                )  # fmt: skip
 
         return await run_in_threadpool(add)
+
+
+@router.get("/uploads/{upload_id}", responses=declared(401, 403, 404))
+def show_upload(
+    request: Request,
+    person: PersonPart,
+    upload_id: Annotated[str, Path(pattern=_UPLOAD_ID, description="What was sent as `x-upload-id`.")],
+) -> UploadView:
+    """How far the checks of a file are that has arrived and whose upload is not yet answered."""
+    checked = _uploads(request).of(person.owner_id, upload_id)
+    if checked is None:
+        raise NotFound(f"No upload {upload_id} is being checked here.")
+    return UploadView(id=upload_id, done_bytes=checked.done, total_bytes=checked.total)
 
 
 @router.post("/sample", status_code=201, responses=declared(401, 403))
@@ -161,6 +195,12 @@ def preview_file(
         conversation=messages.id, model=chat.name, tokens=len(encoded.input_ids), learnt_tokens=encoded.learnt_tokens,
         answers=len(encoded.answer_spans), pieces=pieces,
     )  # fmt: skip
+
+
+def _uploads(request: Request) -> UploadProgress:
+    uploads = request.app.state.uploads
+    assert isinstance(uploads, UploadProgress)
+    return uploads
 
 
 def _chat_model(studio: Studio, name: str | None) -> ChatModel:

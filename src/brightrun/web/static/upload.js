@@ -3,6 +3,7 @@ import { toast } from "./talk.js";
 
 const form = document.querySelector("form[data-upload]");
 const place = (name) => document.querySelector(`[data-upload-${name}]`);
+const ASK_MS = 800;
 let sending = null;
 
 if (form) {
@@ -46,6 +47,7 @@ function take(files) {
 
 function send(file) {
   const carrier = new XMLHttpRequest();
+  const id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const body = new FormData();
   body.append("file", file);
   sending = carrier;
@@ -59,6 +61,7 @@ function send(file) {
   carrier.upload.addEventListener("load", () => {
     tell(`Reading and checking ${file.name}…`, null);
     place("stop").hidden = true; // it has arrived: stopping now would not undo that
+    follow(carrier, id);
   });
   carrier.addEventListener("load", () => end(carrier.status, carrier.response));
   carrier.addEventListener("abort", () => end(-1, null));
@@ -66,7 +69,18 @@ function send(file) {
   carrier.open("POST", form.dataset.upload);
   carrier.responseType = "json";
   carrier.setRequestHeader("accept", "application/json");
+  carrier.setRequestHeader("x-upload-id", id);
   carrier.send(body);
+}
+
+// How far the checks are, asked until the upload is answered. Where nobody knows, the bar only shows that work goes on.
+async function follow(carrier, id) {
+  while (sending === carrier) {
+    await new Promise((later) => setTimeout(later, ASK_MS));
+    const told = await fetch(`${form.dataset.upload}/uploads/${id}`).catch(() => null);
+    const checked = told?.ok ? await told.json() : null;
+    if (sending === carrier && checked?.total_bytes) tell(null, checked.done_bytes / checked.total_bytes);
+  }
 }
 
 function end(status, told) {
