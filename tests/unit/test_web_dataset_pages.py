@@ -299,6 +299,18 @@ def test_whoever_uploads_is_told_how_far_the_checks_are(
     assert client.get(where).status_code == 404
 
 
+def test_an_upload_is_known_from_its_beginning_to_its_end_whatever_happens() -> None:
+    uploads = UploadProgress()
+    with pytest.raises(OSError, match="full"), uploads.follow(ME, "one") as tell, uploads.follow(ME, None) as silent:
+        assert uploads.of(ME, "one") == (0, None)
+        tell(2, 9)
+        silent(5, 9)
+        assert uploads.of(ME, "one") == (2, 9)
+        assert uploads.of(ME, "") is None
+        raise OSError("full")
+    assert uploads.of(ME, "one") is None
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 
 class Checked(NamedTuple):
-    """Bytes of the file that were read and checked, and all of them."""
+    """Bytes of the file that were read and checked, and all of them; None while it is still arriving."""
 
     done: int
-    total: int
+    total: int | None
 
 
 class UploadProgress:
@@ -29,11 +29,13 @@ class UploadProgress:
             if upload_id is not None:
                 self._known[key] = Checked(done, total)
 
+        if upload_id is not None:
+            self._known[key] = Checked(0, None)
         try:
             yield tell
         finally:
             self._known.pop(key, None)
 
     def of(self, owner_id: str, upload_id: str) -> Checked | None:
-        """None: there is no such upload, it is still arriving, or it is over."""
+        """None: there is no such upload, or it is over."""
         return self._known.get((owner_id, upload_id))

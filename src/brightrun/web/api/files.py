@@ -57,12 +57,12 @@ class Deleted(Answer):
 
 
 class UploadView(Answer):
-    """A file that is being checked."""
+    """A file that is arriving or being checked."""
 
     object: Literal["training.upload"] = "training.upload"
     id: str
     done_bytes: int = Field(description="Read and checked so far.")
-    total_bytes: int
+    total_bytes: int | None = Field(description="Of the file; not known while it is still arriving.")
 
 
 class Piece(Answer):
@@ -99,7 +99,7 @@ async def upload_file(
     ] = None,
 ) -> FileView:
     """Upload a dataset (form field `file`); the same bytes again are the same dataset."""
-    with scratch_folder(studio.home) as folder:
+    with _uploads(request).follow(person.owner_id, upload_id) as progress, scratch_folder(studio.home) as folder:
         received = await receive_form_file(request, folder, field="file", limit=options.upload_bytes)
         if content_sha256 is not None and content_sha256.lower() != received.sha256:
             raise BodyUnreadable(
@@ -108,13 +108,10 @@ async def upload_file(
             )  # fmt: skip
 
         def add() -> FileView:
-            with _uploads(request).follow(person.owner_id, upload_id) as progress:
-                return FileView.of(
-                    add_dataset(
-                        studio, owner_id=person.owner_id, file_name=received.name, source=received.path,
-                        progress=progress,
-                    )
-                )  # fmt: skip
+            row = add_dataset(
+                studio, owner_id=person.owner_id, file_name=received.name, source=received.path, progress=progress
+            )
+            return FileView.of(row)
 
         return await run_in_threadpool(add)
 
@@ -125,10 +122,10 @@ def show_upload(
     person: PersonPart,
     upload_id: Annotated[str, Path(pattern=_UPLOAD_ID, description="What was sent as `x-upload-id`.")],
 ) -> UploadView:
-    """How far the checks of a file are that has arrived and whose upload is not yet answered."""
+    """How far the checks of a file are whose upload is not yet answered."""
     checked = _uploads(request).of(person.owner_id, upload_id)
     if checked is None:
-        raise NotFound(f"No upload {upload_id} is being checked here.")
+        raise NotFound(f"There is no upload {upload_id} here, or it is over.")
     return UploadView(id=upload_id, done_bytes=checked.done, total_bytes=checked.total)
 
 
