@@ -144,3 +144,11 @@ def test_lengths_are_told_in_few_bins_of_one_width(tmp_path: Path) -> None:
     assert len({one.to_tokens - one.from_tokens for one in bins}) == 1
     assert all(left.to_tokens == right.from_tokens for left, right in pairwise(bins))
     assert bins[-1].from_tokens <= report.longest_tokens < bins[-1].to_tokens
+
+
+def test_what_reading_told_of_one_conversation_is_not_said_of_the_next(tmp_path: Path) -> None:
+    container = v4_container(v4_conversation("one", said("rent", "sleep")), v4_conversation("two", said("school")))
+    (answer,) = [pair for pair in container["conversations"][0]["training_pairs"] if pair["turn_number"] == 2]
+    answer["conversation_history"] = []
+    (row,) = rows_of(write_json(tmp_path / "file", container))
+    assert (row.id, [(one.check, one.count) for one in row.problems]) == ("one", [("input_not_in_history", 1)])
