@@ -35,6 +35,7 @@ from brightrun.jobs.connections import (
     database_findings,
     models_finding,
     running_words,
+    shown_address,
 )
 from brightrun.settings import Settings, setting_rows
 
@@ -181,8 +182,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         return
     try:
         if database.is_sqlite and not Path(database.url.database or "").exists():
-            shown = database.url.render_as_string(hide_password=True)
-            yield Finding(check, "ok", f"{shown} is made when it is first needed")
+            yield Finding(check, "ok", f"{shown_address(database)} is made when it is first needed")
             return
         found = list(database_findings(database, now=datetime.now(UTC)))
         yield from found

@@ -37,7 +37,7 @@ class Finding:
 
 def database_findings(database: Database, *, now: datetime) -> Iterator[Finding]:
     """Whether it answers and has the newest tables, and whether a job in it does not get on."""
-    shown = database.url.render_as_string(hide_password=True)
+    shown = shown_address(database)
     try:
         if not database.is_current():
             yield Finding("database", "warn", f"{shown} has older tables.", "brightrun serve brings them up to date.")
@@ -48,11 +48,16 @@ def database_findings(database: Database, *, now: datetime) -> Iterator[Finding]
         yield Finding("database", "fail", error.message, "Start it, or mend BRIGHTRUN_DATABASE_URL.")
 
 
+def shown_address(database: Database) -> str:
+    """Where it is, as a person would write it: without its password and without the driver."""
+    return database.url.set(drivername=database.url.get_backend_name()).render_as_string(hide_password=True)
+
+
 def _jobs(database: Database, now: datetime) -> Finding:
     with database.reading() as session:
         counts = jobs.count_by_status(session)
         stuck = [job.job_id for job in overdue(session, now=now)]
-    told = ", ".join(f"{number} {status.value}" for status, number in sorted(counts.items())) or "none yet"
+    told = ", ".join(f"{number} {status.value.replace('_', ' ')}" for status, number in sorted(counts.items())) or "none yet"
     if stuck:
         mend = f"See why: brightrun job show {stuck[0]}"
         return Finding("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", mend)

@@ -1,11 +1,11 @@
 // The page of a job: tabs and filters that change a live part only, the title's progress, the notification at the end,
 // and a retry whose changes are shown before they are sent.
 import { refreshLive } from "./live.js";
+import { isEnding, notifications, tellEnding, turnOn } from "./notify.js";
 import { showWrongs, clearWrongs } from "./actions.js";
 import { ask } from "./talk.js";
 
-const ENDINGS = { completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
-const WANTS = "brightrun:notify";
+const jobId = location.pathname.split("/")[2];
 const suffix = document.title.split(" · ").at(-1);
 let last = null;
 
@@ -17,16 +17,14 @@ function takeNews() {
   if (!now) return;
   document.title = `${now.dataset.title} · ${suffix}`;
   const status = now.dataset.status;
-  if (last !== null && last !== status && status in ENDINGS) ended(status, now.dataset.title);
+  if (last !== null && last !== status && isEnding(status)) ended(status, now.dataset.title);
   last = status;
 }
 
 function ended(status, title) {
   for (const region of document.querySelectorAll("[data-live]")) region.dataset.over = "";
   refreshLive();
-  if (wanted() && Notification.permission === "granted") {
-    new Notification(ENDINGS[status], { body: title.split(" · ").slice(1).join(" · "), tag: location.pathname });
-  }
+  tellEnding(jobId, status, title);
   // What may be done with an ended job (try again, before and after) stands in the page's head, which is drawn anew.
   if (!document.querySelector("dialog[open]")) setTimeout(() => location.reload(), 1500);
 }
@@ -68,17 +66,9 @@ function merged(chosen) {
 // Notification at the end
 
 const bell = document.querySelector("[data-notify]");
-if (bell && "Notification" in window && Notification.permission !== "denied") {
-  bell.hidden = wanted() && Notification.permission === "granted";
-  bell.addEventListener("click", async () => {
-    if ((await Notification.requestPermission()) !== "granted") return;
-    localStorage.setItem(WANTS, "yes");
-    bell.hidden = true;
-  });
-}
-
-function wanted() {
-  return "Notification" in window && localStorage.getItem(WANTS) === "yes";
+if (bell) {
+  bell.hidden = notifications() !== "off";
+  bell.addEventListener("click", async () => (bell.hidden = (await turnOn()) !== "off"));
 }
 
 // Retry
