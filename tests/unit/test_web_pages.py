@@ -124,6 +124,20 @@ def test_who_is_not_signed_in_is_asked_to_and_comes_back(studio: Studio) -> None
         assert client.get("/", headers=HTML).status_code == 303
 
 
+def test_who_tried_too_many_wrong_tokens_is_told_how_long_to_wait(studio: Studio) -> None:
+    _, secret = a_token(studio, ME)
+    own = {**HTML, "origin": BASE}
+    with a_client(studio, guarded(studio)) as client:
+        for _ in range(10):
+            assert client.post("/login", data={"token": "br_wrong"}, headers=own).status_code == 401
+        answer = client.post("/login", data={"token": secret, "next": "/jobs"}, headers=own)
+    assert answer.status_code == 429
+    assert int(answer.headers["retry-after"]) > 60
+    assert re.search(r"Too many wrong attempts came from this address. Try again in \d+ min \d\d s\.", answer.text)
+    assert 'name="next" value="/jobs"' in answer.text
+    assert "set-cookie" not in answer.headers
+
+
 def test_a_form_of_another_site_signs_nobody_in(studio: Studio) -> None:
     _, secret = a_token(studio, ME)
     with a_client(studio, guarded(studio)) as client:

@@ -57,7 +57,10 @@ def _jobs(database: Database, now: datetime) -> Finding:
     with database.reading() as session:
         counts = jobs.count_by_status(session)
         stuck = [job.job_id for job in overdue(session, now=now)]
-    told = ", ".join(f"{number} {status.value.replace('_', ' ')}" for status, number in sorted(counts.items())) or "none yet"
+    told = (
+        ", ".join(f"{number} {status.value.replace('_', ' ')}" for status, number in sorted(counts.items()))
+        or "none yet"
+    )
     if stuck:
         mend = f"See why: brightrun job show {stuck[0]}"
         return Finding("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", mend)
