@@ -156,6 +156,8 @@ def test_a_refused_file_says_why_and_offers_no_training(studio: Studio, client: 
     assert "Refused: nothing may be trained on this file as it is." in text
     assert "Control words of the model inside a text × 1 File refused" in text
     assert "/start?dataset=" not in shown
+    assert "Answers that would be learnt 1 of 3 in the file" in text
+    assert "Would be used for training, and a part held out for the proof 1 Left out 1" in text
     row = json.loads(client.get(f"{FILES}/{file_id}/problems").text)
     assert [one["check"] for one in row["problems"]] == ["control_tokens"]
     told = words(page(client, f"/datasets/{file_id}/conversations/1"))

@@ -18,7 +18,7 @@ FORMATS = {
 }
 SEVERITIES: dict[Severity, tuple[str, str, str]] = {
     "error": ("Must be mended", "Nothing may be trained on the file until these are gone.", "bad"),
-    "warning": ("Worth a look", "Training goes on; read what was done and decide whether you agree.", "warn"),
+    "warning": ("Worth a look", "These forbid nothing; read what was done and decide whether you agree.", "warn"),
     "info": ("Good to know", "Nothing to do.", "open"),
 }
 """By severity: the heading, what it means, the badge's look."""
