@@ -48,6 +48,10 @@ class Seeded:
         }
         return {
             "home": "/",
+            "datasets": "/datasets",
+            "dataset": f"/datasets/{self.dataset}",
+            "dataset-refused": f"/datasets/{self.refused}",
+            "conversation": f"/datasets/{self.dataset}/conversations/2",
             **jobs,
             "comparison": f"/jobs/{self.completed}/comparison",
             "comparison-none": f"/jobs/{self.running}/comparison",
@@ -60,6 +64,7 @@ class Seeded:
         """Where foreign text is shown that tries to be more than text."""
         job = f"/jobs/{self.hostile}"
         return [
+            *("/datasets", f"/datasets/{self.hostile_dataset}", f"/datasets/{self.hostile_dataset}/conversations/1"),
             *(job, f"{job}/comparison", "/compare", f"/compare?job={self.hostile}&job={self.completed}"),
         ]
 
@@ -107,7 +112,7 @@ def _datasets(studio: Studio, folder: Path) -> tuple[str, str, str]:
     breaking_out.write_text(f"{json.dumps({'messages': turns})}\n" * 3, encoding="utf-8")
     hostile = folder / "hostile.json"
     hostile.write_text(json.dumps(hostile_sample()), encoding="utf-8")
-    named = {sample.name: sample, breaking_out.name: breaking_out, f"{HOSTILE}.json".replace("/", "|"): hostile}
+    named = {sample.name: sample, breaking_out.name: breaking_out, f"{HOSTILE}.json": hostile}
     made = [add_dataset(studio, owner_id=ME, file_name=name, source=path).id for name, path in named.items()]
     return made[0], made[1], made[2]
 

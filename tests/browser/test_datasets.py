@@ -1,0 +1,79 @@
+"""A file on its way in: one that cannot be read, one that is refused, one that is taken; and that it can go again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.accessibility import grave_faults
+from tests.browser.chromium import PHONE, THEMES, Theme, a_visit, overflow
+from tests.browser.served import served
+from tests.unit.web_studio import a_studio
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A studio with nothing in it."""
+    with a_studio(tmp_path_factory.mktemp("empty")) as (studio, _), served(studio) as base:
+        yield base
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [PHONE, 1440])
+def test_an_empty_studio_can_be_used_by_everybody(chromium: Browser, empty: str, theme: Theme, width: int) -> None:
+    with a_visit(chromium, empty, theme=theme, width=width) as visit:
+        page = visit.page(None)
+        for path in ("/", "/datasets", "/compare"):
+            visit.go(page, path)
+            assert grave_faults(page) == [], path
+            assert overflow(page) == 0, path
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "is empty"),
+        ("hello", "line 1"),
+        ('{"messages": [{"role": "user", "content": "Hello"}]}\n' * 2, "line 1: the conversation has no answers"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_the_place(
+    chromium: Browser, empty: str, tmp_path: Path, content: str, told: str
+) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text(content, encoding="utf-8")
+    with a_visit(chromium, empty) as visit:
+        visit.expected.append("status of 4")
+        page = visit.page("/datasets")
+        page.locator("input[type=file]").set_input_files(bad)
+        expect(page.get_by_role("alert")).to_contain_text(told)
+        assert grave_faults(page) == []
+        expect(page.locator("[data-upload-now]")).to_be_hidden()
+        page.reload()
+        expect(page.get_by_role("button", name="Use the sample dataset")).to_be_visible()
+
+
+def test_a_file_is_taken_read_and_deleted_again(
+    chromium: Browser, empty: str, tmp_path: Path, sample_dataset: Path
+) -> None:
+    with a_visit(chromium, empty) as visit:
+        page = visit.page("/datasets")
+        page.locator("input[type=file]").set_input_files(sample_dataset)
+        expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f-]{36}$"), timeout=30_000)
+        expect(page.locator("h1")).to_have_text(sample_dataset.name)
+        conversations = len(json.loads(sample_dataset.read_text(encoding="utf-8"))["conversations"])
+        expect(page.locator("dl.tiles").first).to_contain_text(str(conversations))
+        page.get_by_role("link", name="Read the conversations").click()
+        expect(page).to_have_url(re.compile(r"/conversations/1$"))
+        page.go_back()
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+        expect(page).to_have_url(f"{empty}/datasets")
+        expect(page.get_by_role("button", name="Use the sample dataset")).to_be_visible()
