@@ -32,6 +32,8 @@ sys.path.insert(0, str(REPOSITORY))
 
 from tests.browser.chromium import DESKTOP, PHONE, THEMES, Visit, a_visit, overflow, start_chromium  # noqa: E402
 
+from brightrun.settings import read_settings  # noqa: E402
+
 IMAGES = REPOSITORY / "docs" / "images"
 CHOSEN = {  # the picture, and how many of its pixels from the top are shown
     "home-1440-light": 900,
@@ -108,8 +110,7 @@ def _options() -> argparse.Namespace:
 def own_studio() -> Iterator[str]:
     """A studio in a new home, with the models that are pulled here."""
     with tempfile.TemporaryDirectory() as home:
-        environment = {"BRIGHTRUN_MODELS": str(Path.home() / ".brightrun" / "models"), **os.environ}
-        environment |= {"BRIGHTRUN_HOME": home}
+        environment = {**os.environ, "BRIGHTRUN_MODELS": str(read_settings().models), "BRIGHTRUN_HOME": home}
         process = subprocess.Popen(
             [sys.executable, "-m", "brightrun.cli", "serve", "--port", "0"],
             env=environment,

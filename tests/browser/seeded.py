@@ -52,11 +52,18 @@ class Seeded:
             "dataset": f"/datasets/{self.dataset}",
             "dataset-refused": f"/datasets/{self.refused}",
             "conversation": f"/datasets/{self.dataset}/conversations/2",
+            "start-empty": "/start",
+            "start": f"/start?dataset={self.dataset}",
+            "retry": f"/start?retry_of={self.failed}",
+            "jobs": "/jobs",
+            "jobs-none": "/jobs?find=there-is-no-such-job",
             **jobs,
             "comparison": f"/jobs/{self.completed}/comparison",
             "comparison-none": f"/jobs/{self.running}/comparison",
             "compare": f"/compare?job={self.completed}&job={self.running}",
             "compare-choose": "/compare",
+            "estimates": "/estimates",
+            "settings": "/settings",
             "nowhere": "/nowhere",
         }
 
@@ -65,7 +72,15 @@ class Seeded:
         job = f"/jobs/{self.hostile}"
         return [
             *("/datasets", f"/datasets/{self.hostile_dataset}", f"/datasets/{self.hostile_dataset}/conversations/1"),
-            *(job, f"{job}/comparison", "/compare", f"/compare?job={self.hostile}&job={self.completed}"),
+            *(
+                job,
+                f"{job}/comparison",
+                "/jobs",
+                "/",
+                f"/start?dataset={self.hostile_dataset}",
+                "/compare",
+                f"/compare?job={self.hostile}&job={self.completed}",
+            ),
         ]
 
 
