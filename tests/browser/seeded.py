@@ -77,7 +77,7 @@ class Seeded:
                 f"{job}/comparison",
                 "/jobs",
                 "/",
-                f"/start?dataset={self.hostile_dataset}",
+                "/start",
                 "/compare",
                 f"/compare?job={self.hostile}&job={self.completed}",
             ),
