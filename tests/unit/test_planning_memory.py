@@ -145,3 +145,11 @@ def test_the_head_is_tiled_and_on_a_gpu_scores_learnt_positions_only() -> None:
 def test_a_part_that_is_not_there_is_not_zero() -> None:
     with pytest.raises(KeyError):
         memory_of_70b().bytes_of("imagination")
+
+
+def test_the_high_end_holds_what_4_bits_took_on_a_cpu() -> None:
+    """Measured once, 2,309 MB (`benchmarks/memory.py --case bits`): above the expected figure, and the plan says so."""
+    found = memory_of_smol(row(300), quantization="nf4")
+    assert found.total_bytes / 1e6 < 2309 < found.high_bytes / 1e6
+    assert "in 4 bits on a CPU" in found.obtained
+    assert "in 4 bits" not in memory_of_70b().obtained

@@ -121,15 +121,23 @@ def estimate_memory(
         parts=tuple(MemoryPart(key=key, title=title, bytes=size) for key, title, size in parts),
         total_bytes=static + dynamic,
         low_bytes=int(static * (1 - STATIC_BAND) + dynamic * (1 - band)),
-        high_bytes=int(static * (1 + STATIC_BAND) + dynamic * (1 + band)),
-        obtained=_OBTAINED[kind],
+        high_bytes=int(static * (1 + STATIC_BAND) + dynamic * (1 + band)) + _not_understood(entry, held),
+        obtained=_OBTAINED[kind] + (_QUANTISED_ON_CPU if held.quantised and kind == "cpu" else ""),
     )
+
+
+def _not_understood(entry: BaseModelEntry, held: Holding) -> int:
+    """A base in 4 bits on a CPU took 0.5 GB more than counted at SmolLM2's shape (measured once, 2026-11-25); as much as
+    its projections in fp32, with some to spare, is added to the high end until it is known what holds it."""
+    return 5 * entry.linear_parameters if held.quantised and held.kind == "cpu" else 0
 
 
 _OBTAINED = {
     "cpu": "counted from shapes; the heap's waste and the program were measured on 2026-11-25",
     "cuda": "counted from shapes; the program's share and the allocator's are assumed, no GPU was measured",
 }
+
+_QUANTISED_ON_CPU = "; in 4 bits on a CPU a fifth more than expected was measured, and the high end allows for it"
 
 _Part = tuple[str, str, int]
 
