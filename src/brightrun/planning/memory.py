@@ -129,7 +129,7 @@ def estimate_memory(
 def _not_understood(entry: BaseModelEntry, held: Holding) -> int:
     """More for the high end: a base in 4 bits on a CPU took 0.5 GB more than counted at SmolLM2's shape.
 
-    Measured once, 2026-11-25. Until it is known what holds it, its projections' size in fp32 and some to spare is added.
+    Measured once, 2026-11-25. Until it is known what holds it, its projections' size in fp32 and more is added.
     """
     return 5 * entry.linear_parameters if held.quantised and held.kind == "cpu" else 0
 
