@@ -43,7 +43,7 @@ CHOSEN = {  # the picture, and how many of its pixels from the top are shown
     "comparison-1440-light": 1100,
     "job-running-390-light": 1400,
 }
-_COLOURS = 128
+_COLOURS, _HEIGHT = 128, 900
 _MOST_BYTES = 1_500_000
 _PATIENCE_SECONDS = 3600.0
 Prepare = Callable[[Page], None]
@@ -60,11 +60,14 @@ class Camera:
     def take(self, name: str, path: str, prepare: Prepare | None = None, *, whole: bool = True) -> None:
         """`prepare` brings the page to where the picture is wanted. `whole`: as far as the page scrolls."""
         for window, (visit, page) in self._tabs.items():
+            page.set_viewport_size({"width": int(window.split("-")[0]), "height": _HEIGHT})
             page.goto(visit.base + path)
             if prepare is not None:
                 prepare(page)
             page.wait_for_timeout(300)  # times in the reader's zone, charts that settle
-            page.screenshot(path=self._folder / f"{name}-{window}.png", full_page=whole, animations="disabled")
+            if whole:
+                _stretch(page)
+            page.screenshot(path=self._folder / f"{name}-{window}.png", animations="disabled")
             if overflow(page) > 0:
                 self.complaints.append(f"{name}-{window}: {overflow(page)} px wider than the window")
         sys.stdout.write(f"{name}\n")
@@ -72,6 +75,12 @@ class Camera:
     def close(self) -> None:
         for window, (visit, _) in self._tabs.items():
             self.complaints += [f"{window}: {said}" for said in [*visit.unexpected(), *visit.elsewhere()]]
+
+
+def _stretch(page: Page) -> None:
+    """A window as high as its page, so that what stays at an edge of the window stands at the edge of the picture."""
+    height = int(page.evaluate("document.documentElement.scrollHeight"))
+    page.set_viewport_size({"width": page.viewport_size["width"] if page.viewport_size else DESKTOP, "height": height})
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from brightrun.contract.manifest import verify_bundle
+from tests.browser.accessibility import grave_faults
 from tests.browser.chromium import a_visit
 from tests.browser.journeys import Trainer, a_trainer
 from tests.served_studio import MODEL
@@ -64,11 +65,13 @@ def start(page: Page) -> str:
     expect(dialog.locator("[data-wrong=num_epochs]")).to_be_visible()
     dialog.locator("[name=num_epochs]").fill("1")
     expect(dialog.locator("[data-wrong=num_epochs]")).to_be_hidden()
+    assert grave_faults(page) == []
     dialog.get_by_role("button", name="Continue").last.click()
     dialog.get_by_label("Base model").select_option(MODEL)
     go = dialog.get_by_role("button", name="Start training", exact=True)
     expect(go).to_be_enabled(timeout=60_000)
     expect(dialog.locator("[data-plan]")).to_contain_text("Expected time")
+    assert grave_faults(page) == []
     go.dblclick()
     expect(page).to_have_url(re.compile(r"/jobs/[0-9a-f-]{36}$"), timeout=30_000)
     return page.url.rsplit("/", 1)[1]
@@ -79,6 +82,7 @@ def watch(page: Page) -> None:
     expect(page.locator(".job-now")).to_have_attribute("data-status", "training", timeout=90_000)
     expect(page).to_have_title(re.compile(r"^\d+ % · "), timeout=30_000)
     expect(page.locator("#curve svg").first).to_be_attached(timeout=30_000)
+    assert grave_faults(page) == []
     expect(page.locator(".job-now")).to_have_attribute("data-status", "completed", timeout=90_000)
     expect(page).to_have_title(re.compile("^Completed · "))
 

@@ -300,6 +300,7 @@ def test_an_estimate_is_no_more_exact_than_it_is(seconds: float, words: str) -> 
         (45, 120, "45 s to 2 min"),
         (0.1, 0.3, "1 s"),
         (7200, 12_000, "2 h 00 min to 3 h 20 min"),
+        (3840, 19_140, "64 min to 5 h 19 min"),
     ],
 )
 def test_a_band_names_its_unit_once(low: float, high: float, words: str) -> None:

@@ -226,4 +226,4 @@ def band_words(low: float, high: float) -> str:
     if first == last:
         return last
     number, _, unit = first.partition(" ")
-    return f"{number} to {last}" if last.endswith(f" {unit}") and " " not in unit else f"{first} to {last}"
+    return f"{number} to {last}" if last.partition(" ")[2] == unit else f"{first} to {last}"
