@@ -18,8 +18,11 @@ from fastapi.testclient import TestClient
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import budgets
+from brightrun.errors import NotFound
 from brightrun.jobs.add_dataset import add_dataset
+from brightrun.jobs.kept import Kept
 from brightrun.jobs.studio import Studio
+from brightrun.jobs.submit import ComputeWish, StartJob, plan_job
 from brightrun.web.pages.start_form import recipe_choices, start_form
 from brightrun.web.pages.start_review import band_words
 from brightrun.web.pages.words import about
@@ -316,3 +319,35 @@ def test_the_scripts_of_the_form_name_what_is_in_it(studio: Studio, client: Test
     assert wanted >= {"data-review", "data-status", "data-said", "data-go", "data-advanced", "data-as-recipe"}
     for place in wanted:
         assert place in shown
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"r": 4},
+        {"seed": 7},
+        {"sequences": "answer"},
+        {"sample_answers": 2},
+        {"held_out_fraction": 0.3},
+        {"max_seq_length": 500, "over_length": "drop"},
+    ],
+)
+def test_what_was_counted_before_changes_no_plan(
+    studio: Studio, sample_dataset: Path, settings: dict[str, Any]
+) -> None:
+    file_id = stored(studio, sample_dataset)
+    usual = StartJob(training_file_id=file_id, base_model=LLAMA, compute=ComputeWish(gpu_type="h100-sxm"))
+    wish = usual.model_copy(update={"hyperparameters": settings})
+    before = plan_job(studio, usual, owner_id=ME)
+    again, anew = (plan_job(each, wish, owner_id=ME) for each in (studio, replace(studio, kept=Kept())))
+    assert again.plan == anew.plan != before.plan
+    assert again.hyperparameters == anew.hyperparameters
+    with pytest.raises(NotFound):
+        plan_job(studio, wish, owner_id=SOMEBODY_ELSE)
+
+
+def test_only_the_last_things_are_kept() -> None:
+    kept, made = Kept(most=2), []
+    for name in ("a", "b", "a", "c", "a", "b"):
+        assert kept.get(name, lambda name=name: made.append(name) or name) == name
+    assert made == ["a", "b", "c", "b"]

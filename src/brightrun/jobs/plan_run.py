@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -43,6 +43,13 @@ class DataWish:
             self.recipe, self.overrides, longest_tokens=longest_tokens, context_length=context_length
         )
 
+    def data_settings(self, context_length: int) -> tuple[Hashable, ...]:
+        """Everything of the wish but the file that `measure_data` depends on. Raises RecipeError as `settle`."""
+        draft = self.settle(0, context_length)
+        longest = draft.max_seq_length if self.overrides.get("max_seq_length") else context_length
+        settings = (draft.over_length, draft.held_out_fraction, draft.seed, draft.sequences, draft.sample_answers)
+        return (longest, *settings, self.client_profile, self.repair_json)
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -69,6 +76,16 @@ class Planned:
     hyperparameters: Hyperparameters
 
 
+@dataclass(frozen=True, slots=True)
+class MeasuredData:
+    """A dataset counted with a base model's tokenizer: all that a plan needs of it. The prepared files may be gone."""
+
+    base: BaseChoice
+    prepared: PreparedDataset
+    sizes: tuple[SequenceSize, ...]
+    held_out: HeldOut
+
+
 def plan_run(
     wish: DataWish, base: BaseChoice, terms: Terms, data: Path, *, progress: Progress | None = None
 ) -> Planned:
@@ -78,10 +95,22 @@ def plan_run(
         DatasetError, RecipeError: what was wished for cannot be made.
         NotEnoughDisk
     """
+    return plan_measured(wish, measure_data(wish, base, data, progress=progress), terms)
+
+
+def measure_data(wish: DataWish, base: BaseChoice, data: Path, *, progress: Progress | None = None) -> MeasuredData:
+    """Prepare the data into the new folder `data` and count its tokens. Raises as `plan_run`."""
     prepared = _prepare(wish, base, data, progress)
     hyperparameters = wish.settle(prepared.audit.longest_tokens, base.entry.context_length)
     sizes = _sizes(prepared.train_path, base.chat, separate=hyperparameters.sequences == "answer")
     held_out = _held_out(prepared.held_out_path, base.chat, hyperparameters.sample_answers)
+    return MeasuredData(base, prepared, tuple(sizes), held_out)
+
+
+def plan_measured(wish: DataWish, measured: MeasuredData, terms: Terms) -> Planned:
+    """The plan over data that was measured with the same settings of data. Raises RecipeError."""
+    base, prepared, sizes, held_out = measured.base, measured.prepared, measured.sizes, measured.held_out
+    hyperparameters = wish.settle(prepared.audit.longest_tokens, base.entry.context_length)
     device = terms.machine(base.entry, hyperparameters)
     shape = shape_run(sizes, hyperparameters, base.entry, device.kind)
     plan = terms.correct(plan_job(shape, device, held_out=held_out, price=terms.price), hyperparameters)

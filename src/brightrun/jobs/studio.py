@@ -16,6 +16,7 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.database.database import Database
 from brightrun.errors import InputError
 from brightrun.jobs.decide import Limits
+from brightrun.jobs.kept import Kept
 from brightrun.storage.base import Storage
 
 
@@ -37,6 +38,7 @@ class Studio:
         open_chat: Loads base and tuned model of a folder with a job's spec and adapter; None: not on this machine.
         usd_per_hour: What a machine of a provider costs by its owner's word; absent: nobody said.
         month_budget_usd: Budget per month of owners who set none; None: no limit.
+        kept: What plans that are asked for again need not count again.
     """
 
     database: Database
@@ -54,6 +56,7 @@ class Studio:
     usd_per_hour: Mapping[str, Decimal] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
     limits: Limits = field(default_factory=Limits)
+    kept: Kept = field(default_factory=Kept, repr=False, compare=False)
 
     def compute(self, name: str) -> Compute:
         """The provider of that name.

@@ -25,10 +25,11 @@ from brightrun.database import events, files, jobs
 from brightrun.database.tables import TrainingFile, TrainingJob
 from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
-from brightrun.jobs.base_model import any_base
+from brightrun.jobs.base_model import BaseChoice, any_base
 from brightrun.jobs.history import correct_plan
+from brightrun.jobs.look_up import owned_file
 from brightrun.jobs.make_run import MadeRun, RunWish, make_run
-from brightrun.jobs.plan_run import DataWish, Planned, Terms, plan_run
+from brightrun.jobs.plan_run import DataWish, MeasuredData, Planned, Terms, measure_data, plan_measured
 from brightrun.jobs.settle_cap import settle_cap
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.tell_budget import usd
@@ -81,12 +82,27 @@ def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
     if terms.price is None and request.compute.gpu_type is not None:
         listed = gpu_price(find_gpu(request.compute.gpu_type), instance_type=request.compute.instance_type)
         terms = replace(terms, price=listed)
-    base = any_base(request.base_model, studio.models)
+    with studio.database.reading() as session:
+        file = owned_file(session, owner_id, request.training_file_id)
+    model = _model_key(studio, request.base_model)
+    base = studio.kept.get(model, lambda: any_base(request.base_model, studio.models))
+    wish = DataWish(Path(file.file_name), request.recipe, request.hyperparameters)
+    key = (file.sha256, model, wish.data_settings(base.entry.context_length))
+    measured = studio.kept.get(key, lambda: _measure(studio, request, base, owner_id))
+    return plan_measured(wish, measured, terms)
+
+
+def _model_key(studio: Studio, name: str) -> tuple[str, ...]:
+    """Which tokenizer and template a base model's name means now."""
+    folder = find_pulled(name, studio.models)
+    return (name, "not pulled") if folder is None else (name, str(folder), read_model_record(folder).model_dump_json())
+
+
+def _measure(studio: Studio, request: StartJob, base: BaseChoice, owner_id: str) -> MeasuredData:
     with _scratch(studio) as scratch:
         source = scratch / "dataset"
         fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
-        wish = DataWish(source, request.recipe, request.hyperparameters)
-        return plan_run(wish, base, terms, scratch / "data")
+        return measure_data(DataWish(source, request.recipe, request.hyperparameters), base, scratch / "data")
 
 
 def terms_of(studio: Studio, compute: ComputeWish, *, owner_id: str, to_launch: bool = True) -> Terms:

@@ -19,6 +19,7 @@ class StartForm {
     this.form = form;
     this.timer = 0;
     this.asked = 0; // number of the newest question; older answers are passed over
+    this.waiting = false;
     this.busy = false;
     this.recipe = this.chosen("recipe");
     for (const button of form.querySelectorAll("[data-to], [data-steps]")) button.hidden = false;
@@ -178,8 +179,19 @@ class StartForm {
 
   // The plan
 
+  // One question at a time: counting a large dataset takes a while, and what changed meanwhile is asked for afterwards.
   async plan() {
-    const number = ++this.asked;
+    this.again = true;
+    if (this.waiting) return;
+    this.waiting = true;
+    while (this.again) {
+      this.again = false;
+      await this.planOnce(++this.asked);
+    }
+    this.waiting = false;
+  }
+
+  async planOnce(number) {
     this.status("Counting tokens and planning…", true);
     try {
       const drawn = await this.review(this.wish());
