@@ -14,11 +14,12 @@ from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import budgets, jobs
 from brightrun.jobs.history import correct_plan, past_accuracy
+from brightrun.planning.accuracy import Summary
 from brightrun.planning.cost import HourlyPrice
 from brightrun.planning.job_plan import JobPlan, priced
 from brightrun.planning.lessons import lessons
 from brightrun.web.access import LoopbackAccess
-from brightrun.web.pages.words import about, usd
+from brightrun.web.pages.words import about, middle_words, usd
 from tests.studio_world import OWNER, World
 from tests.unit.job_plans import make_plan
 from tests.unit.web_studio import a_client
@@ -75,7 +76,21 @@ def test_every_job_stands_beside_its_plan(tmp_path: Path) -> None:
     assert len(ids) == len(set(ids))
     assert 'id="accuracy-duration-wide"' in page
     assert 'id="accuracy-training-narrow"' in steps
-    assert "off by less than 20 %; the middle one came out 20 % above its estimate" in steps
+    assert "The one in the middle came out 20 % above its estimate." in steps
+
+
+@pytest.mark.parametrize(
+    ("jobs_seen", "ratio", "words"),
+    [
+        (1, 1.002, "The one in the middle came out at its estimate."),
+        (2, 2.49, "The one in the middle came out 2.5 times its estimate."),
+        (3, 0.8, "The one in the middle came out 20 % below its estimate."),
+        (4, 1.1, "The one in the middle came out 10 % above its estimate; half of them were off by less than 15 %."),
+    ],
+)
+def test_how_far_off_plans_were_in_words(jobs_seen: int, ratio: float, words: str) -> None:
+    seen = Summary(quantity="duration", jobs=jobs_seen, within=1, median_ratio=ratio, median_error=0.15)
+    assert middle_words(seen) == words
 
 
 def test_what_the_next_plan_learns_is_what_it_does(tmp_path: Path) -> None:

@@ -48,4 +48,4 @@ def _minutes(minutes: float) -> str:
     seconds = round(minutes * 60)
     if seconds < 120:
         return f"{seconds} s"
-    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return f"{round(minutes)} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

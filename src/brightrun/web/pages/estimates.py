@@ -54,8 +54,8 @@ def _drawings(jobs: list[JobAccuracy], quantity: Quantity) -> dict[str, str] | N
 
 
 def _money(month: MonthBudget) -> dict[str, Any]:
-    """The chart is absent where there is nothing to draw: no budget, nothing spent, nothing to come."""
-    if not month.budget_usd and not month.spent_usd and not month.forecast_usd:
+    """The chart is absent where it would compare nothing: no budget, and nothing to come."""
+    if not month.budget_usd and month.forecast_usd <= month.spent_usd:
         return {"month": month, "month_chart": None}
     chart = {
         size: cost_bar(

@@ -8,6 +8,7 @@ from decimal import Decimal
 from markupsafe import Markup, escape
 
 from brightrun.contract.states import JobStatus
+from brightrun.planning.accuracy import Summary
 
 STATUS_WORDS = {
     JobStatus.QUEUED: "Queued",
@@ -75,6 +76,20 @@ def bound(value: float) -> str:
     return f"{value:.15g}"
 
 
+def middle_words(summary: Summary) -> str:
+    """How far jobs came out from their estimates, by the one in the middle; for four and more also how far half did."""
+    ratio = summary.median_ratio
+    by = round(abs(ratio - 1) * 100)
+    if ratio >= 1.5:
+        middle = f"{ratio:.1f} times its estimate"
+    elif by == 0:
+        middle = "at its estimate"
+    else:
+        middle = f"{by} % {'above' if ratio > 1 else 'below'} its estimate"
+    half = f"; half of them were off by less than {summary.median_error * 100:.0f} %" if summary.jobs >= 4 else ""
+    return f"The one in the middle came out {middle}{half}."
+
+
 def plain_amount(amount: Decimal | None) -> str:
     """An amount as a form's field has it: `20`, `0.5`; empty where there is none."""
     return "" if amount is None else f"{amount.normalize():f}"
@@ -94,6 +109,7 @@ PAGE_WORDS = {
     "status_words": status_words,
     "status_tone": status_tone,
     "usd": usd,
+    "middle_words": middle_words,
     "moment": moment,
     "about": about,
     "bound": bound,
