@@ -134,15 +134,15 @@ def test_an_ended_job_is_tried_again_as_it_was(studio: Studio, client: TestClien
 
 
 def test_the_settings_of_a_completed_job_begin_one_of_its_own(studio: Studio) -> None:
-    settings = Hyperparameters(r=64).model_dump(mode="json")
+    settings = Hyperparameters(r=64, max_seq_length=768).model_dump(mode="json")
     job = a_job(studio, status=JobStatus.COMPLETED, attempt=0)
     with studio.database.session() as session:
         session.merge(job).hyperparameters = settings
     form = start_form(studio, ME, dataset=None, retry_of=job.id)
     assert form.retry is None
     assert len(form.recipes) == 4
-    rank = next(field for _, fields in form.groups for field in fields if field.name == "r")
-    assert rank.value == "64"
+    values = {field.name: field.value for _, fields in form.groups for field in fields}
+    assert (values["r"], values["max_seq_length"]) == ("64", "")
 
 
 def test_a_setting_out_of_bounds_is_told_beside_its_field(
@@ -241,6 +241,8 @@ def test_without_a_price_there_is_no_figure_and_no_cap(trained: Studio, sample_d
     assert '<dd class="big">not known</dd>' in free
     assert "$" not in free.split("The same job on rented GPUs")[0]
     assert not may_start(capped)
+    assert "cannot be kept without a price" in capped
+    assert "nothing else stops it" not in capped
     assert {"compute": {"max_cost_usd": None}} in fixes(capped)
     assert "others' price for this card" in listed
 

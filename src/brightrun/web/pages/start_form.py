@@ -156,7 +156,9 @@ def start_form(studio: Studio, owner_id: str, *, dataset: str | None, retry_of: 
     compute: Mapping[str, Any] = {} if old is None else old.compute
     providers = provider_choices(studio)
     wished = compute.get("provider") or studio.default_compute
-    settings = recipe_settings(recipe) if old is None else old.hyperparameters
+    settings = recipe_settings(recipe) if old is None else dict(old.hyperparameters)
+    if not again:
+        settings["max_seq_length"] = None  # the data of then decided it; that of now decides anew
     return StartForm(
         key=str(uuid.uuid4()),
         datasets=[each for each in datasets if each.id == dataset] if again else datasets,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from brightrun.errors import BrightRunError, RecipeError
+from brightrun.errors import BrightRunError, PriceUnknown, RecipeError
 from brightrun.evaluation.gauges import Part, memory_bar
 from brightrun.evaluation.run_charts import WIDTHS
 from brightrun.evaluation.wording import counted
@@ -24,6 +24,10 @@ from brightrun.web.pages.start_form import ProviderChoice, provider_choices
 from brightrun.web.pages.words import about, usd
 
 _CHECKS = {"memory": "Memory", "cap": "Cap", "duration": "Time", "disk": "Disk", "price": "Price"}
+_PRICE_SETTINGS = {
+    "local_process": "BRIGHTRUN_LOCAL_USD_PER_HOUR",
+    "standing_worker": "BRIGHTRUN_WORKER_USD_PER_HOUR",
+}
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the base model", ("projections", "embeddings", "norms")),
     ("adapter and optimizer", ("adapter", "gradients", "optimizer")),
@@ -156,6 +160,12 @@ def _money(
     checks = [_price_check(choice, planned)]
     try:
         cap = cap_of_wish(wish, month)
+    except PriceUnknown as error:
+        return (
+            [*checks, Check("no", "Cap", "cannot be kept without a price; leave it out or set the price")],
+            None,
+            error,
+        )
     except BrightRunError as error:
         return [*checks, Check("no", "Budget", f"{error.message} {error.hint}")], None, error
     if month.remaining_usd is not None and own is not None:
@@ -169,8 +179,9 @@ def _money(
 def _price_check(choice: ProviderChoice, planned: Planned) -> Check:
     cost = planned.plan.cost
     if cost is None:
-        how = "so neither the cost nor a cap can be told; its setting is on the page of settings"
-        return Check("warn", "Price", f"nobody told what {choice.title.lower()} costs an hour, {how}")
+        setting = _PRICE_SETTINGS.get(choice.name)
+        how = "" if setting is None else f"; {setting} tells it"
+        return Check("warn", "Price", f"nobody told what {choice.title.lower()} costs an hour{how}")
     if choice.usd_per_hour is not None:
         return Check("ok", "Price", f"{usd(cost.usd_per_hour)} an hour, as it was set for {choice.title.lower()}")
     day = "" if cost.price_date is None else f", read on {cost.price_date.isoformat()}"

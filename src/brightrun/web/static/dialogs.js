@@ -1,10 +1,10 @@
-// Opens <dialog id=X> for buttons with data-open="X", closes it for data-close and for a click beside it.
+// Opens <dialog id=X> for buttons with data-open="X", closes it for data-close and for a click beside it unless it has data-stays.
 export function listenForDialogs() {
   document.addEventListener("click", (event) => {
     const opener = event.target.closest?.("[data-open]");
     if (opener) document.getElementById(opener.dataset.open)?.showModal();
     else if (event.target.closest?.("[data-close]")) event.target.closest("dialog")?.close();
-    else if (event.target instanceof HTMLDialogElement && beside(event)) event.target.close();
+    else if (event.target instanceof HTMLDialogElement && !("stays" in event.target.dataset) && beside(event)) event.target.close();
   });
 }
 

@@ -27,6 +27,7 @@ function framed(content) {
   const dialog = document.createElement("dialog");
   dialog.className = "dialog start-dialog";
   dialog.setAttribute("aria-labelledby", "start-heading");
+  dialog.dataset.stays = ""; // what was chosen is not lost by a click beside it
   const head = document.createElement("div");
   head.className = "dialog-head";
   const title = document.createElement("h2");
