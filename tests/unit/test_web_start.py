@@ -237,6 +237,9 @@ def test_without_a_price_there_is_no_figure_and_no_cap(trained: Studio, sample_d
         free = review(client, file_id, base_model="tiny-llama")
         capped = review(client, file_id, base_model="tiny-llama", compute={"max_cost_usd": 5})
         listed = review(client, file_id, base_model="tiny-llama", compute={"gpu_type": "h100-sxm"})
+        wish = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm", "max_cost_usd": 5}}
+        listed_capped = review(client, file_id, **wish)
+        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **wish})
     assert may_start(free)
     assert '<dd class="big">not known</dd>' in free
     assert "$" not in free.split("The same job on rented GPUs")[0]
@@ -245,6 +248,8 @@ def test_without_a_price_there_is_no_figure_and_no_cap(trained: Studio, sample_d
     assert "nothing else stops it" not in capped
     assert {"compute": {"max_cost_usd": None}} in fixes(capped)
     assert "others' price for this card" in listed
+    assert not may_start(listed_capped), "what others pay is no price that a cap could be kept by"
+    assert started.json()["error"]["code"] == "price_unknown"
 
 
 def test_what_does_not_fit_says_so_and_offers_the_mend(
@@ -255,6 +260,22 @@ def test_what_does_not_fit_says_so_and_offers_the_mend(
     assert not may_start(shown)
     assert "Does not fit" in shown
     assert any("gpu_type" in fix.get("compute", {}) for fix in fixes(shown))
+
+
+def test_a_limit_in_hours_that_is_too_short_is_in_the_way(trained: Studio, sample_dataset: Path) -> None:
+    wish = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm", "max_duration_hours": 0.0001}}
+    with a_client(trained) as client:
+        file_id = stored(trained, sample_dataset)
+        shown = review(client, file_id, **wish)
+        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **wish})
+        (fix,) = fixes(shown)
+        mended = review(client, file_id, base_model="tiny-llama", compute=wish["compute"] | fix["compute"])
+    assert not may_start(shown)
+    assert started.status_code == 422
+    assert may_start(mended)
+    assert f"or after {fix['compute']['max_duration_hours']:g} hours" in mended.replace(
+        "It stops</b> after", "or after"
+    )
 
 
 def test_what_cannot_be_planned_says_why(studio: Studio, client: TestClient, sample_dataset: Path) -> None:
