@@ -117,6 +117,7 @@ def test_jobs_that_are_alike_are_each_seen_once(database: Database) -> None:
         ("", "abcd"),
         ("   ", "abcd"),
         ("nothing has this", ""),
+        ("a\x00l", ""),
     ],
 )
 def test_jobs_are_found_by_name_and_dataset_as_they_are_written(database: Database, find: str, found: str) -> None:

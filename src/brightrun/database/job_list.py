@@ -80,7 +80,7 @@ def _wanted(owner_id: str, statuses: Collection[JobStatus] | None, find: str | N
     where = [TrainingJob.owner_id == owner_id]
     if statuses is not None:
         where.append(TrainingJob.status.in_(list(statuses)))
-    if find is not None and (words := find.strip()):
+    if find is not None and (words := find.strip().replace("\x00", "\ufffd")):  # a NUL, which PostgreSQL refuses
         where.append(_found(owner_id, words))
     return where
 

@@ -1,8 +1,11 @@
 // Browser notifications when a job ends: only where a person turned them on, only while they look elsewhere, and once
 // however many tabs are open. The browser is asked for permission by turnOn, so call it from a click.
+import { toast } from "./talk.js";
+
 const WANTS = "brightrun:notify";
 const TOLD = "brightrun:told";
 const REMEMBERED = 50;
+const TONES = { completed: "good", failed: "bad", cancelled: "info" };
 const ENDINGS = { completed: "Completed", failed: "Failed", cancelled: "Cancelled" };
 
 // "impossible" (no such thing here), "refused" (the browser was told never), "on", "off".
@@ -38,14 +41,16 @@ export async function tellEnding(jobId, status, title) {
   });
 }
 
-// Follows every element with data-job, data-status and data-title on this page.
+// Follows every element with data-job, data-status and data-title on this page; who looks at it is told by the page.
 export function watchJobs() {
   const known = new Map();
   const look = () => {
     for (const { dataset } of document.querySelectorAll("[data-job][data-status]")) {
       const before = known.get(dataset.job);
       known.set(dataset.job, dataset.status);
-      if (before && before !== dataset.status) tellEnding(dataset.job, dataset.status, dataset.title);
+      if (!before || before === dataset.status || !isEnding(dataset.status)) continue;
+      toast(`${ENDINGS[dataset.status]}: ${dataset.title}`, TONES[dataset.status]);
+      tellEnding(dataset.job, dataset.status, dataset.title);
     }
   };
   look();
