@@ -140,8 +140,7 @@ def _behind(keys: Sequence[Key], place: Sequence[Any]) -> ColumnElement[bool]:
     cases: list[ColumnElement[bool]] = []
     same: list[ColumnElement[bool]] = []
     for (key, descending), value in zip(keys, place, strict=True):
-        if value is None:  # rows without a value are together, told apart by the keys that follow
-            same.append(key.is_(None))
+        if value is None:  # the key before says so already; the keys that follow tell such rows apart
             continue
         cases.append(and_(*same, key < value if descending else key > value))
         same.append(key == value)
