@@ -44,6 +44,7 @@ CHOSEN = {  # the picture, and how many of its pixels from the top are shown
     "job-running-390-light": 1400,
 }
 _COLOURS, _HEIGHT = 128, 900
+_GOODBYE_SECONDS = 10.0  # for the machine of a job that was cancelled
 _MOST_BYTES = 1_500_000
 _PATIENCE_SECONDS = 3600.0
 Prepare = Callable[[Page], None]
@@ -131,12 +132,24 @@ def own_studio() -> Iterator[str]:
             assert process.stdout is not None
             for line in process.stdout:
                 if found := re.search(r"The studio is at (http://[\w.:]+)", line):
-                    yield found[1]
+                    yield from _until_it_is_left(found[1])
                     return
             raise SystemExit("The studio did not start.")
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+
+def _until_it_is_left(base: str) -> Iterator[str]:
+    """What still trains then would go on without the studio."""
+    try:
+        yield base
+    finally:
+        with httpx.Client(base_url=base, timeout=60) as http:
+            for job in http.get("/api/training/jobs").json()["data"]:
+                if job["completed_at"] is None:
+                    http.delete(f"/api/training/jobs/{job['id']}")
+            time.sleep(_GOODBYE_SECONDS)
 
 
 def tell_a_story(camera: Camera, base: str) -> None:
