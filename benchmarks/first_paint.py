@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,7 @@ def fill(studio: Studio, rows: int) -> str:
     base = a_job(studio)
     columns = {c.key: getattr(base, c.key) for c in TrainingJob.__mapper__.column_attrs if c.key != "id"}
     ends = [JobStatus.COMPLETED, JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED]
-    ended = {"completed_at": studio.clock(), "next_look_at": None}
-    made = [columns | ended | {"status": ends[number % 4]} for number in range(JOBS - 2)]
+    made = [columns | _ended(studio.clock(), number) | {"status": ends[number % 4]} for number in range(JOBS - 2)]
     statement = text(
         "INSERT INTO training_metrics_history (training_job_id, attempt, kind, step, block, epoch, loss, recorded_at) "
         "SELECT :job, 1, 'train', i, i / :block, i / 1000.0, 1.0 / (1 + i * 0.0001) + (i * 7919 % 1000) / 5000.0, "
@@ -116,6 +116,14 @@ def fill(studio: Studio, rows: int) -> str:
         session.execute(insert(TrainingJob), made)
         session.execute(statement, {"job": job.id, "rows": rows, "block": STEPS_IN_BLOCK})
     return job.id
+
+
+def _ended(now: datetime, number: int) -> dict[str, Any]:
+    """When an older job began and ended: one every fifty minutes, so that they are of a year."""
+    began = now - timedelta(minutes=50 * (number + 1))
+    end = began + timedelta(minutes=30)
+    times = {"created_at": began, "started_at": began, "completed_at": end, "status_changed_at": end}
+    return {**times, "next_look_at": None}
 
 
 def measure(browser: Browser, base: str, path: str) -> Figures:
