@@ -124,6 +124,7 @@ def test_the_budget_is_what_the_api_says(tmp_path: Path) -> None:
         assert f'<dd class="big">{usd(told["remaining_usd"])}</dd>' in text
         assert "budget $20.00" in text
         assert 'id="month-wide"' in text
+        assert "Cap: $20.00" in text
     assert re.findall(r'name="month_usd" [^>]*data-empty="null" value="([^"]*)"', page) == ["20"]
 
 

@@ -135,6 +135,9 @@ def _model_check(planned: Planned, here: Sequence[str]) -> Check:
 
 def _plan_checks(planned: Planned, refusal: BrightRunError | None) -> Iterator[Check]:
     yield Check("ok", "Settings", "all within their bounds")
+    if planned.plan.corrections:
+        runs = max(correction.runs for correction in planned.plan.corrections.values())
+        yield Check("ok", "Estimate", f"corrected by {counted(runs, 'earlier run')} of this kind")
     for check in planned.plan.checks:
         if check.name == "cap" and refusal is not None:
             continue  # the refusal says it

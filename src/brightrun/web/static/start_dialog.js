@@ -21,6 +21,7 @@ async function open(link) {
   dialog.addEventListener("close", () => dialog.remove());
   dialog.showModal();
   wireStart(content);
+  content.querySelector("[data-step]:not([hidden]) h2")?.focus();
 }
 
 function framed(content) {
