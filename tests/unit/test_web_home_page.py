@@ -94,6 +94,14 @@ def test_what_is_not_known_is_said_so(studio: Studio, client: TestClient) -> Non
     assert "no step yet" in shown
     assert "time left not known" in shown
     assert "cost not known" in shown
+    assert "November Not known" in shown
+    assert "Nobody told the price of 1 machine." in shown
+    assert "$0.00" not in shown
+    assert "It is not known what was spent in November" in text(client, "/settings")
+    leased(studio, a_job(studio), "2.00")
+    forward(studio, hours=2)
+    shown = text(client)
+    assert "November $4.00 spent" in shown
     assert "Not in it: 1 machine whose price nobody told." in shown
 
 
