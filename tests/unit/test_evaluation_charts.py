@@ -354,6 +354,9 @@ def test_money_that_is_not_known_is_not_drawn_as_nothing_spent() -> None:
     root = costs(spent=None, expected=None, band=None, cap=None)
     assert {"Spent so far: not known", "Expected: not known", "No cap"} <= set(texts(root))
     assert solid(root) == []
+    assert "Cap: $8.00" in texts(costs())
+    thick = [[line for line in one.iter(f"{SVG}line") if line.get("stroke-width") == "3"] for one in (costs(), root)]
+    assert [len(lines) > 0 for lines in thick] == [True, False], "where there is no cap, nothing stands for one"
     assert "Spent so far: $0.00" in texts(costs(spent=0.0))
 
 

@@ -200,5 +200,5 @@ def _cost_words(
         entries.append((f"Expected: {say(expected)}{reach}", "expected"))
     if spent is not None and cap is not None and spent > cap:
         entries.append((f"Over the cap: {say(spent - cap)}", "over"))
-    entries.append(("No cap", "limit") if cap is None else (f"Cap: {say(cap)}", "limit"))
+    entries.append(("No cap", "") if cap is None else (f"Cap: {say(cap)}", "limit"))
     return entries

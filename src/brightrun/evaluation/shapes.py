@@ -82,15 +82,17 @@ def frame(
 
 
 def legend(entries: Sequence[tuple[str, str]], width: float) -> tuple[str, float]:
-    """The legend and the height it takes; entries wrap onto further lines."""
+    """The legend and the height it takes; entries wrap onto further lines. One without a kind is words alone."""
     parts: list[str] = []
     x, y = 2.0, 14.0
     for name, kind in entries:
         text = shortened(name, width - 36)
-        wide = 36 + CHARACTER * len(text)
+        beside = 30 if kind else 0
+        wide = 6 + beside + CHARACTER * len(text)
         if x > 2 and x + wide > width:
             x, y = 2.0, y + 20
-        parts.append(sample(kind, x, y - 4) + words(x + 30, y, text, anchor="start", colour=INK))
+        mark = sample(kind, x, y - 4) if kind else ""
+        parts.append(mark + words(x + beside, y, text, anchor="start", colour=INK))
         x += wide + 14
     return "".join(parts), y + 8
 
