@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,12 @@ from tests.browser.chromium import DESKTOP, PHONE, THEMES, Visit, a_visit, overf
 from brightrun.settings import read_settings  # noqa: E402
 
 IMAGES = REPOSITORY / "docs" / "images"
-CHOSEN = {  # the picture, and how many of its pixels from the top are shown
-    "home-1440-light": 900,
-    "dataset-1440-light": 1000,
-    "start-3-review-1440-light": 1000,
-    "job-running-1440-dark": 1000,
-    "comparison-1440-light": 1100,
-    "job-running-390-light": 1400,
+CHOSEN = {  # of which picture, and how many of its pixels from the top are shown
+    "home": ("home-1440-light", 900),
+    "dataset": ("dataset-1440-light", 1000),
+    "start": ("start-3-review-1440-light", 1000),
+    "job": ("job-completed-1440-light", 1540),
+    "before-after": ("comparison-1440-light", 1100),
 }
 _COLOURS, _HEIGHT = 128, 900
 _GOODBYE_SECONDS = 10.0  # for the machine of a job that was cancelled
@@ -99,7 +99,7 @@ def main() -> int:
             visit.expected.append("status of 404")
         camera = Camera(windows, options.folder)
         if options.studio is None:
-            tell_a_story(camera, base)
+            tell_a_story(camera, base, options.model)
         everything(camera, base)
         camera.close()
     if options.images:
@@ -112,6 +112,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path, help="where the pictures go")
     parser.add_argument("--studio", help="address of a studio that runs; by default one is started")
+    parser.add_argument("--model", default="smollm2-135m-instruct", help="base model of a studio of its own")
     parser.add_argument("--images", action="store_true", help="put the chosen ones into docs/images")
     return parser.parse_args()
 
@@ -152,24 +153,21 @@ def _until_it_is_left(base: str) -> Iterator[str]:
             time.sleep(_GOODBYE_SECONDS)
 
 
-def tell_a_story(camera: Camera, base: str) -> None:
+def tell_a_story(camera: Camera, base: str, model: str) -> None:
     """Empty, sample, start, one job to its end, another one cancelled; pictures of what passes by."""
     camera.take("empty-home", "/")
     camera.take("empty-datasets", "/datasets")
     with httpx.Client(base_url=base, timeout=120) as http:
         dataset = http.post("/api/training/files/sample").raise_for_status().json()["id"]
-        for step, name in enumerate(("dataset", "recipe", "review"), start=1):
-            camera.take(
-                f"start-{step}-{name}", f"/start?dataset={dataset}", lambda page, step=step: _to_step(page, step)
-            )
         camera.take("start-dialog", f"/datasets/{dataset}", _open_dialog, whole=False)
-        first = _start(http, dataset, name="Lantern Care, quickstart")
+        first = _start(http, dataset, base_model=model, name="Lantern Care, quickstart")
         _until(http, first, lambda job: (job["current_step"] or 0) * 2 >= (job["total_steps"] or 1))
         camera.take("home-running", "/")
         camera.take("jobs-running", "/jobs")
         camera.take("job-running", f"/jobs/{first}")
         _until(http, first, lambda job: job["status"] in {"completed", "failed", "cancelled"})
-        second = _start(http, dataset, name="Lantern Care, faster", hyperparameters={"learning_rate": 3e-3})
+        faster = {"learning_rate": 3e-3}
+        second = _start(http, dataset, base_model=model, name="Lantern Care, faster", hyperparameters=faster)
         _until(http, second, lambda job: (job["current_step"] or 0) >= 5)
         http.delete(f"/api/training/jobs/{second}").raise_for_status()
 
@@ -217,6 +215,8 @@ def everything(camera: Camera, base: str) -> None:
     camera.take("nowhere", "/nowhere")
     if files:
         camera.take("dataset", f"/datasets/{files[0]['id']}")
+        for step, name in enumerate(("dataset", "recipe", "review"), start=1):
+            camera.take(f"start-{step}-{name}", f"/start?dataset={files[0]['id']}", partial(_to_step, step=step))
         camera.take("conversation", f"/datasets/{files[0]['id']}/conversations/1")
     newest = {job["status"]: job["id"] for job in reversed(jobs)}
     for status, job_id in newest.items():
@@ -229,8 +229,8 @@ def everything(camera: Camera, base: str) -> None:
 
 def choose(folder: Path) -> None:
     """The chosen ones into docs/images, cropped, in few colours."""
-    for name, height in CHOSEN.items():
-        with Image.open(folder / f"{name}.png") as picture:
+    for name, (taken, height) in CHOSEN.items():
+        with Image.open(folder / f"{taken}.png") as picture:
             shown = picture.convert("RGB").crop((0, 0, picture.width, min(height, picture.height)))
             small = shown.quantize(_COLOURS, dither=Image.Dither.NONE)
             small.save(IMAGES / f"{name}.png", optimize=True)
