@@ -346,18 +346,18 @@ def solid(root: ET.Element) -> list[ET.Element]:
 
 def test_money_is_drawn_to_scale_and_told_in_words() -> None:
     root = costs()
-    assert {"Spent so far: $2.00", "Expected: $4.00 ($3.00 to $5.00)", "Cap: $8.00"} <= set(texts(root))
+    assert {"Spent: $2.00", "Expected: $4.00 ($3.00 to $5.00)", "Cap: $8.00"} <= set(texts(root))
     assert number(solid(root)[0], "width") == pytest.approx(2 / (8 * 1.04) * 710, rel=0.01)
 
 
 def test_money_that_is_not_known_is_not_drawn_as_nothing_spent() -> None:
     root = costs(spent=None, expected=None, band=None, cap=None)
-    assert {"Spent so far: not known", "Expected: not known", "No cap"} <= set(texts(root))
+    assert {"Spent: not known", "Expected: not known", "No cap"} <= set(texts(root))
     assert solid(root) == []
     assert "Cap: $8.00" in texts(costs())
     thick = [[line for line in one.iter(f"{SVG}line") if line.get("stroke-width") == "3"] for one in (costs(), root)]
     assert [len(lines) > 0 for lines in thick] == [True, False], "where there is no cap, nothing stands for one"
-    assert "Spent so far: $0.00" in texts(costs(spent=0.0))
+    assert "Spent: $0.00" in texts(costs(spent=0.0))
 
 
 def test_what_was_spent_beyond_the_cap_is_red() -> None:

@@ -165,7 +165,7 @@ def test_a_running_job_shows_how_far_it_is_and_where_news_come_from(
         "912 tokens/s",
     ):
         assert words in page.words
-    assert "Spent so far: $0.30" in page.words
+    assert "Spent: $0.30" in page.words
     assert "Cap: $2.00" in page.words
     assert "Half of the way is done." in page.words
     assert page.all("progress", value="250", max="1000")
@@ -320,7 +320,8 @@ def test_the_log_is_filtered_by_kind_and_by_words(studio: Studio, client: TestCl
     ("kind", "status", "reason", "data", "tone"),
     [
         ("status", JobStatus.FAILED, EndReason.INTERNAL, {}, "bad"),
-        ("end", JobStatus.COMPLETED, None, {}, "good"),
+        ("status", JobStatus.COMPLETED, None, {}, "good"),
+        ("end", JobStatus.COMPLETED, None, {}, ""),  # the studio tells the good news once everything is stored
         ("status", JobStatus.CANCELLED, EndReason.CANCELLED_BY_USER, {}, "warn"),
         ("message", JobStatus.TRAINING, None, {"code": "budget"}, "warn"),
         ("message", JobStatus.FAILED, None, {}, ""),

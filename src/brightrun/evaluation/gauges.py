@@ -192,7 +192,7 @@ def _look(number: int) -> str:
 def _cost_words(
     spent: float | None, expected: float | None, band: tuple[float, float] | None, cap: float | None, say: Say
 ) -> list[tuple[str, str]]:
-    entries = [("Spent so far: not known" if spent is None else f"Spent so far: {say(spent)}", "after")]
+    entries = [("Spent: not known" if spent is None else f"Spent: {say(spent)}", "after")]
     if expected is None:
         entries.append(("Expected: not known", "expected"))
     else:

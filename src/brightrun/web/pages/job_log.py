@@ -68,6 +68,8 @@ def event_text(row: TrainingEvent) -> str:
     data = row.data or {}
     if (words := _WORDS.get(row.kind)) is not None:
         return words(row, data)
+    if row.kind == "end" and row.status is JobStatus.COMPLETED:
+        return "The worker has delivered; the studio fetches, compares and stores it."  # its sentence is told then
     if row.message:
         return row.message
     return STATUS_WORDS[row.status] if row.kind in {"status", "end"} else row.kind
@@ -126,7 +128,7 @@ def _tone(row: TrainingEvent) -> Literal["", "bad", "good", "warn"]:
     told = "code" in (row.data or {})  # the studio's own warnings and failures
     if told or row.reason is EndReason.CANCELLED_BY_USER:
         return "warn"
-    if row.kind not in {"status", "end"}:
+    if row.kind not in {"status", "end"} or (row.kind == "end" and row.status is JobStatus.COMPLETED):
         return ""
     tones: dict[JobStatus, Literal["bad", "good"]] = {JobStatus.FAILED: "bad", JobStatus.COMPLETED: "good"}
     return tones.get(row.status, "warn" if row.reason is not None else "")
