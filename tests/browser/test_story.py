@@ -62,9 +62,9 @@ def start(page: Page) -> str:
     for name, value in _SETTINGS.items():
         dialog.locator(f"[name={name}]").fill(value)
     dialog.locator("[name=num_epochs]").fill("1000000")
-    expect(dialog.locator("[data-wrong=num_epochs]")).to_be_visible()
+    expect(dialog.locator("[data-wrong=num_epochs]")).to_be_visible(timeout=30_000)
     dialog.locator("[name=num_epochs]").fill("1")
-    expect(dialog.locator("[data-wrong=num_epochs]")).to_be_hidden()
+    expect(dialog.locator("[data-wrong=num_epochs]")).to_be_hidden(timeout=30_000)
     assert grave_faults(page) == []
     dialog.get_by_role("button", name="Continue").last.click()
     dialog.get_by_label("Base model").select_option(MODEL)

@@ -25,6 +25,7 @@ Opener = Callable[[str], ChatProcess]
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opener]:
     made: list[ChatProcess] = []
+    before = children()  # a browser that another test left open is nobody's fault here
 
     def open_chat(program: str) -> ChatProcess:
         script = tmp_path / "program.py"
@@ -35,7 +36,12 @@ def opened(tmp_path: Path) -> Iterator[Opener]:
     yield open_chat
     for chat in made:
         chat.close()
-    assert not [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    assert children() <= before
+
+
+def children() -> set[int]:
+    """The processes that this one has started and that live."""
+    return {child.pid for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE}
 
 
 def asked(text: str) -> dict[str, object]:

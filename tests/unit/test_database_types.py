@@ -91,12 +91,12 @@ losses = st.lists(st.floats(0, 10), min_size=1, max_size=400)
 
 @given(losses=losses, points=st.integers(4, 60), stride=st.integers(1, 50))
 def test_thinning_keeps_ends_and_extremes(losses: list[float], points: int, stride: int) -> None:
-    spots = [_Spot(step=7 + number * stride, loss=loss) for number, loss in enumerate(losses)]
+    spots = [_Spot(step=7 + number * stride, value=loss) for number, loss in enumerate(losses)]
     kept = thin(spots, points)
     assert len(kept) <= points
     assert [spot.step for spot in kept] == sorted({spot.step for spot in kept})
     assert set(kept) <= set(spots)
     assert kept[0] == spots[0]
     assert kept[-1] == spots[-1]
-    assert max(spot.loss for spot in kept) == max(losses)
-    assert min(spot.loss for spot in kept) == min(losses)
+    assert max(spot.value for spot in kept) == max(losses)
+    assert min(spot.value for spot in kept) == min(losses)
