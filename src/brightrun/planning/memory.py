@@ -40,7 +40,10 @@ HEAP_BLOCK_BYTES = 32 * 1024**2
 CUDA_ALLOCATOR_LOSS = 0.05
 """Share of what comes and goes that PyTorch's CUDA allocator holds without using it; assumed."""
 MOVING_BAND = {"cpu": 0.15, "cuda": 0.25}
-"""How far what comes and goes may be off. CPU: measured peaks lie within it; CUDA: assumed, nothing was measured."""
+"""How far below the figure what comes and goes may be. CPU: measured peaks; CUDA: assumed, nothing was measured."""
+MOVING_BAND_ABOVE = {"cpu": 0.35, "cuda": 0.25}
+"""How far above. CPU: the first steps lie within 0.15, but the heap grows along a run: the quickstart's 20 steps began
+at 3.62 GB and ended at 4.40 where 3.65 were planned (2026-11-25, two threads)."""
 STATIC_BAND = 0.03
 
 
@@ -121,7 +124,8 @@ def estimate_memory(
         parts=tuple(MemoryPart(key=key, title=title, bytes=size) for key, title, size in parts),
         total_bytes=static + dynamic,
         low_bytes=int(static * (1 - STATIC_BAND) + dynamic * (1 - band)),
-        high_bytes=int(static * (1 + STATIC_BAND) + dynamic * (1 + band)) + _not_understood(entry, held),
+        high_bytes=int(static * (1 + STATIC_BAND) + dynamic * (1 + MOVING_BAND_ABOVE[kind]))
+        + _not_understood(entry, held),
         obtained=_OBTAINED[kind] + (_QUANTISED_ON_CPU if held.quantised and kind == "cpu" else ""),
     )
 
