@@ -17,7 +17,7 @@ from brightrun.planning.utilisation import find_share
 from brightrun.planning.work import Work
 
 CPU_BAND = 0.2
-"""How far below the expected time a processor may be, beside what other programs do; assumed until runs are compared."""
+"""How far below the expected time a processor may be, beside what other programs do; assumed until runs are many."""
 CPU_BAND_ABOVE = 0.4
 """How far above. The whole quickstart took 1.28 times the plan on a quiet machine with two threads (2026-11-25); the
 shares were fitted to one thread."""
