@@ -21,6 +21,8 @@ WARNING = "budget_warning"
 def tell_budget(studio: Studio, job: TrainingJob, known: Situation) -> None:
     """Write the warnings that are due and were not given yet; each is given once for a job, and once in a month.
 
+    Spending that passes several levels between two looks is told of each.
+
     A worker that ended because of its cap did so just before it was crossed: that is told as 100 %.
     """
     lease = known.lease
@@ -55,12 +57,14 @@ def usd(amount: Decimal) -> str:
 def _tell_job(studio: Studio, job_id: str, percent: int, spent: Decimal, cap: Decimal) -> None:
     with studio.database.session() as session:
         job = jobs.get(session, job_id, lock=True)
-        if job is None or job.status.is_terminal or (job.budget_told_percent or 0) >= percent:
+        if job is None or job.status.is_terminal:
             return
-        jobs.change_if(session, job_id, expected=[job.status], budget_told_percent=percent)
-        words = f"{percent} % of the job's cap is used" if percent < 100 else "The job's cap is reached"
-        words += f": {usd(spent)} of {usd(cap)}."
-        _event(session, studio, job, words, {"of": "job", "percent": percent, "spent_usd": spent, "limit_usd": cap})
+        told = job.budget_told_percent or 0
+        jobs.change_if(session, job_id, expected=[job.status], budget_told_percent=max(told, percent))
+        for level in _levels(told, percent):
+            words = f"{level} % of the job's cap is used" if level < 100 else "The job's cap is reached"
+            words += f": {usd(spent)} of {usd(cap)}."
+            _event(session, studio, job, words, {"of": "job", "percent": level, "spent_usd": spent, "limit_usd": cap})
 
 
 def _tell_month(studio: Studio, job_id: str, owner_id: str, left: Decimal) -> None:
@@ -82,9 +86,10 @@ def _tell_month(studio: Studio, job_id: str, owner_id: str, left: Decimal) -> No
         if job is None or percent <= told:
             return
         budgets.note_warning(session, owner_id, month=month, percent=percent)
-        words = f"{percent} % of the budget of {month} is used: {usd(budget - left)} of {usd(budget)}."
-        facts = {"of": "month", "month": month, "percent": percent, "spent_usd": budget - left, "limit_usd": budget}
-        _event(session, studio, job, words, facts)
+        for level in _levels(told, percent):
+            words = f"{level} % of the budget of {month} is used: {usd(budget - left)} of {usd(budget)}."
+            facts = {"of": "month", "month": month, "percent": level, "spent_usd": budget - left, "limit_usd": budget}
+            _event(session, studio, job, words, facts)
 
 
 def _event(session: Session, studio: Studio, job: TrainingJob, words: str, facts: dict[str, object]) -> None:
@@ -99,6 +104,11 @@ def _event(session: Session, studio: Studio, job: TrainingJob, words: str, facts
         data={"code": WARNING}
         | {key: float(fact) if isinstance(fact, Decimal) else fact for key, fact in facts.items()},
     )
+
+
+def _levels(told: int, reached: int) -> list[int]:
+    """Those above what was told, up to what is reached."""
+    return [level for level in LEVELS if told < level <= reached]
 
 
 def _level(spent: Decimal | None, limit: Decimal | None) -> int:
