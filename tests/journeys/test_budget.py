@@ -139,6 +139,14 @@ def test_warnings_are_told_once_each(tmp_path: Path) -> None:
     assert warnings[0]["limit_usd"] == 0.10
 
 
+def test_levels_passed_between_two_looks_are_told_each(tmp_path: Path) -> None:
+    """A look every 120 seconds finds 0.12 USD spent of 0.10: all three levels were passed."""
+    world = World(tmp_path, limits=Limits(poll=timedelta(seconds=1)))
+    world.add_job(JOB, max_cost_usd="0.10")
+    world.live(until=world.at_rest, seconds=120)
+    assert [(each["of"], each["percent"]) for each in told(world, WARNING)] == [("job", 50), ("job", 80), ("job", 100)]
+
+
 def test_a_job_that_stays_far_below_its_cap_hears_nothing(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.add_job(JOB, max_cost_usd="9")

@@ -62,3 +62,4 @@ def test_peak_memory_is_predicted_within_15_percent(name: str) -> None:
 
     (found,) = compare([case for case in CASES if case.name == name])
     assert abs(found.off) <= TOLERANCE, found
+    assert found.low <= found.measured <= found.high
