@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,27 +17,15 @@ from brightrun.web.options import WebOptions
 from brightrun.web.rate_limit import FailureLimit
 from brightrun.web.sign_in import SESSION_COOKIE, SignedInAccess
 from brightrun.web.tokens import issue_token
-from tests.unit.web_studio import BASE, ME, HandClock, a_client, a_studio
+from tests.unit.web_studio import BASE, ME, HandClock, a_client
 
 JOBS = "/api/training/jobs"
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
 
 
 @pytest.fixture
 def clock(studio: Studio) -> HandClock:
     assert isinstance(studio.clock, HandClock)
     return studio.clock
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 def guarded(studio: Studio, **settings: object) -> SignedInAccess:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,22 +16,10 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import artifacts, attempts, budgets, jobs
 from brightrun.database.tables import ModelArtifact, TrainingJob
 from brightrun.jobs.studio import Studio
-from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_client, a_job, a_studio
+from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_job
 
 BUDGET = "/api/training/budget"
 JOBS = "/api/training/jobs"
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 def change(studio: Studio, job: TrainingJob, **values: Any) -> None:

@@ -27,23 +27,11 @@ from brightrun.web.upload_progress import UploadProgress
 from tests.conftest import REPOSITORY
 from tests.unit.test_datasets_builders import audit, chat_record, llama3, said, write_lines
 from tests.unit.test_datasets_look_at import troubled
-from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_client, a_file, a_job, a_studio
+from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_file, a_job
 
 FILES = "/api/training/files"
 HTML = {"accept": "text/html,*/*"}
 HOSTILE = '"></title></script><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7*7 }}'
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import hashlib
 import io
 import random
 import zipfile
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -23,23 +21,11 @@ from brightrun.storage.in_memory import InMemory
 from brightrun.storage.links import LinkSigner
 from brightrun.web.stored import RangeRefused, attachment, byte_range
 from brightrun.web.zip_stream import Member, stream_zip
-from tests.unit.web_studio import BASE, ME, HandClock, a_client, a_job, a_studio
+from tests.unit.web_studio import BASE, ME, HandClock, a_job
 
 AT = datetime(2026, 11, 23, 10, 20, 30, tzinfo=UTC)
 CONTENT = random.Random(3).randbytes(5000)
 KEY = "model-artifacts/lora_adapters/a job/weights é.bin"
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 def member(name: str, content: bytes, *, sha256: str | None = None) -> Member:

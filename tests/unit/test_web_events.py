@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -13,15 +12,9 @@ from fastapi.testclient import TestClient
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.jobs.studio import Studio
 from brightrun.web.options import WebOptions
-from tests.unit.web_studio import SOMEBODY_ELSE, a_client, a_job, a_studio, end, tell
+from tests.unit.web_studio import SOMEBODY_ELSE, a_client, a_job, end, tell
 
 SSE = {"accept": "text/event-stream"}
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
 
 
 @dataclass(frozen=True)

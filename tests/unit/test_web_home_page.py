@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -15,21 +13,9 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, budgets, jobs
 from brightrun.database.tables import TrainingJob
 from brightrun.jobs.studio import Studio
-from tests.unit.web_studio import ME, SOMEBODY_ELSE, HandClock, a_client, a_file, a_job, a_studio
+from tests.unit.web_studio import ME, SOMEBODY_ELSE, HandClock, a_file, a_job
 
 HTML = {"accept": "text/html,*/*"}
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 def forward(studio: Studio, **time: float) -> None:

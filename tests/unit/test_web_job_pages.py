@@ -48,12 +48,6 @@ def studio(world: tuple[Studio, HandClock]) -> Studio:
     return world[0]
 
 
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
-
-
 class Shown(HTMLParser):
     """A page's tags with their attributes, and its words."""
 

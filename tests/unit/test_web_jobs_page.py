@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 
-import pytest
 from fastapi.testclient import TestClient
 
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts
 from brightrun.jobs.studio import Studio
-from tests.unit.web_studio import SOMEBODY_ELSE, HandClock, a_client, a_file, a_job, a_studio
+from tests.unit.web_studio import SOMEBODY_ELSE, HandClock, a_file, a_job
 
 HTML = {"accept": "text/html,*/*"}
 API = "/api/training/jobs"
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 def shown_ids(client: TestClient, query: str = "", path: str = "/jobs") -> list[str]:

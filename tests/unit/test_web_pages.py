@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,21 +12,9 @@ from brightrun.jobs.studio import Studio
 from brightrun.web.pages.rendering import asset, local_path
 from brightrun.web.sign_in import SESSION_COOKIE
 from tests.unit.test_web_access import a_token, guarded
-from tests.unit.web_studio import BASE, ME, a_client, a_job, a_studio
+from tests.unit.web_studio import BASE, ME, a_client, a_job
 
 HTML = {"accept": "text/html,*/*"}
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 def test_a_page_loads_only_from_the_studio_and_nothing_inline(studio: Studio, client: TestClient) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fastapi import Request
@@ -15,22 +14,10 @@ from brightrun.errors import NotEnoughDisk, StorageError
 from brightrun.jobs.studio import Studio
 from brightrun.web.access import LoopbackAccess, Person, SignIn
 from brightrun.web.options import WebOptions
-from tests.unit.web_studio import a_client, a_job, a_studio
+from tests.unit.web_studio import a_client, a_job
 
 LR = {"training_file_id": "x", "lr": 1}
 FOUR = {"message", "type", "param", "code"}
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 class Breaking(LoopbackAccess):

@@ -6,7 +6,7 @@ import hashlib
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
@@ -18,15 +18,9 @@ from brightrun.web.access import LoopbackAccess
 from brightrun.web.app import create_app
 from brightrun.web.problems import BodyTooLarge, BodyUnreadable
 from brightrun.web.receive import SCRATCH_PREFIX, Received, plain_name, receive_form_file, scratch_folder
-from tests.unit.web_studio import a_client, a_studio
+from tests.unit.web_studio import a_client
 
 PAYLOAD = random.Random(11).randbytes(3000) + b"\r\n--bound\r\n--boundar\r\n--" + b"\r\n" * 5
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
 
 
 def a_form(

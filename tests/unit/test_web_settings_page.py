@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,22 +28,10 @@ from brightrun.storage.in_memory import InMemory
 from brightrun.storage.links import LinkSigner
 from brightrun.web.options import WebOptions
 from tests.unit.test_web_access import a_token, guarded
-from tests.unit.web_studio import BASE, ME, SOMEBODY_ELSE, HandClock, a_client, a_job, a_studio
+from tests.unit.web_studio import BASE, ME, SOMEBODY_ELSE, HandClock, a_client, a_job
 
 HTML = {"accept": "text/html,*/*"}
 TOKENS = "/api/tokens"
-
-
-@pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
 
 
 def test_a_token_is_shown_once_and_lets_its_bearer_in(studio: Studio, client: TestClient) -> None:

@@ -34,18 +34,6 @@ LLAMA = "llama-3.1-8b-instruct"
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
-
-
-@pytest.fixture
 def trained(tmp_path: Path, tiny_model: Path) -> Iterator[Studio]:
     """A studio with the tiny model pulled."""
     with a_studio(tmp_path, models=tiny_model.parent) as (studio, _):

@@ -71,6 +71,11 @@ def plan_steps(
     return steps
 
 
+def spread_marks(steps: int, count: int) -> set[int]:
+    """`count` step numbers spread evenly over a run of so many steps, fewer where steps are; the last is always one."""
+    return {ceil(steps * part / count) for part in range(1, count + 1)}
+
+
 def total_tokens(steps: Sequence[Step], sizes: Sequence[SequenceSize]) -> int:
     """Tokens that go forward and backward through the model in all `steps`, learnt or not."""
     return sum(sizes[index].tokens for step in steps for row in step.rows for index in row)

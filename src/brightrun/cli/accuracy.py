@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from brightrun.catalogue.dollars import usd
 from brightrun.cli.show import duration, plain_table, print_json, results
 from brightrun.files import write_text
 from brightrun.settings import read_settings
@@ -49,7 +50,7 @@ def _show(found: dict[str, Any]) -> None:
             (job["ended_at"] or "")[:10],
             _pair(job["duration"], duration),
             _pair(job["memory"], lambda value: f"{value / 1e9:.2f} GB"),
-            _pair(job["cost"], lambda value: f"${value:.2f}"),
+            _pair(job["cost"], usd),
         )
     results.print(table, soft_wrap=True)
     for each in found["summaries"]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.show import byte_progress, duration, plain_table, print_json, problems, results
 from brightrun.cli.train import parse_settings
@@ -80,7 +81,7 @@ def start(
     minutes = started["estimated_duration_minutes"]
     cost = started["estimated_cost_usd"]
     expected = [] if minutes is None else [f"about {duration(minutes * 60)}"]
-    expected += [] if cost is None else [f"about ${cost:.2f}"]
+    expected += [] if cost is None else [f"about {usd(cost)}"]
     results.print(f"Started  {started['training_job_id']}  {', '.join(expected)}", highlight=False, soft_wrap=True)
     results.print(f"Watch it: brightrun job watch {started['training_job_id']}", highlight=False, soft_wrap=True)
 
@@ -290,7 +291,7 @@ def _show(job: dict[str, Any]) -> None:
         "ended": None if job["completed_at"] is None else _minute(job["completed_at"]),
         "expected": None if job["estimated_seconds"] is None else duration(job["estimated_seconds"]),
         "cap": None if job["cap_usd"] is None else f"${job['cap_usd']:.2f}",
-        "cost": None if cost is None else f"${cost:.2f}",
+        "cost": None if cost is None else usd(cost),
         "adapter": job["adapter"],
     }
     for label, value in rows.items():

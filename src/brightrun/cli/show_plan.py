@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rich.markup import escape
 
+from brightrun.catalogue.dollars import usd
 from brightrun.cli.show import duration, plain_table, results
 from brightrun.planning.choice import MOST_AT_ONCE, GpuOffer
 from brightrun.planning.cost import CostEstimate
@@ -59,7 +60,7 @@ def _summary(plan: JobPlan) -> dict[str, str]:
     }
     if plan.cost is not None:
         day = "of an unknown day" if plan.cost.price_date is None else f"of {plan.cost.price_date}"
-        rows["cost"] = f"{dollars(plan.cost)} at ${plan.cost.usd_per_hour:.2f} an hour, {day}"
+        rows["cost"] = f"{dollars(plan.cost)} at {usd(plan.cost.usd_per_hour)} an hour, {day}"
     return rows
 
 
@@ -70,7 +71,7 @@ def between(found: Duration) -> str:
 
 def dollars(cost: CostEstimate) -> str:
     """`$1.42 ($0.95 to $2.30)`."""
-    return f"${cost.expected_usd:.2f} (${cost.low_usd:.2f} to ${cost.high_usd:.2f})"
+    return f"{usd(cost.expected_usd)} ({usd(cost.low_usd)} to {usd(cost.high_usd)})"
 
 
 def _show_phases(plan: JobPlan) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from brightrun.catalogue.dollars import usd
 from brightrun.evaluation.estimates import Estimate, estimate_chart
 from brightrun.planning.accuracy import Figure, JobAccuracy
 
@@ -41,7 +42,7 @@ def _line(job: JobAccuracy, figure: Figure, unit: float) -> Estimate:
 def _say(quantity: Quantity) -> Callable[[float], str]:
     if quantity == "memory":
         return lambda value: f"{value:.2f} GB"
-    return (lambda value: f"${value:,.2f}") if quantity == "cost" else _minutes
+    return usd if quantity == "cost" else _minutes
 
 
 def _minutes(minutes: float) -> str:

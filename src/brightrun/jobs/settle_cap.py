@@ -11,12 +11,12 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
+from brightrun.catalogue.dollars import usd
 from brightrun.database import budgets
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import OverBudget, PriceUnknown
 from brightrun.jobs.month_budget import MonthBudget, read_month
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.tell_budget import usd
 
 BEYOND_ESTIMATE = 2
 """A job without a cap is promised so many times the upper end of its estimate, where the month has a budget."""

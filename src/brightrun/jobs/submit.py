@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.folders import find_pulled, read_model_record
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import find_model
@@ -32,7 +33,6 @@ from brightrun.jobs.make_run import MadeRun, RunWish, make_run
 from brightrun.jobs.plan_run import DataWish, MeasuredData, Planned, Terms, measure_data, plan_measured
 from brightrun.jobs.settle_cap import settle_cap
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.tell_budget import usd
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import HourlyPrice
 from brightrun.planning.this_machine import rented, this_machine, unknown

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy.orm import Session
 
+from brightrun.catalogue.dollars import usd
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import budgets, events, jobs
 from brightrun.database.tables import TrainingJob
@@ -47,11 +48,6 @@ def over_limit_words(known: Situation) -> tuple[str, str] | None:
             "Raise the month's budget or wait for the next month, then retry.",
         )
     return None
-
-
-def usd(amount: Decimal) -> str:
-    """Dollars for people; what is less than a cent is not shown as nothing."""
-    return f"${amount:,.2f}" if amount == 0 or abs(amount) >= Decimal("0.01") else f"${amount:.4f}"
 
 
 def _tell_job(studio: Studio, job_id: str, percent: int, spent: Decimal, cap: Decimal) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.folders import list_pulled
 from brightrun.catalogue.gpus import Gpu, GpuPrice, load_gpus
 from brightrun.catalogue.models import load_models
@@ -210,7 +211,7 @@ def _what_it_would_cost(name: str) -> str:
         return own
     gpu, price = offer
     day = "" if price.date is None else f", as of {price.date.isoformat()}"
-    return f"{own} A {gpu.title} could hold it in 16 bits and costs ${price.usd_per_hour:.2f} an hour{day}."
+    return f"{own} A {gpu.title} could hold it in 16 bits and costs {usd(price.usd_per_hour)} an hour{day}."
 
 
 def cheapest_gpu(needed_bytes: int) -> tuple[Gpu, GpuPrice] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from brightrun.catalogue.dollars import usd
 from brightrun.planning.choice import GpuOffer
 from brightrun.planning.job_plan import JobPlan, Mend, PlanCheck
 from brightrun.planning.plan import RunShape, shape_run
@@ -55,10 +56,10 @@ def _memory_check(plan: JobPlan) -> PlanCheck:
 
 def _cap_check(plan: JobPlan, cap: Decimal) -> PlanCheck:
     if plan.cost is None:
-        words = f"no price is known for this machine, so the cap of ${cap:.2f} cannot be compared"
+        words = f"no price is known for this machine, so the cap of {usd(cap)} cannot be compared"
         return PlanCheck(name="cap", passed=None, words=words, warning=True)
     cost = plan.cost
-    words = f"expected ${cost.expected_usd:.2f} (${cost.low_usd:.2f} to ${cost.high_usd:.2f}), the cap is ${cap:.2f}"
+    words = f"expected {usd(cost.expected_usd)} ({usd(cost.low_usd)} to {usd(cost.high_usd)}), the cap is {usd(cap)}"
     return PlanCheck(name="cap", passed=cost.expected_usd <= cap, words=words, warning=cost.high_usd > cap)
 
 
@@ -73,10 +74,10 @@ def _cap_mends(plan: JobPlan, offers: Sequence[GpuOffer], cap: Decimal) -> Itera
     within = [offer for offer in offers if offer.fits and offer.cost and offer.cost.expected_usd <= cap]
     for offer in within[:1]:
         assert offer.cost is not None
-        words = f"Take the {offer.title}: expected ${offer.cost.expected_usd:.2f}."
+        words = f"Take the {offer.title}: expected {usd(offer.cost.expected_usd)}."
         yield Mend(words=words, compute={"gpu_type": offer.gpu})
     high = float(plan.cost.high_usd.quantize(Decimal("0.01"))) + 0.01
-    yield Mend(words=f"Raise the cap to ${high:.2f}, the high end of the estimate.", compute={"max_cost_usd": high})
+    yield Mend(words=f"Raise the cap to {usd(high)}, the high end of the estimate.", compute={"max_cost_usd": high})
 
 
 def _time_mend(plan: JobPlan) -> Mend:
@@ -87,7 +88,7 @@ def _time_mend(plan: JobPlan) -> Mend:
 
 def _gpu_mends(plan: JobPlan, offers: Sequence[GpuOffer]) -> Iterator[Mend]:
     for offer in [offer for offer in offers if offer.fits and offer.gpu != plan.gpu][:1]:
-        price = f", expected ${offer.cost.expected_usd:.2f}" if offer.cost else ""
+        price = f", expected {usd(offer.cost.expected_usd)}" if offer.cost else ""
         words = f"Rent the {offer.title}, which holds it ({offer.memory_bytes / 1e9:.0f} GB{price})."
         yield Mend(words=words, compute={"gpu_type": offer.gpu})
 

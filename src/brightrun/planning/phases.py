@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.catalogue.speeds import Spread, StartupKey, load_startup
-from brightrun.chat.batches import SequenceSize
+from brightrun.chat.batches import SequenceSize, spread_marks
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
@@ -102,8 +101,8 @@ def startup_duration(device: Literal["cpu", "cuda"], key: StartupKey, amount: fl
 
 
 def marks(steps: int, count: int) -> int:
-    """How many different steps `count` marks spread over a run fall on, as the worker spreads them."""
-    return len({math.ceil(steps * part / count) for part in range(1, count + 1)})
+    """How many different steps `count` marks fall on, as the worker spreads them."""
+    return len(spread_marks(steps, count))
 
 
 def losses_along(steps: int, hyperparameters: Hyperparameters) -> int:

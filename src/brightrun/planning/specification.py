@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import find_model
 from brightrun.chat.batches import SequenceSize
@@ -115,7 +116,7 @@ def cost_table() -> Comparison:
                 f"{gpu}, on demand, {cost.price_date}",
                 f"{SPECIFIED_HOURS}, {SPECIFIED_DOLLARS['on demand']}",
                 _hours(hours),
-                f"${cost.expected_usd:.2f} (${cost.low_usd:.2f} to ${cost.high_usd:.2f}) at ${cost.usd_per_hour:.2f}",
+                f"{usd(cost.expected_usd)} ({usd(cost.low_usd)} to {usd(cost.high_usd)}) at {usd(cost.usd_per_hour)}",
             )
         )
     rows.append(("spot", f"{SPECIFIED_HOURS}, {SPECIFIED_DOLLARS['spot']}", "", "no spot price is recorded"))

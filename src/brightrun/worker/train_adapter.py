@@ -20,7 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from brightrun.chat.batches import Step
+from brightrun.chat.batches import Step, spread_marks
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason
@@ -54,8 +54,7 @@ class Training:
 
     def marks(self, count: int) -> set[int]:
         """`count` step numbers spread evenly over the run; the last step is always one."""
-        total = len(self.steps)
-        return {math.ceil(total * part / count) for part in range(1, count + 1)}
+        return spread_marks(len(self.steps), count)
 
 
 def train_adapter(base: LoadedBase, training: Training) -> Any:

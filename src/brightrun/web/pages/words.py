@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from markupsafe import Markup, escape
 
+from brightrun.catalogue import dollars
 from brightrun.contract.states import JobStatus
 from brightrun.planning.accuracy import Summary
 
@@ -36,15 +37,8 @@ def status_tone(status: JobStatus) -> str:
 
 
 def usd(amount: Decimal | float | None) -> str:
-    """`$3.42`, `$0.0031` where cents would show nothing; `not known` where no price is known."""
-    if amount is None:
-        return "not known"
-    value = Decimal(str(amount))
-    if value == 0:
-        return "$0.00"
-    if abs(value) < Decimal("0.01"):
-        return f"${value:.4f}"
-    return f"${value:,.2f}"
+    """As everywhere, and `not known` where no price is known."""
+    return "not known" if amount is None else dollars.usd(amount)
 
 
 def moment(when: datetime | None) -> Markup:
