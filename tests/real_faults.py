@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -156,9 +157,30 @@ class ServedStudio:
         self.process = None
         self.kills += 1
 
+    def pause(self) -> None:
+        """Stop the process where it is (SIGSTOP), at a moment when it does not hold the database's lock."""
+        assert self.process is not None
+        for _ in range(100):
+            self.process.send_signal(signal.SIGSTOP)
+            if self._database_is_free():
+                return
+            self.process.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+        raise AssertionError("The studio never let go of its database.")
+
+    def _database_is_free(self) -> bool:
+        with closing(sqlite3.connect(self.studio.home / "studio.db", timeout=0.2, isolation_level=None)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return False
+            database.execute("ROLLBACK")
+            return True
+
     def ends(self) -> None:
         if self.process is not None:
             self.process.terminate()
+            self.process.send_signal(signal.SIGCONT)  # one that is stopped would not hear of it
             self.process.wait(timeout=30)
 
 

@@ -106,8 +106,7 @@ def test_studio_killed(tmp_path: Path, models: Path, sample_dataset: Path, undis
         try:
             served.starts()
             studio.until(served.is_up, looking=False)
-            assert served.process is not None
-            served.process.send_signal(signal.SIGSTOP)  # stopped, so that it does not take the job before it dies
+            served.pause()  # so that it does not take the job before it dies
             job_id = studio.submit(sample_dataset, MODEL, **QUICK)
             strike(served, job_id, JobStatus.QUEUED)
             studio.until(lambda: studio.processes("brightrun.worker serve") != [], looking=False)
