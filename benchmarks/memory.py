@@ -4,8 +4,9 @@
     python benchmarks/memory.py --case short    those whose name holds the word
     python benchmarks/memory.py --json
 
-Measured is the largest resident size of the process (VmHWM of /proc, ru_maxrss elsewhere) until the end of two
-optimizer steps: Python, the training stack, the model, everything. Models have random weights in the shapes named.
+Measured is what a run reports (`worker/memory.py`): the largest resident size of the process until the end of two
+optimizer steps, without the libraries' mapped files: Python, the training stack, the model, everything. Models have
+random weights in the shapes named.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ HEAD_TILE = (4096, 32768)
 HEAD_TILES = {"cpu": 8.25, "cuda": 1.0}
 """Tiles alive at once in the head's backward. CPU: eight in fp32 and one of bytes (counted by the profiler at SmolLM2's
 shape, 2026-11-25); with Triton the one that is overwritten in place (read in the source)."""
-PROGRAM_BYTES = {"cpu": 560_000_000, "cuda": 1_200_000_000}
-"""CPU: Python with the training stack, measured 2026-11-25 (512 MB after the imports, 50 more by the end of a step).
+PROGRAM_BYTES = {"cpu": 395_000_000, "cuda": 1_200_000_000}
+"""CPU: Python with the training stack by the end of a step, measured 2026-11-25, without the libraries' mapped files:
+165 to 265 MB more were resident, as the machine had read before; they are given back when memory is short.
 CUDA: context, libraries' workspaces and loaded kernels; assumed."""
 HEAP_LOSS = {False: 0.85, True: 0.58}
 """What the C library's heap wastes, as a share of the activations of all layers, without and with recomputation.
