@@ -6,8 +6,8 @@
 
 The processor is probed for ten seconds first. Each run is planned and then started as `brightrun train` would start
 it. What is measured comes from its journal and the clock. On a machine with other work both the probe and the runs
-are disturbed: the share that other programs took is told. The base model must be pulled: brightrun model pull
-smollm2-135m-instruct"""
+are disturbed: the share that other programs took is told. Peak memory is beside it. The base model must be pulled:
+brightrun model pull smollm2-135m-instruct"""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ OWN_STEPS = {"quickstart": 1.0, "conservative": 0.5, "aggressive": 0.5}
 
 @dataclass(frozen=True)
 class Timed:
-    """One run: seconds planned and taken, in all and by phase."""
+    """One run: seconds planned and taken, in all and by phase; bytes of memory planned and taken at the most."""
 
     recipe: str
     steps: int
@@ -59,10 +59,17 @@ class Timed:
     processor: float
     phases: dict[str, tuple[float, float]]
     others: float
+    planned_memory: int
+    high_memory: int
+    measured_memory: int
 
     @property
     def off(self) -> float:
         return self.planned / self.measured - 1
+
+    @property
+    def memory_off(self) -> float:
+        return self.planned_memory / self.measured_memory - 1
 
 
 def main() -> None:
@@ -115,6 +122,9 @@ def run_once(recipe: str, model: Path, home: Path, steps: int) -> Timed:
             processor=processor,
             phases=phases_of(plan, folder, began, seconds),
             others=others / (seconds * (psutil.cpu_count() or 1)),
+            planned_memory=plan.memory.total_bytes,
+            high_memory=plan.memory.high_bytes,
+            measured_memory=peak_of(folder),
         )
         say(f"{recipe}: took {seconds:.0f} s, planned {found.off:+.0%}")
         return found
@@ -147,6 +157,11 @@ def phases_of(plan: JobPlan, folder: RunFolder, began: float, seconds: float) ->
     return {phase: (plan.phases[phase].expected_seconds, measured[phase]) for phase in plan.phases}
 
 
+def peak_of(folder: RunFolder) -> int:
+    """The most bytes that a step reported."""
+    return max(int(event.data.get("memory_bytes", 0)) for event in read_journal(folder.journal))
+
+
 def say(text: str) -> None:
     sys.stderr.write(text + "\n")
 
@@ -159,6 +174,8 @@ def as_table(runs: list[Timed]) -> str:
             f"{name:30}{run.planned:10.0f}{run.measured:12.0f}{run.off:+8.0%}{run.others:8.0%}{run.processor:13.0f}"
         )
         lines += [f"  {phase:28}{planned:10.1f}{found:12.1f}" for phase, (planned, found) in run.phases.items()]
+        planned, found = run.planned_memory / 1e9, run.measured_memory / 1e9
+        lines.append(f"  {'memory, GB':28}{planned:10.2f}{found:12.2f}{run.memory_off:+8.0%}")
     within = sum(abs(run.off) <= TOLERANCE for run in runs)
     inside = sum(run.low <= run.measured <= run.high for run in runs)
     lines.append(f"{within} of {len(runs)} within {TOLERANCE:.0%}, {inside} inside the plan's band")

@@ -1,12 +1,13 @@
 """Peak memory of the worker's training step, measured in processes of their own, beside what the plan says.
 
-    python benchmarks/memory.py                 all cases, about four minutes
+    python benchmarks/memory.py                 all cases, about eight minutes
     python benchmarks/memory.py --case short    those whose name holds the word
     python benchmarks/memory.py --json
 
 Measured is what a run reports (`worker/memory.py`): the largest resident size of the process until the end of two
-optimizer steps, without the libraries' mapped files: Python, the training stack, the model, everything. Models have
-random weights in the shapes named.
+optimizer steps of four rows each, without the libraries' mapped files: Python, the training stack, the model,
+everything. The rows are of four lengths, as a dataset's are: a heap that has served one length alone wastes less.
+Models have random weights in the shapes named.
 """
 
 from __future__ import annotations
@@ -48,13 +49,15 @@ SHAPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+LENGTHS = (0.7, 0.5, 1.0, 0.85)
+"""Of the rows of a step, as shares of the case's tokens; the second step takes them backwards."""
 STEADY = {"initializer_range": 0.02}
 """Random weights so small that thirty layers of them give finite gradients."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A row of `sequences` sequences of `tokens` tokens each, two thirds of them learnt."""
+    """Rows of `sequences` sequences, in the longest row of `tokens` tokens each, two thirds of them learnt."""
 
     name: str
     shape: str
@@ -65,8 +68,10 @@ class Case:
     def hyperparameters(self) -> Hyperparameters:
         return Hyperparameters.model_validate({"lora_dropout": 0.0, **self.settings})
 
-    def size(self) -> SequenceSize:
-        return SequenceSize(self.tokens, self.tokens - self.tokens // 3, 1)
+    def sizes(self) -> list[SequenceSize]:
+        """Of the sequences of each row."""
+        tokens = [int(self.tokens * share) for share in LENGTHS]
+        return [SequenceSize(count, count - count // 3, 1) for count in tokens]
 
 
 CASES = (
@@ -84,8 +89,10 @@ CASES = (
     Case("long", "smollm2-135m", 1100),
     Case("long, recomputed", "smollm2-135m", 1100, settings={"gradient_checkpointing": "on", "lora_dropout": 0.05}),
     Case("in 4 bits", "smollm2-135m", 300, settings={"quantization": "nf4"}),
+    Case("in 4 bits, long", "smollm2-135m", 900, settings={"quantization": "nf4"}),
     Case("wide, usual", "wide", 400),
     Case("wide, recomputed", "wide", 400, settings={"gradient_checkpointing": "on"}),
+    Case("wide, in 4 bits", "wide", 400, settings={"quantization": "nf4"}),
 )
 
 
@@ -139,7 +146,7 @@ def compare_one(case: Case, folder: Path) -> Found:
         entry,
         chosen,
         adapter_parameters=adapter_parameters(entry, chosen),
-        rows=[make_row([case.size()] * case.sequences, packing=chosen.packing)],
+        rows=[make_row([size] * case.sequences, packing=chosen.packing) for size in case.sizes()],
         kind="cpu",
     )
     wish = {"case": asdict(case), "folder": str(folder)}
@@ -168,16 +175,20 @@ def measure_here(case: dict[str, Any], folder: str) -> None:
     hush_libraries()
     what = Case(**case)
     base = load_base(Path(folder), nf4=what.hyperparameters().quantization == "nf4")
-    first = what.tokens // 3
-    ids = [6 + 7 * position % (base.model.config.vocab_size - 6) for position in range(what.tokens)]  # 5 pads
-    encoded = EncodedConversation(ids, [position >= first for position in range(what.tokens)], [(first, what.tokens)])
+    sequences = []
+    for size in what.sizes():
+        first = size.tokens - size.learnt_tokens
+        ids = [6 + 7 * position % (base.model.config.vocab_size - 6) for position in range(size.tokens)]  # 5 pads
+        learnt = [position >= first for position in range(size.tokens)]
+        sequences.append(Sequence("one", EncodedConversation(ids, learnt, [(first, size.tokens)])))
+    rows = tuple((number,) * what.sequences for number in range(len(sequences)))
     with tempfile.TemporaryDirectory() as scratch:
         train_adapter(
             base,
             Training(
                 hyperparameters=what.hyperparameters(),
-                sequences=[Sequence("one", encoded)],
-                steps=[Step(1.0, ((0,) * what.sequences,))] * 2,
+                sequences=sequences,
+                steps=[Step(1.0, rows), Step(1.0, rows[::-1])],
                 folder=RunFolder(Path(scratch)),
                 fingerprint="benchmark",
                 journal=Journal(Path(scratch) / "events.jsonl"),

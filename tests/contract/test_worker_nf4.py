@@ -205,3 +205,16 @@ def test_the_held_out_loss_is_that_of_plain_transformers_in_nf4(delivered: RunFo
     assert score["base_loss"] == pytest.approx(plain, rel=1e-4)
     assert score["tuned_loss"] == pytest.approx(tuned, rel=1e-4)
     assert abs(tuned - plain) > 1e-3
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what is mapped")
+def test_the_file_of_weights_is_let_go_of_once_it_is_quantised(tiny_model: Path) -> None:
+    """Embeddings are views into it; its projections in fp32 would stay in memory beside those in 4 bits."""
+    before = mapped_weights()
+    base = load_base(tiny_model, nf4=True)
+    assert ask(base).isfinite().all()
+    assert mapped_weights() <= before
+
+
+def mapped_weights() -> int:
+    return Path("/proc/self/maps").read_text(encoding="utf-8").count(".safetensors\n")

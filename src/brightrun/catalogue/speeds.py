@@ -40,7 +40,9 @@ class ProcessorCosts(_Figure):
     """What a processor reaches of the probe's rates.
 
     Shares are of the probe's matrix products. Passes say how many bytes cross memory per byte of a kept number. Launch
-    seconds are per layer: of one row's training, of one answer's token, and what an adapter adds to the latter.
+    seconds are per layer: of one row's training, of one answer's token, and what an adapter adds to the latter. Wake
+    seconds come on top of each where there are several threads: the others sleep between two products and have to be
+    woken. `dropout_operations` are per byte drawn, at the speed of products in one thread: PyTorch draws in one.
     """
 
     model: str
@@ -50,10 +52,13 @@ class ProcessorCosts(_Figure):
     attention_share: float = Field(gt=0, le=1)
     layer_passes: float = Field(gt=0)
     head_passes: float = Field(gt=0)
-    dropout_passes: float = Field(ge=0)
+    dropout_operations: float = Field(ge=0)
     launch_seconds: float = Field(ge=0)
     answer_launch_seconds: float = Field(ge=0)
     adapter_launch_seconds: float = Field(ge=0)
+    wake_seconds: float = Field(ge=0)
+    answer_wake_seconds: float = Field(ge=0)
+    adapter_wake_seconds: float = Field(ge=0)
 
 
 class AcceleratorCosts(_Figure):

@@ -16,11 +16,8 @@ from brightrun.planning.probe import CpuProbe
 from brightrun.planning.utilisation import find_share
 from brightrun.planning.work import Work
 
-CPU_BAND = 0.2
-"""How far below the expected time a processor may be, beside what other programs do; assumed until runs are many."""
-CPU_BAND_ABOVE = 0.4
-"""How far above. The whole quickstart took 1.28 times the plan on a quiet machine with two threads (2026-11-25); the
-shares were fitted to one thread."""
+CPU_BAND = 0.25
+"""How far off the expected time a processor may be, beside what other programs do: measured runs lie within it."""
 
 
 class DeviceGuess(BaseModel):
@@ -39,6 +36,7 @@ class DeviceGuess(BaseModel):
     attention_flops_per_second: float | None = Field(None, gt=0)
     fresh_bytes_per_second: float | None = Field(None, gt=0, description="New arrays in memory, read and written.")
     streamed_bytes_per_second: float | None = Field(None, gt=0, description="Weights read through once.")
+    threads: int = Field(1, gt=0, description="Of a processor; together they reach the speeds above.")
     low_factor: float = Field(gt=0, le=1)
     high_factor: float = Field(ge=1)
     memory_bytes: int | None = Field(None, gt=0)
@@ -52,12 +50,13 @@ class DeviceGuess(BaseModel):
             seconds = max(seconds, work.launches * load_accelerator_costs().launch_seconds)
         if self.fresh_bytes_per_second is not None:
             costs = load_processor_costs()
-            passes = (
-                work.layer_bytes * costs.layer_passes
-                + work.head_bytes * costs.head_passes
-                + work.dropped_bytes * costs.dropout_passes
-            )
+            passes = work.layer_bytes * costs.layer_passes + work.head_bytes * costs.head_passes
             seconds += passes / self.fresh_bytes_per_second + work.launches * costs.launch_seconds
+            seconds += work.dropped_bytes * costs.dropout_operations * self.threads / self.flops_per_second
+            if self.threads > 1:
+                seconds += work.launches * costs.wake_seconds
+                seconds += work.answer_launches * costs.answer_wake_seconds
+                seconds += work.adapter_launches * costs.adapter_wake_seconds
         if self.streamed_bytes_per_second is not None:
             answering = load_processor_costs() if self.kind == "cpu" else load_accelerator_costs()
             seconds += work.streamed_bytes / self.streamed_bytes_per_second
@@ -79,7 +78,7 @@ class DeviceGuess(BaseModel):
 def guess_processor(probe: CpuProbe, *, memory_bytes: int | None) -> DeviceGuess:
     """This processor as it was probed; on a busy one the band is as wide as the samples were."""
     costs = load_processor_costs()
-    low, high = 1 - CPU_BAND, 1 + CPU_BAND_ABOVE
+    low, high = 1 - CPU_BAND, 1 + CPU_BAND
     busy = ""
     if probe.is_busy:
         low, high = low / probe.fastest, high / probe.slowest
@@ -91,6 +90,7 @@ def guess_processor(probe: CpuProbe, *, memory_bytes: int | None) -> DeviceGuess
         attention_flops_per_second=probe.products_per_second * costs.attention_share,
         fresh_bytes_per_second=probe.fresh_bytes_per_second,
         streamed_bytes_per_second=probe.streamed_bytes_per_second,
+        threads=probe.threads,
         low_factor=low,
         high_factor=high,
         memory_bytes=memory_bytes,

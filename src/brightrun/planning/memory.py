@@ -30,21 +30,23 @@ PROGRAM_BYTES = {"cpu": 395_000_000, "cuda": 1_200_000_000}
 """CPU: Python with the training stack by the end of a step, measured 2026-11-25, without the libraries' mapped files:
 165 to 265 MB more were resident, as the machine had read before; they are given back when memory is short.
 CUDA: context, libraries' workspaces and loaded kernels; assumed."""
-HEAP_LOSS = {False: 0.85, True: 0.58}
+HEAP_LOSS = {False: 1.4, True: 1.3}
 """What the C library's heap wastes, as a share of the activations of all layers, without and with recomputation.
 
-glibc 2.36 gives out aligned blocks that the next request of the same size cannot reuse. Measured 2026-11-25 on SmolLM2
-at rows of 200 to 1,300: with every block mapped on its own (MALLOC_MMAP_THRESHOLD_) the waste is gone, and a step takes
-a third longer."""
+glibc 2.36 gives out aligned blocks that the next request of the same size cannot reuse, and rows of several lengths
+leave holes that fit none of the others: with rows of one length it is 0.85 and 0.58. Fitted 2026-11-25 to two shapes
+at rows of 100 to 1,100 (`benchmarks/memory.py`). With every block mapped on its own (MALLOC_MMAP_THRESHOLD_) the waste
+is gone, and a step takes a third longer."""
+UNPACKED_HOLES = 0.6
+"""And the holes that projections in 4 bits leave where they were unpacked for a moment, as a share of them all in fp32.
+Fitted 2026-11-25 to two shapes (`benchmarks/memory.py`)."""
 HEAP_BLOCK_BYTES = 32 * 1024**2
 """Blocks of this size and more are mapped on their own and given back (glibc, DEFAULT_MMAP_THRESHOLD_MAX)."""
 CUDA_ALLOCATOR_LOSS = 0.05
 """Share of what comes and goes that PyTorch's CUDA allocator holds without using it; assumed."""
-MOVING_BAND = {"cpu": 0.15, "cuda": 0.25}
-"""How far below the figure what comes and goes may be. CPU: measured peaks; CUDA: assumed, nothing was measured."""
-MOVING_BAND_ABOVE = {"cpu": 0.35, "cuda": 0.25}
-"""How far above. CPU: the first steps lie within 0.15, but the heap grows along a run: the quickstart's 20 steps began
-at 3.62 GB and ended at 4.40 where 3.65 were planned (2026-11-25, two threads)."""
+MOVING_BAND = 0.25
+"""How far off the figure what comes and goes may be. CPU: measured peaks, and runs whose rows are all as long as each
+other need less; CUDA: assumed, nothing was measured."""
 STATIC_BAND = 0.03
 
 
@@ -120,31 +122,19 @@ def estimate_memory(
     moving = max((_moving(row, entry, hyperparameters, held) for row in rows), key=_total)
     parts = [*lasting, *moving]
     static, dynamic = _total(lasting), _total(moving)
-    band = MOVING_BAND[kind]
     return MemoryEstimate(
         parts=tuple(MemoryPart(key=key, title=title, bytes=size) for key, title, size in parts),
         total_bytes=static + dynamic,
-        low_bytes=int(static * (1 - STATIC_BAND) + dynamic * (1 - band)),
-        high_bytes=int(static * (1 + STATIC_BAND) + dynamic * (1 + MOVING_BAND_ABOVE[kind]))
-        + _not_understood(entry, held),
-        obtained=_OBTAINED[kind] + (_QUANTISED_ON_CPU if held.quantised and kind == "cpu" else ""),
+        low_bytes=int(static * (1 - STATIC_BAND) + dynamic * (1 - MOVING_BAND)),
+        high_bytes=int(static * (1 + STATIC_BAND) + dynamic * (1 + MOVING_BAND)),
+        obtained=_OBTAINED[kind],
     )
-
-
-def _not_understood(entry: BaseModelEntry, held: Holding) -> int:
-    """More for the high end: a base in 4 bits on a CPU took 0.5 GB more than counted at SmolLM2's shape.
-
-    Measured once, 2026-11-25. Until it is known what holds it, its projections' size in fp32 and more is added.
-    """
-    return 5 * entry.linear_parameters if held.quantised and held.kind == "cpu" else 0
 
 
 _OBTAINED = {
     "cpu": "counted from shapes; the heap's waste and the program were measured on 2026-11-25",
     "cuda": "counted from shapes; the program's share and the allocator's are assumed, no GPU was measured",
 }
-
-_QUANTISED_ON_CPU = "; in 4 bits on a CPU a fifth more than expected was measured, and the high end allows for it"
 
 _Part = tuple[str, str, int]
 
@@ -217,4 +207,6 @@ def _allocator(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters
         in_heap -= width * entry.intermediate_size * (4 if "down_proj" in hyperparameters.target_modules else 3)
     if tokens * entry.hidden_size * width >= HEAP_BLOCK_BYTES:
         in_heap = 0
-    return int(HEAP_LOSS[held.recompute] * tokens * entry.layers * in_heap)
+    unpacked = sum(i * o for i, o in entry.projection_shapes().values() if i * o * width < HEAP_BLOCK_BYTES)
+    holes = UNPACKED_HOLES * unpacked * width * entry.layers if held.quantised else 0
+    return int(HEAP_LOSS[held.recompute] * tokens * entry.layers * in_heap + holes)

@@ -13,6 +13,8 @@ from brightrun.planning.operations import Row, forward_operations, row_operation
 
 FORWARD_SHARE = 1 / 3
 """Of a training step's traffic, what its forward pass alone causes; two thirds are the backward pass's."""
+DROPOUT_LAUNCHES = 0.3
+"""More operations in a layer with dropout before every adapter, as a share of those without; fitted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +56,15 @@ def training_work(
     without = hyperparameters.model_copy(update={"lora_dropout": 0.0})
     saved = saved_per_token(entry, without, kind=held.kind, masked=row.is_masked)
     again = FORWARD_SHARE if held.recompute else 0.0
+    dropped = row.computed_tokens * entry.layers * _dropped(entry, hyperparameters)
     scored = row.computed_tokens if every else row.learnt_tokens
     return Work(
         products=products,
         attention=attention,
         layer_bytes=row.computed_tokens * entry.layers * saved * (1 + again),
         head_bytes=float(scored * entry.vocab_size * held.width),
-        dropped_bytes=row.computed_tokens * entry.layers * _dropped(entry, hyperparameters) * held.width * (1 + again),
-        launches=entry.layers * (1 + again),
+        dropped_bytes=dropped * held.width * (2 if held.recompute else 1),
+        launches=entry.layers * (1 + again) * (1 + (DROPOUT_LAUNCHES if dropped else 0)),
     )
 
 

@@ -67,6 +67,8 @@ def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
     model.eval()
     if nf4:
         _keep_trainable_layout(model)
+        if device.type == "cpu":
+            _let_go_of_the_file(model)
     return LoadedBase(model=model, tokenizer=tokenizer, device=device, nf4=nf4)
 
 
@@ -79,3 +81,14 @@ def _keep_trainable_layout(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+def _let_go_of_the_file(model: Any) -> None:
+    """Copy what stayed unquantised, so that the file of weights is no longer mapped.
+
+    Embeddings and norms are views into it and would hold the whole file in memory, with the projections in fp32 that
+    were quantised from it: 425 MB at SmolLM2's shape, as much as four fifths of the unquantised model.
+    """
+    for parameter in model.parameters():
+        if parameter.dtype.is_floating_point:
+            parameter.data = parameter.data.clone()
