@@ -109,6 +109,10 @@ def test_one_command_makes_adapter_report_and_proof(told: dict[str, Any], run: P
     assert events[-1].status == "completed"
     plan = json.loads((run / "plan.json").read_text())
     assert max(event.step or 0 for event in events) == plan["steps"]
+    planned, memory = plan["duration"]["expected_seconds"], told["accuracy"]["memory"]
+    assert told["accuracy"]["duration"]["estimate"] == planned
+    assert told["accuracy"]["duration"]["actual"] >= (events[-1].timestamp - events[0].timestamp).total_seconds()
+    assert memory["actual"] == max(event.data.get("memory_bytes", 0) for event in events)
 
 
 def test_the_same_command_again_trains_nothing(newcomer: Newcomer, run: Path) -> None:
@@ -117,6 +121,7 @@ def test_the_same_command_again_trains_nothing(newcomer: Newcomer, run: Path) ->
     assert again.returncode == 0
     assert "The run in run is finished already." in again.stderr
     assert "Made" in again.stdout
+    assert "Took" not in again.stdout  # what this command took says nothing of the plan
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()} == before
 
 

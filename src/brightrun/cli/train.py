@@ -12,14 +12,17 @@ import typer
 
 from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.dataset import ClientProfile
-from brightrun.cli.show import print_json, problems, results
+from brightrun.cli.show import duration, print_json, problems, results
 from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.start_run import ReadyRun, Wish, ready_run
 from brightrun.cli.watch_run import run_and_watch
+from brightrun.contract.actuals import Line, measure
+from brightrun.contract.events import read_journal
 from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
+from brightrun.planning.accuracy import JobAccuracy, compare_job
 
 
 def train(
@@ -72,12 +75,14 @@ def train_once(wish: Wish, out: Path, *, quiet: bool, dry_run: bool = False) -> 
         show_plan(ready.plan)
     if dry_run:
         return {"plan": ready.plan.model_dump(mode="json")}
+    began = datetime.now(UTC)
     last = run_and_watch(ready.folder) if not _is_finished(ready) else None
     if last is None:
         problems.print(f"The run in {out} is finished already.", highlight=False)
     comparison = Comparison.model_validate_json(ready.folder.comparison.read_bytes())
+    accuracy = None if ready.resumed else _accuracy(ready, began)
     if not quiet:
-        _tell_result(ready, comparison)
+        _tell_result(ready, comparison, accuracy)
     return {
         "run": str(out),
         "job_id": ready.spec.job_id,
@@ -85,6 +90,7 @@ def train_once(wish: Wish, out: Path, *, quiet: bool, dry_run: bool = False) -> 
         "adapter": str(ready.folder.adapter),
         "report": str(ready.folder.report),
         "held_out": comparison.overall.model_dump(mode="json"),
+        "accuracy": None if accuracy is None else accuracy.model_dump(mode="json"),
     }
 
 
@@ -92,13 +98,40 @@ def _is_finished(ready: ReadyRun) -> bool:
     return ready.resumed and ready.folder.report.exists() and ready.folder.adapter.exists()
 
 
-def _tell_result(ready: ReadyRun, comparison: Comparison) -> None:
+def _accuracy(ready: ReadyRun, began: datetime) -> JobAccuracy | None:
+    """The plan beside what the run took; None where it was not one run from its start to its end."""
+    from brightrun.jobs.history import kind_of
+
+    actuals = measure((Line.of(event) for event in read_journal(ready.folder.journal)), launched_at=began)
+    if actuals is None:
+        return None
+    return compare_job(
+        ready.plan,
+        actuals,
+        job_id=ready.spec.job_id,
+        name=ready.folder.root.name,
+        kind=kind_of(ready.plan, ready.spec.hyperparameters),
+    )
+
+
+def _tell_accuracy(accuracy: JobAccuracy) -> None:
+    parts = []
+    if (time := accuracy.duration) is not None:
+        parts.append(f"{duration(time.actual)} ({duration(time.estimate)} planned)")
+    if (memory := accuracy.memory) is not None:
+        parts.append(f"{memory.actual / 1e9:.1f} GB ({memory.estimate / 1e9:.1f} GB planned)")
+    results.print(f"[bold]Took[/]  {', '.join(parts)}", highlight=False, soft_wrap=True)
+
+
+def _tell_result(ready: ReadyRun, comparison: Comparison, accuracy: JobAccuracy | None) -> None:
     folder = ready.folder
     results.print(
         f"\n[bold green]Made[/]  {folder.adapter}  (adapter, model card, self-test, manifest)",
         highlight=False,
     )
     results.print(f"[bold]Shown[/] {comparison.overall.sentence}", highlight=False, soft_wrap=True)
+    if accuracy is not None:
+        _tell_accuracy(accuracy)
     results.print(
         f"[bold]Next[/]  open {folder.report}, or talk to both: brightrun chat {folder.root}",
         highlight=False,
