@@ -60,7 +60,6 @@ class Timed:
     phases: dict[str, tuple[float, float]]
     others: float
     planned_memory: int
-    high_memory: int
     measured_memory: int
 
     @property
@@ -123,7 +122,6 @@ def run_once(recipe: str, model: Path, home: Path, steps: int) -> Timed:
             phases=phases_of(plan, folder, began, seconds),
             others=others / (seconds * (psutil.cpu_count() or 1)),
             planned_memory=plan.memory.total_bytes,
-            high_memory=plan.memory.high_bytes,
             measured_memory=peak_of(folder),
         )
         say(f"{recipe}: took {seconds:.0f} s, planned {found.off:+.0%}")

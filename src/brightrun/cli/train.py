@@ -22,7 +22,7 @@ from brightrun.contract.events import read_journal
 from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
-from brightrun.planning.accuracy import JobAccuracy, compare_job
+from brightrun.planning.accuracy import JobAccuracy, compare_job, kind_of
 
 
 def train(
@@ -100,8 +100,6 @@ def _is_finished(ready: ReadyRun) -> bool:
 
 def _accuracy(ready: ReadyRun, began: datetime) -> JobAccuracy | None:
     """The plan beside what the run took; None where it was not one run from its start to its end."""
-    from brightrun.jobs.history import kind_of
-
     actuals = measure((Line.of(event) for event in read_journal(ready.folder.journal)), launched_at=began)
     if actuals is None:
         return None

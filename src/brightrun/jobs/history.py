@@ -9,7 +9,7 @@ from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.database import events, jobs
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 from brightrun.jobs.studio import Studio
-from brightrun.planning.accuracy import JobAccuracy, RunKind, compare_job, ratios_of_kind
+from brightrun.planning.accuracy import JobAccuracy, compare_job, kind_of, ratios_of_kind
 from brightrun.planning.corrected import corrected
 from brightrun.planning.job_plan import JobPlan
 
@@ -34,14 +34,6 @@ def correct_plan(studio: Studio, owner_id: str, plan: JobPlan, hyperparameters: 
     """The plan corrected by the owner's earlier runs of its kind; as it is where there are fewer than two."""
     kind = kind_of(plan, hyperparameters)
     return corrected(plan, ratios_of_kind(past_accuracy(studio, owner_id=owner_id), kind))
-
-
-def kind_of(plan: JobPlan, hyperparameters: Hyperparameters) -> RunKind:
-    """Which runs a plan can learn from."""
-    wish = hyperparameters.quantization
-    held = ("nf4" if plan.device == "cuda" else "none") if wish == "auto" else wish
-    name = plan.gpu or plan.device_name
-    return RunKind(base_model=plan.base_model, device=plan.device, device_name=name, precision=held)
 
 
 def _compared(job: TrainingJob, attempt: TrainingAttempt) -> JobAccuracy | None:

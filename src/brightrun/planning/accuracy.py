@@ -10,8 +10,10 @@ from decimal import Decimal
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from brightrun.contract.actuals import Actuals
+from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.durations import Duration
 from brightrun.planning.job_plan import JobPlan, Phase
+from brightrun.planning.memory import holding
 
 MEMORY = "memory"
 
@@ -72,6 +74,13 @@ class Summary(_Frozen):
     within: int = Field(description="How many actuals lay within their bands.")
     median_ratio: float = Field(description="Half of the jobs came out above it, half below; 1 is right.")
     median_error: float = Field(description="Median of |actual ÷ estimate − 1|.")
+
+
+def kind_of(plan: JobPlan, hyperparameters: Hyperparameters) -> RunKind:
+    """Which runs a plan can learn from."""
+    held = "nf4" if holding(hyperparameters, plan.device).quantised else "none"
+    name = plan.gpu or plan.device_name
+    return RunKind(base_model=plan.base_model, device=plan.device, device_name=name, precision=held)
 
 
 def compare_job(
