@@ -1,11 +1,16 @@
-"""Fixtures every tier may use: the folders of real data and of the tiny models, where they exist."""
+"""Fixtures every tier may use: real data and the tiny models where they exist, and a studio with its client."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fastapi.testclient import TestClient
+
+from brightrun.jobs.studio import Studio
+from tests.unit.web_studio import a_client, a_studio
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -39,3 +44,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny_model import make_tiny_model
 
     return make_tiny_model(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Iterator[Studio]:
+    """For tests of the web room; a module may have another by this name."""
+    with a_studio(tmp_path) as (studio, _):
+        yield studio
+
+
+@pytest.fixture
+def client(studio: Studio) -> Iterator[TestClient]:
+    with a_client(studio) as client:
+        yield client

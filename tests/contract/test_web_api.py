@@ -29,18 +29,6 @@ QUICK = {"num_epochs": 1, "evaluations": 1, "sample_answers": 1, "sample_tokens"
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> Iterator[Studio]:
-    with a_studio(tmp_path) as (studio, _):
-        yield studio
-
-
-@pytest.fixture
-def client(studio: Studio) -> Iterator[TestClient]:
-    with a_client(studio) as client:
-        yield client
-
-
-@pytest.fixture
 def trained(tmp_path: Path, tiny_model: Path) -> Iterator[tuple[Studio, TestClient]]:
     """A studio with the tiny model pulled, and a client of it."""
     with a_studio(tmp_path, models=tiny_model.parent) as (studio, _), a_client(studio) as client:
