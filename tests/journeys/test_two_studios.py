@@ -49,8 +49,8 @@ def test_200_jobs_are_each_launched_exactly_once(postgres_url: str, tmp_path: Pa
     assert failures == []
     assert not any(thread.is_alive() for thread in threads)
     assert {world.job(name).status for name in names} == {JobStatus.COMPLETED}
-    assert [world.pretend.launched(f"train-{name}-1") for name in names] == [1] * JOBS
-    assert len(world.pretend.machines()) == JOBS
+    assert [world.simulated.launched(f"train-{name}-1") for name in names] == [1] * JOBS
+    assert len(world.simulated.machines()) == JOBS
     assert min(worked.values()) > 0, "one studio did everything, so nothing was shown"
     world.database.close()
 
@@ -62,4 +62,4 @@ def _all_ended(database: Database) -> bool:
         if set(waiting) - {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}:
             return False
         page = jobs.list_page(session, owner_id=OWNER, limit=200)
-    return all(job.next_look_at is None for job in page.items)
+    return all(job.next_check_at is None for job in page.items)

@@ -49,7 +49,7 @@ class Typed(NamedTuple):
     @property
     def is_cheap(self) -> bool:
         """Needs no network, no training stack and no finished run."""
-        planned = self.words[1] == "plan" and self.words[2] != "accuracy"  # which asks a studio
+        planned = self.words[1] == "plan" and self.words[2] != "estimate-accuracy"  # which asks a studio
         listed = self.words[1] == "dataset" or self.words[1:3] == ["model", "list"]
         return planned or listed or "--dry-run" in self.words
 
@@ -172,6 +172,11 @@ def test_links_lead_somewhere(page: Path) -> None:
 def _anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_is_a_door() -> None:
+    size = (REPOSITORY / "README.md").stat().st_size
+    assert size < 8000, f"{size} bytes; what is longer belongs in docs/"
 
 
 def test_every_decision_has_the_same_parts() -> None:

@@ -5,31 +5,31 @@ from __future__ import annotations
 import pytest
 
 from brightrun.catalogue.models import find_model
-from brightrun.chat.batches import SequenceSize
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.activations import mask_bytes, saved_per_token
+from brightrun.planning.flops import MicroBatch, adapter_parameters, make_micro_batch
 from brightrun.planning.memory import Kind, MemoryEstimate, estimate_memory
-from brightrun.planning.operations import Row, adapter_parameters, make_row
+from brightrun.templating.batches import ExampleSize
 
 SMOL = find_model("smollm2-135m-instruct")
 LLAMA = find_model("llama-3-70b-instruct")
-ROW_OF_8192 = make_row([SequenceSize(2048, 1331, 3)] * 4, packing=True)
+ROW_OF_8192 = make_micro_batch([ExampleSize(2048, 1331, 3)] * 4, packing=True)
 
 
-def row(tokens: int, sequences: int = 1) -> Row:
-    return make_row([SequenceSize(tokens, tokens * 2 // 3, 1)] * sequences, packing=True)
+def micro_batch(tokens: int, examples: int = 1) -> MicroBatch:
+    return make_micro_batch([ExampleSize(tokens, tokens * 2 // 3, 1)] * examples, packing=True)
 
 
-def memory_of_70b(row: Row = ROW_OF_8192, **changes: object) -> MemoryEstimate:
+def memory_of_70b(micro_batch: MicroBatch = ROW_OF_8192, **changes: object) -> MemoryEstimate:
     chosen = Hyperparameters.model_validate({"lora_dropout": 0.0, **changes})
     parameters = adapter_parameters(LLAMA, chosen)
-    return estimate_memory(LLAMA, chosen, adapter_parameters=parameters, rows=[row], kind="cuda")
+    return estimate_memory(LLAMA, chosen, adapter_parameters=parameters, micro_batches=[micro_batch], kind="cuda")
 
 
-def memory_of_smol(row: Row, kind: Kind = "cpu", **changes: object) -> MemoryEstimate:
+def memory_of_smol(micro_batch: MicroBatch, kind: Kind = "cpu", **changes: object) -> MemoryEstimate:
     chosen = Hyperparameters.model_validate({"lora_dropout": 0.0, **changes})
     parameters = adapter_parameters(SMOL, chosen)
-    return estimate_memory(SMOL, chosen, adapter_parameters=parameters, rows=[row], kind=kind)
+    return estimate_memory(SMOL, chosen, adapter_parameters=parameters, micro_batches=[micro_batch], kind=kind)
 
 
 def test_the_static_base_of_llama_3_70b_is_that_of_the_training_notes() -> None:
@@ -92,52 +92,60 @@ def test_adapters_on_fewer_modules_keep_fewer_inputs() -> None:
 )
 def test_the_peaks_that_were_measured_on_a_cpu(tokens: int, changes: dict[str, object], measured_mb: int) -> None:
     """Eight rows of up to so many tokens at SmolLM2's shape, two threads, 2026-11-25: `benchmarks/memory.py`."""
-    found = memory_of_smol(row(tokens), **changes)
+    found = memory_of_smol(micro_batch(tokens), **changes)
     assert found.total_bytes / 1e6 == pytest.approx(measured_mb, rel=0.1)
     assert found.low_bytes / 1e6 < measured_mb < found.high_bytes / 1e6
 
 
 def test_a_joined_row_needs_more_than_a_single_one_of_its_length() -> None:
-    joined, single = memory_of_smol(row(300, 2)), memory_of_smol(row(600))
+    joined, single = memory_of_smol(micro_batch(300, 2)), memory_of_smol(micro_batch(600))
     assert joined.bytes_of("mask") == 600**2 * (1 + 4 * SMOL.layers)
     assert single.bytes_of("mask") == 0
     assert joined.bytes_of("activations") > single.bytes_of("activations")
-    assert memory_of_smol(row(200, 3)).total_bytes / 1e6 == pytest.approx(3693, rel=0.1)  # measured
+    assert memory_of_smol(micro_batch(200, 3)).total_bytes / 1e6 == pytest.approx(3693, rel=0.1)  # measured
 
 
 def test_padded_rows_have_masks_of_their_own_length() -> None:
-    padded = make_row([SequenceSize(300, 200, 1), SequenceSize(100, 60, 1)], packing=False)
-    assert mask_bytes(padded, SMOL, kind="cpu", recompute=True) == 2 * 300**2 * 5
+    padded = make_micro_batch([ExampleSize(300, 200, 1), ExampleSize(100, 60, 1)], packing=False)
+    assert mask_bytes(padded, SMOL, kind="cpu", gradient_checkpointing=True) == 2 * 300**2 * 5
 
 
 def test_the_row_that_needs_most_decides() -> None:
     parameters = adapter_parameters(SMOL, Hyperparameters())
     both = estimate_memory(
-        SMOL, Hyperparameters(), adapter_parameters=parameters, rows=[row(100), row(900), row(300)], kind="cpu"
+        SMOL,
+        Hyperparameters(),
+        adapter_parameters=parameters,
+        micro_batches=[micro_batch(100), micro_batch(900), micro_batch(300)],
+        kind="cpu",
     )
-    alone = estimate_memory(SMOL, Hyperparameters(), adapter_parameters=parameters, rows=[row(900)], kind="cpu")
+    alone = estimate_memory(
+        SMOL, Hyperparameters(), adapter_parameters=parameters, micro_batches=[micro_batch(900)], kind="cpu"
+    )
     assert both == alone
 
 
-def test_an_8_bit_optimizer_an_unquantised_base_and_kept_activations_change_the_memory() -> None:
+def test_an_8_bit_optimizer_an_unquantized_base_and_kept_activations_change_the_memory() -> None:
     usual = memory_of_70b()
     assert memory_of_70b(optim="paged_adamw_8bit").bytes_of("optimizer") < usual.bytes_of("optimizer") / 3.9
     whole = memory_of_70b(quantization="none")
     assert whole.bytes_of("projections") == 2 * LLAMA.linear_parameters
-    assert whole.bytes_of("dequantised") == 0
+    assert whole.bytes_of("dequantized") == 0
     kept = memory_of_70b(gradient_checkpointing="off")
     assert kept.bytes_of("activations") > 20 * usual.bytes_of("activations")
 
 
 def test_the_head_is_tiled_and_on_a_gpu_scores_learnt_positions_only() -> None:
-    short = make_row([SequenceSize(3000, 1, 1)], packing=True)
-    long = make_row([SequenceSize(3000, 2000, 1)], packing=True)
+    short = make_micro_batch([ExampleSize(3000, 1, 1)], packing=True)
+    long = make_micro_batch([ExampleSize(3000, 2000, 1)], packing=True)
     assert memory_of_smol(short, kind="cpu").total_bytes == memory_of_smol(long, kind="cpu").total_bytes
     tiny_layers = SMOL.model_copy(update={"layers": 1})
     chosen = Hyperparameters(lora_dropout=0.0)
 
-    def work(row: Row) -> int:
-        return estimate_memory(tiny_layers, chosen, adapter_parameters=1, rows=[row], kind="cuda").bytes_of("work")
+    def work(micro_batch: MicroBatch) -> int:
+        return estimate_memory(
+            tiny_layers, chosen, adapter_parameters=1, micro_batches=[micro_batch], kind="cuda"
+        ).bytes_of("work")
 
     assert work(long) >= 2000 * 32768 * 2
     assert work(short) < work(long)
@@ -150,8 +158,8 @@ def test_a_part_that_is_not_there_is_not_zero() -> None:
 
 def test_projections_in_4_bits_leave_holes_where_they_were_unpacked_unless_each_is_mapped_alone() -> None:
     """A block of 32 MiB and more is given back as a whole (`HEAP_BLOCK_BYTES`)."""
-    small = memory_of_smol(row(64), quantization="nf4").bytes_of("allocator")
-    whole = memory_of_smol(row(64)).bytes_of("allocator")
+    small = memory_of_smol(micro_batch(64), quantization="nf4").bytes_of("allocator")
+    whole = memory_of_smol(micro_batch(64)).bytes_of("allocator")
     assert small - whole == pytest.approx(0.6 * 4 * SMOL.linear_parameters, rel=1e-6)
     wide = SMOL.model_copy(update={"hidden_size": 4096, "intermediate_size": 8192, "heads": 64, "kv_heads": 32})
     assert min(inputs * outputs for inputs, outputs in wide.projection_shapes().values()) * 4 >= 32 * 1024**2
@@ -160,7 +168,7 @@ def test_projections_in_4_bits_leave_holes_where_they_were_unpacked_unless_each_
             wide,
             Hyperparameters.model_validate({"lora_dropout": 0.0, "quantization": kind}),
             adapter_parameters=1,
-            rows=[row(64)],
+            micro_batches=[micro_batch(64)],
             kind="cpu",
         ).bytes_of("allocator")
         for kind in ("nf4", "none")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from brightrun.contract.states import EndReason
+from brightrun.worker.event_log_reader import Span
 from brightrun.worker.job_record import JobRecord, Limit
-from brightrun.worker.journal_tail import Span
 from brightrun.worker.limits import LimitReached, Limits, time_to_end
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -51,7 +51,7 @@ def test_a_run_as_it_was_made_passes(run: RunFolder) -> None:
     assert facts["memory_available_bytes"] > 0
 
 
-@pytest.mark.parametrize("name", ["data/train.jsonl", "data/held_out.jsonl"])
+@pytest.mark.parametrize("name", ["data/train.jsonl", "data/validation.jsonl"])
 def test_prepared_data_that_changed_is_refused(run: RunFolder, name: str) -> None:
     path = run.root / name
     path.write_bytes(path.read_bytes().replace(b"the", b"teh", 1))
@@ -62,7 +62,7 @@ def test_prepared_data_that_changed_is_refused(run: RunFolder, name: str) -> Non
     assert raised.value.details["expected_sha256"] != raised.value.details["found_sha256"]
 
 
-@pytest.mark.parametrize("name", ["data/train.jsonl", "data/held_out.jsonl"])
+@pytest.mark.parametrize("name", ["data/train.jsonl", "data/validation.jsonl"])
 def test_prepared_data_that_is_missing_is_refused(run: RunFolder, name: str) -> None:
     (run.root / name).unlink()
 
@@ -130,12 +130,12 @@ def test_room_is_asked_for_three_checkpoints_and_more(run: RunFolder, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("wish", "on_cuda", "on_cpu"), [("auto", True, False), ("nf4", True, True), ("none", False, False)]
+    ("asked", "on_cuda", "on_cpu"), [("auto", True, False), ("nf4", True, True), ("none", False, False)]
 )
 def test_the_base_is_in_four_bits_where_the_recipe_says_so(
-    run: RunFolder, wish: str, on_cuda: bool, on_cpu: bool
+    run: RunFolder, asked: str, on_cuda: bool, on_cpu: bool
 ) -> None:
-    spec = spec_of(run, quantization=wish)
+    spec = spec_of(run, quantization=asked)
 
     assert (uses_nf4(spec, cuda=True), uses_nf4(spec, cuda=False)) == (on_cuda, on_cpu)
 

@@ -1,4 +1,4 @@
-"""The base models that are known by name: shapes, licence, where to get them. Knows no file of any model."""
+"""The base models that are known by name: shapes, license, where to get them. Knows no file of any model."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ class BaseModelEntry(BaseModel):
     vocab_size: int = Field(gt=0)
     tied_embeddings: bool
     context_length: int = Field(gt=0)
-    licence: str
-    licence_note: str = ""
+    license: str
+    license_note: str = ""
     gated: bool = False
 
     @model_validator(mode="after")
@@ -88,7 +88,7 @@ class BaseModelEntry(BaseModel):
 
     @property
     def linear_parameters(self) -> int:
-        """Weights of all projections of all layers: what quantisation shrinks and matrix products touch."""
+        """Weights of all projections of all layers: what quantization shrinks and matrix products touch."""
         return self.layers * sum(inputs * outputs for inputs, outputs in self.projection_shapes().values())
 
     @property

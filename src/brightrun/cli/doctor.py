@@ -48,9 +48,9 @@ def _findings() -> Iterator[Finding]:
 
 
 def _tell(finding: Finding) -> None:
-    mend = f"  [dim]{escape(finding.mend)}[/]" if finding.mend else ""
+    fix = f"  [dim]{escape(finding.fix)}[/]" if finding.fix else ""
     results.print(
-        f"[{_COLOURS[finding.outcome]}]{finding.outcome:<4}[/]  {finding.check:<24}  {escape(finding.message)}{mend}",
+        f"[{_COLOURS[finding.outcome]}]{finding.outcome:<4}[/]  {finding.check:<24}  {escape(finding.message)}{fix}",
         highlight=False,
         soft_wrap=True,
     )

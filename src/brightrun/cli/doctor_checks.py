@@ -34,7 +34,7 @@ from brightrun.jobs.connections import (
     compute_finding,
     database_findings,
     models_finding,
-    running_words,
+    running_text,
     shown_address,
 )
 from brightrun.settings import Settings, setting_rows
@@ -94,19 +94,19 @@ def _training_stack(settings: Settings) -> Finding:
     missing = [name for name in _STACK if not _version(name)]
     if not missing:
         return Finding("training stack", "ok", ", ".join(f"{name} {_version(name)}" for name in _STACK[:4]))
-    mend = "Install it: pip install 'brightrun[worker]'"
+    fix = "Install it: pip install 'brightrun[worker]'"
     if settings.compute == "local_process":
-        return Finding("training stack", "fail", f"Jobs run here, and {', '.join(missing)} not installed.", mend)
-    return Finding("training stack", "warn", f"{', '.join(missing)} not installed: nothing trains here.", mend)
+        return Finding("training stack", "fail", f"Jobs run here, and {', '.join(missing)} not installed.", fix)
+    return Finding("training stack", "warn", f"{', '.join(missing)} not installed: nothing trains here.", fix)
 
 
 def _disk(settings: Settings) -> Finding:
     free = shutil.disk_usage(_nearest(settings.home)).free
     told = f"{free / _GIGABYTE:.1f} GB free at {settings.home}"
-    mend = "Free some space, or set BRIGHTRUN_HOME to a folder on another disk."
+    fix = "Free some space, or set BRIGHTRUN_HOME to a folder on another disk."
     if free < _GIGABYTE:
-        return Finding("disk", "fail", told, mend)
-    return Finding("disk", "warn", told, mend) if free < 5 * _GIGABYTE else Finding("disk", "ok", told)
+        return Finding("disk", "fail", told, fix)
+    return Finding("disk", "warn", told, fix) if free < 5 * _GIGABYTE else Finding("disk", "ok", told)
 
 
 def _memory() -> Finding:
@@ -120,18 +120,18 @@ def _memory() -> Finding:
 def _folder(check: str, folder: Path, key: str) -> Finding:
     """Writable: tried where it is there, judged by its parent where it is not yet."""
     nearest = _nearest(folder)
-    mend = f"Make it yours, or set {key} to a folder of your own."
+    fix = f"Make it yours, or set {key} to a folder of your own."
     if not nearest.is_dir():
-        return Finding(check, "fail", f"{nearest} is no folder.", mend)
+        return Finding(check, "fail", f"{nearest} is no folder.", fix)
     if nearest != folder:
         if not os.access(nearest, os.W_OK | os.X_OK):
-            return Finding(check, "fail", f"{folder} cannot be made in {nearest}.", mend)
+            return Finding(check, "fail", f"{folder} cannot be made in {nearest}.", fix)
         return Finding(check, "ok", f"{folder} is made when it is first needed")
     try:
         with tempfile.TemporaryFile(dir=folder) as stream:
             stream.write(b"?")
     except OSError as error:
-        return Finding(check, "fail", f"{folder} cannot be written: {error.strerror}.", mend)
+        return Finding(check, "fail", f"{folder} cannot be written: {error.strerror}.", fix)
     return Finding(check, "ok", f"{folder} can be written")
 
 
@@ -140,8 +140,8 @@ def _secret(settings: Settings) -> Finding:
     if settings.webhook_secret is not None:
         return Finding(check, "ok", "TRAINING_WEBHOOK_SECRET is set")
     if settings.database_url is not None and settings.database_url.get_secret_value().startswith("postgres"):
-        mend = "Set TRAINING_WEBHOOK_SECRET to the same value on each of them."
-        return Finding(check, "warn", "Several studios on one database need the same one.", mend)
+        fix = "Set TRAINING_WEBHOOK_SECRET to the same value on each of them."
+        return Finding(check, "warn", "Several studios on one database need the same one.", fix)
     if not path.exists():
         return Finding(check, "ok", "brightrun serve makes one when it first starts")
     try:
@@ -168,7 +168,7 @@ def _computes(settings: Settings) -> Iterator[Finding]:
         is_default = name == settings.compute
         # Asking for the processes of this machine would make the folder of their records.
         if name == LocalProcess.name and not workers_folder(settings).exists():
-            yield Finding(f"compute {name}", "ok", running_words([], is_default=is_default))
+            yield Finding(f"compute {name}", "ok", running_text([], is_default=is_default))
         else:
             yield compute_finding(compute, is_default=is_default)
 
@@ -199,8 +199,8 @@ def _entrance(settings: Settings, database: Database) -> Iterator[Finding]:
         return
     count = live_tokens(database)
     if not count:
-        mend = "Make one: brightrun token create NAME"
-        yield Finding("tokens", "fail", "Others can reach the studio, and nobody has a token.", mend)
+        fix = "Make one: brightrun token create NAME"
+        yield Finding("tokens", "fail", "Others can reach the studio, and nobody has a token.", fix)
         return
     yield Finding("tokens", "ok", f"{count} live")
 
@@ -212,9 +212,9 @@ def _running(settings: Settings) -> Finding:
             health = client.get("/api/health")
             client.get("/api/session")
         except NotSignedIn as error:
-            mend = "Set BRIGHTRUN_TOKEN to a token of that studio."
+            fix = "Set BRIGHTRUN_TOKEN to a token of that studio."
             outcome: Outcome = "warn" if settings.token is None else "fail"
-            return Finding(check, outcome, f"{settings.url} runs. {error.message}", mend)
+            return Finding(check, outcome, f"{settings.url} runs. {error.message}", fix)
         except StudioUnreachable as error:
             return Finding(check, "warn", error.message, error.hint)
         except BrightRunError as error:

@@ -26,7 +26,7 @@ _REAP_SECONDS = 60.0
 
 
 @contextmanager
-def hold_home(home: Path) -> Iterator[str]:
+def lock_home(home: Path) -> Iterator[str]:
     """Keep a home for one studio at a time; yields that home's name as a reconciler. Ends with the process, anyhow.
 
     Raises:

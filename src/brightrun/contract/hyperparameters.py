@@ -38,11 +38,11 @@ class Hyperparameters(BaseModel):
         ge=16,
         description="Longest sequence in tokens; absent means as long as the data needs. Never cut silently.",
     )
-    over_length: Literal["refuse", "drop"] = Field(
+    overlength_policy: Literal["refuse", "drop"] = Field(
         "refuse",
         description="A conversation longer than max_seq_length: refuse the run, or drop it into the ledger.",
     )
-    sequences: Literal["conversation", "answer"] = Field(
+    example_unit: Literal["conversation", "answer"] = Field(
         "conversation",
         description="One sequence per conversation with loss on every answer, or one per answer.",
     )
@@ -56,13 +56,13 @@ class Hyperparameters(BaseModel):
     )
     quantization: Literal["auto", "nf4", "none"] = Field(
         "auto",
-        description="How the base is held: 4-bit NF4, doubly quantised, or as it is. auto: nf4 on CUDA, none on a CPU.",
+        description="How the base is held: 4-bit NF4, doubly quantized, or as it is. auto: nf4 on CUDA, none on a CPU.",
     )
     gradient_checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Recompute activations in the backward pass to save memory. auto: on for CUDA, off on a CPU.",
     )
-    keep: Literal["last", "best"] = Field(
+    adapter_choice: Literal["last", "best"] = Field(
         "last", description="Deliver the last adapter, or the one with the lowest held-out loss."
     )
     seed: int = Field(
@@ -71,7 +71,9 @@ class Hyperparameters(BaseModel):
         lt=2**32,
         description="Decides the adapter's first weights, the order of the data and dropout.",
     )
-    held_out_fraction: float = Field(0.1, gt=0.0, le=0.5, description="Share of the conversations kept for the proof.")
+    validation_fraction: float = Field(
+        0.1, gt=0.0, le=0.5, description="Share of the conversations kept for the proof."
+    )
     evaluations: int = Field(10, ge=1, le=100, description="How often held-out loss is measured during the run.")
     checkpoints: int = Field(10, ge=1, le=1000, description="How often a checkpoint is written during the run.")
     sample_answers: int = Field(8, ge=1, le=64, description="Held-out prompts answered before and after training.")

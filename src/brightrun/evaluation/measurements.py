@@ -26,7 +26,7 @@ class AnswerScore(Measurement):
     answer_number: int = Field(ge=1, description="Which answer of its conversation, from 1.")
     persona: str | None = None
     arc: str | None = None
-    learnt_tokens: int = Field(ge=1)
+    trained_tokens: int = Field(ge=1)
     base_loss: float
     tuned_loss: float
 
@@ -44,15 +44,15 @@ class SampleAnswer(Measurement):
     tuned: Generated
 
 
-class AdapterProof(Measurement):
+class AdapterCheck(Measurement):
     """Adapter off leaves the base as it was, adapter on changes it. Differences are of logits."""
 
     adapter_off_equals_base: bool
     adapter_off_max_difference: float
     adapter_on_differs: bool
     adapter_on_max_difference: float
-    probe_tokens: int = Field(ge=1, description="Positions at which the logits were compared.")
+    fingerprint_tokens: int = Field(ge=1, description="Positions at which the logits were compared.")
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         return self.adapter_off_equals_base and self.adapter_on_differs

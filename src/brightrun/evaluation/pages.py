@@ -13,7 +13,7 @@ from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line
 @cache
 def html_pages() -> Environment:
     """Templates whose every value is escaped."""
-    return add_words(
+    return add_filters(
         Environment(
             loader=PackageLoader("brightrun.evaluation"),
             autoescape=True,
@@ -35,10 +35,10 @@ def markdown_pages() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(md=markdown_text, code=markdown_code, one_line=one_line, quoted=quoted)
-    return add_words(environment)
+    return add_filters(environment)
 
 
-def add_words(environment: Environment) -> Environment:
+def add_filters(environment: Environment) -> Environment:
     """Give an environment the filters that put figures into words; the same on every page of the product."""
     environment.filters.update(
         bytes_text=wording.bytes_text,

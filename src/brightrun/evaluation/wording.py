@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brightrun.evaluation.comparison import LossChange
-    from brightrun.evaluation.story import RunStory
+    from brightrun.evaluation.run_report import RunReport
 
 
 def change_sentence(change: LossChange) -> str:
@@ -38,7 +38,7 @@ def change_sentence(change: LossChange) -> str:
     )
 
 
-def unproven_sentence(change: LossChange) -> str:
+def failed_check_sentence(change: LossChange) -> str:
     """The same figures where base and tuned model were not shown to be two different models."""
     return (
         f"On {_where(change)}, the loss went {_losses(change)}, but the check that base and tuned model "
@@ -145,20 +145,20 @@ def spoken_value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def caveats(story: RunStory) -> list[str]:
+def caveats(report: RunReport) -> list[str]:
     """What a fair reader must know beside the figures."""
     said: list[str] = []
-    if story.kept == "best" and len(story.held_out) > 1:
+    if report.kept == "best" and len(report.validation) > 1:
         said.append(
-            f"The adapter delivered is that of step {story.kept_step:,}, the best of {len(story.held_out)} "
+            f"The adapter delivered is that of step {report.kept_step:,}, the best of {len(report.validation)} "
             "measurements on the same held-out answers; choosing it so flatters its figure a little."
         )
-    if story.comparison.overall.verdict == "too_few":
+    if report.comparison.overall.verdict == "too_few":
         said.append(
             "Fewer than 5 conversations were held out. Their figures are shown as measured; "
             "they do not tell how the model does on others."
         )
-    if story.resumed:
-        often = "once" if story.resumed == 1 else counted(story.resumed, "time")
+    if report.resumed:
+        often = "once" if report.resumed == 1 else counted(report.resumed, "time")
         said.append(f"The run was interrupted {often} and went on from its last checkpoint.")
-    return [*said, *story.notes]
+    return [*said, *report.notes]

@@ -32,7 +32,7 @@ class Finding:
     check: str
     outcome: Outcome
     message: str
-    mend: str = ""
+    fix: str = ""
 
 
 def database_findings(database: Database, *, now: datetime) -> Iterator[Finding]:
@@ -62,8 +62,8 @@ def _jobs(database: Database, now: datetime) -> Finding:
         or "none yet"
     )
     if stuck:
-        mend = f"See why: brightrun job show {stuck[0]}"
-        return Finding("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", mend)
+        fix = f"See why: brightrun job show {stuck[0]}"
+        return Finding("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", fix)
     return Finding("jobs", "ok", told)
 
 
@@ -88,14 +88,14 @@ def compute_finding(compute: Compute, *, is_default: bool) -> Finding:
     """Whether a provider of machines answers, and which of ours run there."""
     check = f"compute {compute.name}"
     try:
-        machines = compute.list_ours()
+        machines = compute.list_managed()
     except BrightRunError as error:
-        mend = error.hint or "Start the worker, or mend its address."
-        return Finding(check, "fail" if is_default else "warn", error.message, mend)
-    return Finding(check, "ok", running_words([machine.name for machine in machines], is_default=is_default))
+        fix = error.hint or "Start the worker, or mend its address."
+        return Finding(check, "fail" if is_default else "warn", error.message, fix)
+    return Finding(check, "ok", running_text([machine.name for machine in machines], is_default=is_default))
 
 
-def running_words(machines: list[str], *, is_default: bool) -> str:
+def running_text(machines: list[str], *, is_default: bool) -> str:
     """What runs at a provider, in words."""
     return f"runs {', '.join(machines)}" if machines else "ready, nothing runs" + (" (default)" if is_default else "")
 
@@ -105,11 +105,11 @@ def models_finding(folder: Path) -> Finding:
     pulled = list_pulled(folder)
     unfinished = [record.name for _, record in pulled if record.needs_conversion]
     if unfinished:
-        mend = f"Pull it again: brightrun model pull {unfinished[0]}"
-        return Finding("models", "warn", f"{', '.join(unfinished)} pulled but not converted.", mend)
+        fix = f"Pull it again: brightrun model pull {unfinished[0]}"
+        return Finding("models", "warn", f"{', '.join(unfinished)} pulled but not converted.", fix)
     if not pulled:
-        mend = f"Pull one: brightrun model pull {EMBEDDED_MODEL}"
-        return Finding("models", "warn", "No base model is here.", mend)
+        fix = f"Pull one: brightrun model pull {EMBEDDED_MODEL}"
+        return Finding("models", "warn", "No base model is here.", fix)
     return Finding("models", "ok", f"{', '.join(record.name for _, record in pulled)} pulled")
 
 

@@ -6,26 +6,26 @@ import errno
 import logging
 from datetime import timedelta
 
-from brightrun.compute.base import MachineWish, machine_name
+from brightrun.compute.base import MachineRequest, machine_name
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, events, jobs
 from brightrun.database.claims import ClaimedJob
 from brightrun.database.spending import running_cost
 from brightrun.database.tables import TrainingAttempt, TrainingEvent, TrainingJob
 from brightrun.errors import BrightRunError, ClaimLost, ComputeRefused, NoCapacity, NotEnoughDisk
-from brightrun.jobs.collect import collect
+from brightrun.jobs.claim import Claim
 from brightrun.jobs.decide import Act, Decision, decide
+from brightrun.jobs.export_on_stop import export_on_stop, give_up
 from brightrun.jobs.history import measure_attempt
-from brightrun.jobs.hold import Hold
-from brightrun.jobs.keep_adapter import give_up, keep_adapter
-from brightrun.jobs.limits import KEEP_AN_ADAPTER, may_have_adapter
-from brightrun.jobs.move import move
-from brightrun.jobs.observe import COLLECT_FAILED, Observed, observe
+from brightrun.jobs.ingest import ingest
+from brightrun.jobs.limits import EXPORT_REASONS, may_have_adapter
+from brightrun.jobs.observe import INGEST_FAILED, Observed, observe
 from brightrun.jobs.reach_worker import batch_of, open_client, worker_token, worker_url
 from brightrun.jobs.record_event import record_events, worker_end
 from brightrun.jobs.start_request import start_request
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.tell_budget import over_limit_words, tell_budget
+from brightrun.jobs.transition import transition
+from brightrun.jobs.warn_budget import over_limit_text, warn_budget
 from brightrun.jobs.worker_client import WorkerClient, WorkerRefused, WorkerUnreachable
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def _reconcile(studio: Studio, claim: ClaimedJob) -> None:
     job_id = claim.job.id
     pause: timedelta | None = _LATER
     try:
-        pause = _act_until_waiting(studio, Hold(studio, claim, CLAIM))
+        pause = _act_until_waiting(studio, Claim(studio, claim, CLAIM))
     except ClaimLost:
         _log.info("the claim on job %s was taken over", job_id)
         return
@@ -64,12 +64,12 @@ def _reconcile(studio: Studio, claim: ClaimedJob) -> None:
     try:
         with studio.database.session() as session:
             due = None if pause is None else studio.clock() + pause
-            jobs.release_claim(session, job_id, claim.token, next_look_at=due)
+            jobs.release_claim(session, job_id, claim.token, next_check_at=due)
     except ClaimLost:
         _log.info("the claim on job %s was taken over", job_id)
 
 
-def _act_until_waiting(studio: Studio, hold: Hold) -> timedelta | None:
+def _act_until_waiting(studio: Studio, claim: Claim) -> timedelta | None:
     """Act as often as something can be done at once; how long to wait then. None: there is nothing left to do.
 
     Raises:
@@ -77,25 +77,25 @@ def _act_until_waiting(studio: Studio, hold: Hold) -> timedelta | None:
     """
     listened = False
     for _ in range(_ROUNDS):
-        observed = observe(studio, hold.job_id)
+        observed = observe(studio, claim.job_id)
         decision = decide(observed.situation)
         if decision.act is Act.REST:
             return None
-        hold.keep()
-        if not listened and _ends_unheard(observed, decision):
+        claim.heartbeat()
+        if not listened and _fails_unheard(observed, decision):
             listened = True
             _listen(studio, observed)
             continue
-        tell_budget(studio, observed.job, observed.situation)
-        pause = _act(studio, observed, decision, hold)
+        warn_budget(studio, observed.job, observed.situation)
+        pause = _act(studio, observed, decision, claim)
         if pause is not None:
             return pause
     return studio.limits.poll
 
 
-def _ends_unheard(observed: Observed, decision: Decision) -> bool:
+def _fails_unheard(observed: Observed, decision: Decision) -> bool:
     """Whether a job is to fail at a limit while its worker may have more to tell: that it is done, for example."""
-    at_limit = decision.act is Act.FAIL and decision.reason in KEEP_AN_ADAPTER
+    at_limit = decision.act is Act.FAIL and decision.reason in EXPORT_REASONS
     told = observed.situation.lease is not None and observed.situation.lease.worker_end is not None
     return at_limit and not told and observed.attempt is not None and may_have_adapter(observed.attempt)
 
@@ -111,7 +111,7 @@ def _listen(studio: Studio, observed: Observed) -> None:
 
 
 def _act(  # noqa: PLR0911 one for each act
-    studio: Studio, observed: Observed, decision: Decision, hold: Hold
+    studio: Studio, observed: Observed, decision: Decision, claim: Claim
 ) -> timedelta | None:
     """Do it; how long to wait before the next look, or None to look again at once."""
     job, attempt = observed.job, observed.attempt
@@ -119,19 +119,19 @@ def _act(  # noqa: PLR0911 one for each act
         return _open_lease(studio, job)
     if decision.act is Act.FAIL:
         reason = decision.reason or EndReason.INTERNAL
-        words = over_limit_words(observed.situation) if reason is EndReason.BUDGET_REACHED else None
-        return _fail(studio, job, attempt, reason, words=words, cause=observed.collect_failure)
+        words = over_limit_text(observed.situation) if reason is EndReason.BUDGET_REACHED else None
+        return _fail(studio, job, attempt, reason, words=words, cause=observed.ingest_failure)
     assert attempt is not None
     if decision.act is Act.LAUNCH:
         return _launch(studio, job, attempt)
-    if decision.act is Act.END_MACHINE:
+    if decision.act is Act.TERMINATE_MACHINE:
         return _end_machine(studio, observed, attempt)
-    if decision.act is Act.KEEP_ADAPTER:
-        return keep_adapter(studio, job, attempt, hold.keep)
+    if decision.act is Act.EXPORT:
+        return export_on_stop(studio, job, attempt, claim.heartbeat)
     if decision.act is Act.CLOSE_LEASE:
         return _close_lease(studio, job, attempt, decision.reason)
-    if decision.act is Act.COLLECT:
-        return _collect(studio, job, attempt, hold, failures=observed.situation.collect_failures)
+    if decision.act is Act.INGEST:
+        return _ingest(studio, job, attempt, claim, failures=observed.situation.ingest_failures)
     return _pull(studio, job, attempt)
 
 
@@ -154,13 +154,13 @@ def _open_lease(studio: Studio, job: TrainingJob) -> timedelta | None:
         changed = jobs.change_if(session, job.id, expected=[current.status], attempt=number)
         if changed is not None and changed.status is not JobStatus.PROVISIONING:
             words = "Looking for a machine." if number == 1 else f"Looking for another machine, attempt {number}."
-            move(session, changed, JobStatus.PROVISIONING, now=now, message=words)
+            transition(session, changed, JobStatus.PROVISIONING, now=now, message=words)
     return None
 
 
 def _launch(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedelta | None:
     compute = studio.compute(attempt.provider)
-    wish = MachineWish(
+    request = MachineRequest(
         name=attempt.machine_name,
         job_id=job.id,
         attempt=attempt.number,
@@ -170,7 +170,7 @@ def _launch(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timed
         run_folder=studio.run_folder(job.id).root,
     )
     try:
-        machine = compute.find(wish.name) or compute.launch(wish)
+        machine = compute.find(request.name) or compute.launch(request)
     except NoCapacity:
         return _LATER if studio.limits.capacity is not None else 2 * studio.limits.poll
     except ComputeRefused as error:
@@ -184,7 +184,7 @@ def _launch(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timed
             launched_at=machine.started_at or studio.clock(),
             price_usd_per_hour=machine.price_usd_per_hour,
         )
-        jobs.change_if(session, job.id, expected=[job.status], runpod_pod_id=machine.id)
+        jobs.change_if(session, job.id, expected=[job.status], machine_id=machine.id)
     return None
 
 
@@ -195,7 +195,7 @@ def _pull(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedel
         return studio.limits.poll
     try:
         with open_client(studio, attempt, url) as client:
-            if attempt.last_heard_at is None:
+            if attempt.last_seen_at is None:
                 reply = client.start(start_request(studio, job, attempt))
                 _catch_up(studio, client, attempt)
             else:
@@ -203,7 +203,7 @@ def _pull(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) -> timedel
     except WorkerUnreachable:
         return studio.limits.poll
     except WorkerRefused as error:
-        if error.details.get("status") == 404 and attempt.last_heard_at is not None:
+        if error.details.get("status") == 404 and attempt.last_seen_at is not None:
             return studio.limits.poll
         reason = EndReason.DISK_FULL if error.details.get("code") == NotEnoughDisk.code else EndReason.INTERNAL
         words = (f"The worker refused the job: {error.message}", "")
@@ -230,8 +230,8 @@ def _catch_up(studio: Studio, client: WorkerClient, attempt: TrainingAttempt) ->
             after = answer.acknowledged
 
 
-def _collect(
-    studio: Studio, job: TrainingJob, attempt: TrainingAttempt, hold: Hold, *, failures: int
+def _ingest(
+    studio: Studio, job: TrainingJob, attempt: TrainingAttempt, claim: Claim, *, failures: int
 ) -> timedelta | None:
     """Bring the files home.
 
@@ -240,7 +240,7 @@ def _collect(
     url = worker_url(studio, attempt)
     try:
         with open_client(studio, attempt, url) as client:
-            is_home = collect(studio, client, job, attempt, keep=hold.keep)
+            is_home = ingest(studio, client, job, attempt, heartbeat=claim.heartbeat)
     except ClaimLost:
         raise  # whoever has the job now brings the files home
     except (BrightRunError, OSError) as error:
@@ -255,7 +255,7 @@ def _collect(
                 attempt=attempt.number,
                 reason=EndReason.DISK_FULL if _is_disk_full(error) else EndReason.ARTIFACT_UNVERIFIED,
                 message=f"Bringing the files home failed: {said}",
-                data={"code": COLLECT_FAILED, "hint": getattr(error, "hint", "")},
+                data={"code": INGEST_FAILED, "hint": getattr(error, "hint", "")},
             )
         return min(2 * studio.limits.poll * (1 << min(failures, 10)), max(_MINUTE, studio.limits.poll))
     return None if is_home else studio.limits.poll
@@ -268,7 +268,7 @@ def _is_disk_full(error: BrightRunError | OSError) -> bool:
 
 def _end_machine(studio: Studio, observed: Observed, attempt: TrainingAttempt) -> timedelta | None:
     machine = observed.machine
-    if observed.job.keep_adapter_until is not None:
+    if observed.job.export_until is not None:
         give_up(studio, observed.job, "It could not be brought home in time.")
     machine_id = attempt.machine_id or (None if machine is None else machine.id)
     if machine_id:
@@ -278,7 +278,7 @@ def _end_machine(studio: Studio, observed: Observed, attempt: TrainingAttempt) -
                     session, attempt.id, machine_id=machine.id, launched_at=machine.started_at or studio.clock(),
                     price_usd_per_hour=machine.price_usd_per_hour,
                 )  # fmt: skip
-        studio.compute(attempt.provider).end(machine_id)
+        studio.compute(attempt.provider).terminate(machine_id)
     return studio.limits.poll
 
 
@@ -286,14 +286,14 @@ def _close_lease(
     studio: Studio, job: TrainingJob, attempt: TrainingAttempt, reason: EndReason | None
 ) -> timedelta | None:
     now = studio.clock()
-    if job.keep_adapter_until is not None:
+    if job.export_until is not None:
         give_up(studio, job, "Its machine was gone before.")
     measured = measure_attempt(studio, attempt)
     with studio.database.session() as session:
         cost = running_cost(attempt, now)
         attempts.close_lease(session, attempt.id, ended_at=now, end_reason=reason or job.reason, cost_usd=cost)
         if measured is not None:
-            attempts.save(session, attempt.id, measured=measured.model_dump(mode="json"))
+            attempts.save(session, attempt.id, actuals=measured.model_dump(mode="json"))
         total = attempts.total_cost(session, job.id)
         jobs.change_if(session, job.id, expected=list(JobStatus), actual_cost_usd=total)
     return None
@@ -323,10 +323,10 @@ def _fail(
             told = (cause.message or "", str(cause.data.get("hint", "")))
         said, hint = words or told
         said, hint = said or reason.text.words, hint or reason.text.hint
-        if reason in KEEP_AN_ADAPTER and attempt is not None and may_have_adapter(attempt):
-            until = now + studio.limits.keep_adapter
-            jobs.change_if(session, job.id, expected=[current.status], keep_adapter_until=until)
-        move(session, current, JobStatus.FAILED, now=now, reason=reason, message=said, hint=hint)
+        if reason in EXPORT_REASONS and attempt is not None and may_have_adapter(attempt):
+            until = now + studio.limits.export_on_stop
+            jobs.change_if(session, job.id, expected=[current.status], export_until=until)
+        transition(session, current, JobStatus.FAILED, now=now, reason=reason, message=said, hint=hint)
         if close and attempt is not None:
             attempts.close_lease(
                 session, attempt.id, ended_at=now, end_reason=reason, cost_usd=running_cost(attempt, now)

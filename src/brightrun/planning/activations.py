@@ -11,7 +11,7 @@ from typing import Literal
 
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.operations import Row
+from brightrun.planning.flops import MicroBatch
 
 
 def saved_per_token(
@@ -28,10 +28,10 @@ def saved_per_token(
     """
     width = 4 if kind == "cpu" else 2
     hidden, inner = entry.hidden_size, entry.intermediate_size
-    attention, kv = entry.heads * entry.head_dim, entry.kv_heads * entry.head_dim
-    keys_and_values = 2 * attention if masked else 2 * kv
-    # The gate, its activation, the up projection; query, output, keys, values; each head's normaliser.
-    numbers = 3 * inner + 2 * attention + keys_and_values
+    attention_flops, kv = entry.heads * entry.head_dim, entry.kv_heads * entry.head_dim
+    keys_and_values = 2 * attention_flops if masked else 2 * kv
+    # The gate, its activation, the up projection; query, output, keys, values; each head's normalizer.
+    numbers = 3 * inner + 2 * attention_flops + keys_and_values
     fp32 = 2 * hidden + entry.heads + 2  # both norms keep their input in fp32
     return (
         width * (numbers + hyperparameters.r * len(hyperparameters.target_modules))
@@ -53,14 +53,16 @@ def _inputs(entry: BaseModelEntry, hyperparameters: Hyperparameters, width: int,
     return sum(shared) * width
 
 
-def mask_bytes(row: Row, entry: BaseModelEntry, *, kind: Literal["cpu", "cuda"], recompute: bool) -> int:
+def mask_bytes(
+    micro_batch: MicroBatch, entry: BaseModelEntry, *, kind: Literal["cpu", "cuda"], gradient_checkpointing: bool
+) -> int:
     """Masks of a row with several sequences: tokens² numbers per sequence of the batch.
 
     On a CPU every layer makes and keeps its own in fp32 (counted); on a GPU one of bytes and one in bf16 (assumed).
     """
-    if not row.is_masked:
+    if not micro_batch.is_masked:
         return 0
-    batch = 1 if row.is_joined else len(row.sizes)
-    square = batch * (row.computed_tokens // batch) ** 2
-    copies = 1 if recompute else entry.layers
+    batch = 1 if micro_batch.is_joined else len(micro_batch.sizes)
+    square = batch * (micro_batch.computed_tokens // batch) ** 2
+    copies = 1 if gradient_checkpointing else entry.layers
     return square * (1 + 4 * copies) if kind == "cpu" else square * 3

@@ -15,12 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.activations import mask_bytes, saved_per_token
-from brightrun.planning.operations import Row
+from brightrun.planning.flops import MicroBatch
 
 Kind = Literal["cpu", "cuda"]
 
 NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
-"""Bytes per weight in NF4 with double quantisation (QLoRA, arXiv 2305.14314, section 3): 4.127 bits."""
+"""Bytes per weight in NF4 with double quantization (QLoRA, arXiv 2305.14314, section 3): 4.127 bits."""
 HEAD_TILE = (4096, 32768)
 """TRL 1.16 computes the output head in tiles of so many positions × words (`trl/kernels/chunked_logprob.py`)."""
 HEAD_TILES = {"cpu": 8.25, "cuda": 1.0}
@@ -78,12 +78,12 @@ class MemoryEstimate(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class Precision:
     """How a machine holds a model: kind of device, bytes per computed number, whether activations are made again."""
 
     kind: Kind
-    recompute: bool
-    quantised: bool
+    gradient_checkpointing: bool
+    quantized: bool
 
     @property
     def width(self) -> int:
@@ -91,11 +91,11 @@ class Holding:
         return 4 if self.kind == "cpu" else 2
 
 
-def holding(hyperparameters: Hyperparameters, kind: Kind) -> Holding:
+def precision_for(hyperparameters: Hyperparameters, kind: Kind) -> Precision:
     """As `worker/load_model.py` and `worker/train_adapter.py` settle it for a device."""
-    quantised = {"auto": kind == "cuda", "nf4": True, "none": False}[hyperparameters.quantization]
-    recompute = {"auto": kind == "cuda", "on": True, "off": False}[hyperparameters.gradient_checkpointing]
-    return Holding(kind, recompute, quantised)
+    quantized = {"auto": kind == "cuda", "nf4": True, "none": False}[hyperparameters.quantization]
+    gradient_checkpointing = {"auto": kind == "cuda", "on": True, "off": False}[hyperparameters.gradient_checkpointing]
+    return Precision(kind, gradient_checkpointing, quantized)
 
 
 def estimate_memory(
@@ -103,7 +103,7 @@ def estimate_memory(
     hyperparameters: Hyperparameters,
     *,
     adapter_parameters: int,
-    rows: Iterable[Row],
+    micro_batches: Iterable[MicroBatch],
     kind: Kind,
 ) -> MemoryEstimate:
     """The peak of a run that computes these rows: that of the row which needs most.
@@ -111,7 +111,7 @@ def estimate_memory(
     It is reached while the loss is turned back into gradients: everything that lasts, what the forward pass kept, and
     the larger of the output head's tiles and one layer's activations with their gradients.
     """
-    held = holding(hyperparameters, kind)
+    held = precision_for(hyperparameters, kind)
     lasting = [
         ("program", "the program itself", PROGRAM_BYTES[kind]),
         *_base(entry, held),
@@ -119,7 +119,7 @@ def estimate_memory(
         ("gradients", "its gradients, fp32", 4 * adapter_parameters),
         ("optimizer", "the optimizer's states", int(_state_bytes(hyperparameters.optim) * adapter_parameters)),
     ]
-    moving = max((_moving(row, entry, hyperparameters, held) for row in rows), key=_total)
+    moving = max((_moving(micro_batch, entry, hyperparameters, held) for micro_batch in micro_batches), key=_total)
     parts = [*lasting, *moving]
     static, dynamic = _total(lasting), _total(moving)
     return MemoryEstimate(
@@ -143,17 +143,17 @@ def _total(parts: list[_Part]) -> int:
     return sum(size for _, _, size in parts)
 
 
-def _base(entry: BaseModelEntry, held: Holding) -> list[_Part]:
-    """The frozen model. Only the layers' projections are ever quantised: transformers skips the output head, and
+def _base(entry: BaseModelEntry, held: Precision) -> list[_Part]:
+    """The frozen model. Only the layers' projections are ever quantized: transformers skips the output head, and
     embeddings and norms are not linear."""
     tables = entry.head_parameters * (1 if entry.tied_embeddings else 2)
     norms = (2 * entry.layers + 1) * entry.hidden_size
-    per_weight = NF4_BYTES if held.quantised else held.width
+    per_weight = NF4_BYTES if held.quantized else held.width
     number = {2: "bf16", 4: "fp32"}[held.width]
     return [
         (
             "projections",
-            f"projections, {'NF4' if held.quantised else number}",
+            f"projections, {'NF4' if held.quantized else number}",
             int(entry.linear_parameters * per_weight),
         ),
         ("embeddings", f"embeddings and output head, {number}", tables * held.width),
@@ -166,41 +166,49 @@ def _state_bytes(optim: str) -> float:
     return 2 * (1 + 4 / 256) if "8bit" in optim else 8.0
 
 
-def _moving(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Holding) -> list[_Part]:
-    tokens = row.computed_tokens
-    saved = saved_per_token(entry, hyperparameters, kind=held.kind, masked=row.is_masked)
+def _moving(
+    micro_batch: MicroBatch, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Precision
+) -> list[_Part]:
+    tokens = micro_batch.computed_tokens
+    saved = saved_per_token(entry, hyperparameters, kind=held.kind, masked=micro_batch.is_masked)
     everything = tokens * saved * entry.layers
-    kept = tokens * entry.hidden_size * held.width * entry.layers if held.recompute else everything
-    layer = tokens * (saved + _gradients_per_token(entry, held)) if held.recompute else 0
-    dequantised = 2 * held.width * max(i * o for i, o in entry.projection_shapes().values()) if held.quantised else 0
-    work = max(_head_bytes(row, entry, held), layer)
-    unused = _allocator(row, entry, hyperparameters, held, kept + work + dequantised)
-    mask = mask_bytes(row, entry, kind=held.kind, recompute=held.recompute)
+    kept = tokens * entry.hidden_size * held.width * entry.layers if held.gradient_checkpointing else everything
+    layer = tokens * (saved + _gradients_per_token(entry, held)) if held.gradient_checkpointing else 0
+    dequantized = 2 * held.width * max(i * o for i, o in entry.projection_shapes().values()) if held.quantized else 0
+    work = max(_head_bytes(micro_batch, entry, held), layer)
+    unused = _allocator(micro_batch, entry, hyperparameters, held, kept + work + dequantized)
+    mask = mask_bytes(micro_batch, entry, kind=held.kind, gradient_checkpointing=held.gradient_checkpointing)
     return [
-        ("activations", "layers' inputs for recomputing" if held.recompute else "activations of all layers", kept),
+        (
+            "activations",
+            "layers' inputs for recomputing" if held.gradient_checkpointing else "activations of all layers",
+            kept,
+        ),
         ("mask", "attention masks", mask),
         ("work", "working set: the output head or a layer", work),
-        ("dequantised", "projections unpacked while in use", dequantised),
+        ("dequantized", "projections unpacked while in use", dequantized),
         ("allocator", "held by the allocator, unused", unused),
     ]
 
 
-def _gradients_per_token(entry: BaseModelEntry, held: Holding) -> int:
+def _gradients_per_token(entry: BaseModelEntry, held: Precision) -> int:
     """Gradients alive in one layer's backward: three inner widths, four hidden ones, two more in fp32 in the norms."""
     return held.width * (3 * entry.intermediate_size + 4 * entry.hidden_size) + 8 * entry.hidden_size
 
 
-def _head_bytes(row: Row, entry: BaseModelEntry, held: Holding) -> int:
+def _head_bytes(micro_batch: MicroBatch, entry: BaseModelEntry, held: Precision) -> int:
     """Tiles of the output head; a CPU scores every position, with Triton only the learnt ones."""
-    scored = row.computed_tokens if held.kind == "cpu" else row.learnt_tokens
+    scored = micro_batch.computed_tokens if held.kind == "cpu" else micro_batch.trained_tokens
     tile = min(scored, HEAD_TILE[0]) * min(entry.vocab_size, HEAD_TILE[1]) * held.width
     return int(tile * HEAD_TILES[held.kind]) + scored * entry.hidden_size * (4 + held.width)
 
 
-def _allocator(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Holding, moving: int) -> int:
+def _allocator(
+    micro_batch: MicroBatch, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Precision, moving: int
+) -> int:
     if held.kind == "cuda":
         return int(CUDA_ALLOCATOR_LOSS * moving)
-    tokens, width = row.computed_tokens, held.width
+    tokens, width = micro_batch.computed_tokens, held.width
     without = hyperparameters.model_copy(update={"lora_dropout": 0.0})
     in_heap = saved_per_token(entry, without, kind="cpu", masked=False)
     if tokens * entry.intermediate_size * width >= HEAP_BLOCK_BYTES:
@@ -208,5 +216,5 @@ def _allocator(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters
     if tokens * entry.hidden_size * width >= HEAP_BLOCK_BYTES:
         in_heap = 0
     unpacked = sum(i * o for i, o in entry.projection_shapes().values() if i * o * width < HEAP_BLOCK_BYTES)
-    holes = UNPACKED_HOLES * unpacked * width * entry.layers if held.quantised else 0
-    return int(HEAP_LOSS[held.recompute] * tokens * entry.layers * in_heap + holes)
+    holes = UNPACKED_HOLES * unpacked * width * entry.layers if held.quantized else 0
+    return int(HEAP_LOSS[held.gradient_checkpointing] * tokens * entry.layers * in_heap + holes)

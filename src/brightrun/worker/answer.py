@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.messages import Message
 from brightrun.datasets.prepared import PreparedConversation
 from brightrun.evaluation.comparison import Generated
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.messages import Message
 from brightrun.worker.load_model import LoadedBase
 
 
@@ -33,8 +33,8 @@ def choose_prompts(conversations: list[PreparedConversation], count: int) -> lis
     by_turn: list[tuple[int, str, Prompt]] = []
     for conversation in conversations:
         messages = conversation.chat_messages()
-        learnt = [index for index, message in enumerate(messages) if message.learnt]
-        for number, index in enumerate(learnt, start=1):
+        trained = [index for index, message in enumerate(messages) if message.trained]
+        for number, index in enumerate(trained, start=1):
             prompt = Prompt(
                 conversation.id,
                 number,

@@ -24,7 +24,7 @@ class RunFiles:
 
     def __init__(self, folder: RunFolder, *, log_name: str) -> None:
         self._folder = folder
-        self._loose = (folder.comparison.name, folder.report.name, folder.journal.name, log_name)
+        self._loose = (folder.comparison.name, folder.report.name, folder.event_log.name, log_name)
         self._hashes: dict[tuple[str, int, int], str] = {}
 
     def artifacts(self) -> tuple[ArtifactFile, ...]:

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, Validation
 
 from brightrun.contract.states import EndReason
 from brightrun.errors import ContractError
-from brightrun.worker.journal_tail import Span
+from brightrun.worker.event_log_reader import Span
 
 RECORD_NAME = ".worker.json"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brightrun.catalogue.folders import verify_model_folder
-from brightrun.catalogue.shapes import entry_of_folder
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.errors import DatasetError, NotEnoughMemory
 from brightrun.files import require_free_space
@@ -34,7 +34,7 @@ def check_data(spec: JobSpec, folder: Path) -> None:
     """
     pairs = (
         (spec.dataset.train_path, spec.dataset.train_sha256),
-        (spec.dataset.held_out_path, spec.dataset.held_out_sha256),
+        (spec.dataset.validation_path, spec.dataset.validation_sha256),
     )
     for name, expected in pairs:
         path = folder / name
@@ -96,8 +96,8 @@ def check_machine(spec: JobSpec, folder: Path, *, weights_bytes: int, adapter_pa
 
 def uses_nf4(spec: JobSpec, *, cuda: bool) -> bool:
     """Whether the base is held in 4 bits on this machine."""
-    wish = spec.hyperparameters.quantization
-    return wish == "nf4" or (wish == "auto" and cuda)
+    quantization = spec.hyperparameters.quantization
+    return quantization == "nf4" or (quantization == "auto" and cuda)
 
 
 def package_versions() -> dict[str, str]:
