@@ -45,6 +45,8 @@ from brightrun.contract.run_folder import RunFolder  # noqa: E402
 from brightrun.datasets.options import ReadOptions  # noqa: E402
 from brightrun.datasets.prepare import prepare_dataset  # noqa: E402
 from brightrun.datasets.prepared import PreparedConversation, read_prepared  # noqa: E402
+from brightrun.runs.examples import TokenizedExample, encode_examples  # noqa: E402
+from brightrun.runs.steps import run_steps  # noqa: E402
 from brightrun.settings import read_settings  # noqa: E402
 from brightrun.templating.batches import Step  # noqa: E402
 from brightrun.templating.chat_model import ChatModel, EncodedConversation  # noqa: E402
@@ -52,7 +54,6 @@ from brightrun.templating.messages import Message  # noqa: E402
 from brightrun.templating.model_folder import load_chat_model  # noqa: E402
 from brightrun.templating.separate import separate_examples  # noqa: E402
 from brightrun.worker.event_log import EventLog  # noqa: E402
-from brightrun.worker.examples import TokenizedExample, encode_examples, plan_run  # noqa: E402
 from brightrun.worker.load_model import load_base  # noqa: E402
 from brightrun.worker.train_adapter import Training, _AnswerTrainer  # noqa: E402
 
@@ -129,8 +130,8 @@ def measure(dataset: Path, pairs: int, *, limit: float, answers: int, checkpoint
     hyperparameters = settings_of_a_step(answers)
     conversations = read_conversations(dataset, chat, hyperparameters)
     examples = encode_examples(conversations, chat, hyperparameters)
-    steps = plan_run(examples, hyperparameters)
-    examples = [literal_examples(conversation, chat) for conversation in conversations]
+    steps = run_steps([example.size for example in examples], hyperparameters)
+    separate = [literal_examples(conversation, chat) for conversation in conversations]
     with tempfile.TemporaryDirectory() as folder:
         ours = OurSide(model, Path(folder), examples, hyperparameters, chat)
         literal = LiteralSide(model, Path(folder), hyperparameters, checkpointing=checkpointing)
@@ -146,7 +147,7 @@ def measure(dataset: Path, pairs: int, *, limit: float, answers: int, checkpoint
             step = steps[pair % len(steps)]
             mine = ours.take(step)
             theirs = literal.take(
-                [example for micro_batch in step.micro_batches for index in micro_batch for example in examples[index]]
+                [example for micro_batch in step.micro_batches for index in micro_batch for example in separate[index]]
             )
             turns.append((mine, theirs))
             say(pair + 1, pairs, mine, theirs)
@@ -186,7 +187,7 @@ def literal_examples(conversation: PreparedConversation, chat: ChatModel) -> lis
 def literal_example(chat: ChatModel, *messages: Message) -> Example:
     *history, answer = messages
     encoded: EncodedConversation = chat.encode_conversation([*history, history[-1], answer])
-    return Example(encoded.input_ids[:LITERAL_LENGTH], sum(encoded.trained[:LITERAL_LENGTH]))
+    return Example(encoded.input_ids[:LITERAL_LENGTH], sum(encoded.loss_mask[:LITERAL_LENGTH]))
 
 
 class StepClock(TrainerCallback):  # type: ignore[misc]

@@ -24,8 +24,8 @@ from typing import Any
 
 from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.flops import adapter_parameters, make_micro_batch
-from brightrun.planning.memory import estimate_memory
+from brightrun.runs.flops import make_micro_batch
+from brightrun.runs.memory import estimate_memory
 from brightrun.templating.batches import ExampleSize, Step
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -145,7 +145,7 @@ def compare_one(case: Case, folder: Path) -> Found:
     memory = estimate_memory(
         entry,
         chosen,
-        adapter_parameters=adapter_parameters(entry, chosen),
+        adapter_parameters=entry.adapter_parameters(chosen.r, chosen.target_modules),
         micro_batches=[make_micro_batch([size] * case.examples, packing=chosen.packing) for size in case.sizes()],
         kind="cpu",
     )
@@ -165,9 +165,9 @@ def measure_here(case: dict[str, Any], folder: str) -> None:
 
     prepare_environment()
     from brightrun.contract.run_folder import RunFolder
+    from brightrun.runs.examples import TokenizedExample
     from brightrun.templating.chat_model import EncodedConversation
     from brightrun.worker.event_log import EventLog
-    from brightrun.worker.examples import TokenizedExample
     from brightrun.worker.load_model import load_base
     from brightrun.worker.memory import peak_memory_bytes
     from brightrun.worker.train_adapter import Training, train_adapter

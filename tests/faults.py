@@ -22,7 +22,7 @@ from brightrun.contract.events import Event
 from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database.database import Database, DatabaseUnavailable
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.record_event import record_events
 from brightrun.jobs.studio import Studio
@@ -51,7 +51,7 @@ class FaultyWorld(World):
         self.deaths = self.locked_out = 0
         self._holder: sqlite3.Connection | None = None
         self._held_until: datetime | None = None
-        super().__init__(home, limits=Limits(poll=timedelta(seconds=poll)))
+        super().__init__(home, limits=ReconcileLimits(poll=timedelta(seconds=poll)))
         self.simulated = SimulatedCompute(self.clock, price=Decimal("3.60"), pace=pace)
         self.studio = self.another_studio()
         self.add_job(JOB)

@@ -26,7 +26,7 @@ from brightrun.database import attempts, jobs
 from brightrun.database.database import Database
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 from brightrun.jobs.add_dataset import add_dataset
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.submit import JobRequest, submit_job
@@ -76,7 +76,7 @@ class RealStudio:
             home=home,
             webhook_secret=SecretStr(SECRET),
             public_url=public_url,
-            limits=Limits(
+            limits=ReconcileLimits(
                 poll=timedelta(seconds=0.2),
                 silence=timedelta(seconds=60),
                 launch=timedelta(seconds=90),

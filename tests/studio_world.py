@@ -18,7 +18,7 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import attempts, files, jobs
 from brightrun.database.database import Database
 from brightrun.database.tables import TrainingAttempt, TrainingFile, TrainingJob
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
 from brightrun.storage.in_memory import InMemory
@@ -50,7 +50,7 @@ class World:
         *,
         script: FaultScript = no_faults,
         database_url: str | None = None,
-        limits: Limits | None = None,
+        limits: ReconcileLimits | None = None,
         capacity: int | None = None,
     ) -> None:
         self.clock = Clock()
@@ -59,7 +59,7 @@ class World:
         self.storage = InMemory(_signer(), clock=self.clock)
         self.database = Database(database_url or f"sqlite:///{_fast_folder(home)}/studio.db")
         self.database.migrate()
-        self.limits = limits or Limits(poll=timedelta(seconds=15))
+        self.limits = limits or ReconcileLimits(poll=timedelta(seconds=15))
         self.studio = self.reborn()
 
     def reborn(self) -> Studio:

@@ -15,13 +15,13 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.errors import ClaimLost
 from brightrun.jobs.claim import Claim
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import CLAIM, reconcile_once
 from brightrun.jobs.studio import Studio
 from tests.contract.postgres import give_database_url, give_postgres_server, give_postgres_url  # noqa: F401
 from tests.studio_world import World
 
-LIMITS = Limits(poll=timedelta(minutes=20), silence=timedelta(hours=2), launch=timedelta(hours=2))
+LIMITS = ReconcileLimits(poll=timedelta(minutes=20), silence=timedelta(hours=2), launch=timedelta(hours=2))
 JOBS = 20
 
 

@@ -20,12 +20,12 @@ import torch
 
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.run_folder import RunFolder
+from brightrun.runs.examples import TokenizedExample
 from brightrun.templating.batches import ExampleSize, Step, plan_steps
 from brightrun.templating.messages import Message
 from brightrun.templating.model_folder import load_chat_model
 from brightrun.templating.separate import separate_examples
 from brightrun.worker.event_log import EventLog
-from brightrun.worker.examples import TokenizedExample
 from brightrun.worker.load_model import load_base
 from brightrun.worker.micro_batches import MicroBatch, build_micro_batches
 
@@ -174,7 +174,7 @@ def test_the_loss_is_what_plain_pytorch_says(bench: Bench) -> None:
     ids = torch.tensor([encoded.input_ids])
     with torch.no_grad():
         logits = bench.trainer.model(input_ids=ids, use_cache=False).logits[0]
-    trained = torch.tensor([position for position, is_trained in enumerate(encoded.trained) if is_trained])
+    trained = torch.tensor([position for position, is_trained in enumerate(encoded.loss_mask) if is_trained])
     by_hand = torch.nn.functional.cross_entropy(logits[trained - 1].double(), ids[0, trained])
 
     loss, _ = bench.step([index])

@@ -23,9 +23,10 @@ from brightrun.contract.events import read_event_log
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.prepared import read_prepared
+from brightrun.runs.examples import encode_examples
+from brightrun.runs.steps import run_steps
 from brightrun.templating.model_folder import load_chat_model
 from brightrun.worker.event_log import EventLog
-from brightrun.worker.examples import encode_examples, plan_run
 from brightrun.worker.load_model import LoadedBase, load_base
 from tests.runs import make_run, run_worker
 
@@ -64,7 +65,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_d
         training = Training(
             hyperparameters=spec.hyperparameters,
             examples=examples,
-            steps=plan_run(examples, spec.hyperparameters),
+            steps=run_steps([example.size for example in examples], spec.hyperparameters),
             folder=folder,
             fingerprint=spec.fingerprint(),
             event_log=event_log,

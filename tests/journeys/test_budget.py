@@ -16,7 +16,7 @@ from brightrun.contract.messages import EventBatch
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, budgets, events, jobs
 from brightrun.jobs.cancel import cancel_job
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.export_on_stop import EXPORTED, NOT_EXPORTED
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.record_event import record_events
@@ -31,7 +31,7 @@ USD = Decimal
 
 def training(tmp_path: Path, *, steps: int = 1, poll: float = 1, **job: Any) -> World:
     """A world in which a job has made so many steps, and the studio knows."""
-    world = World(tmp_path, limits=Limits(poll=timedelta(seconds=poll)))
+    world = World(tmp_path, limits=ReconcileLimits(poll=timedelta(seconds=poll)))
     world.add_job(JOB, **job)
     world.live(until=lambda: (world.job(JOB).current_step or 0) >= steps, seconds=1)
     return world
@@ -70,7 +70,7 @@ def assert_no_adapter(world: World, why: str) -> None:
 
 def test_at_its_cap_a_job_stops_and_its_adapter_comes_home(tmp_path: Path) -> None:
     """0.10 USD last 100 seconds: five steps are made by then, and the one that ends at the limit is not begun."""
-    world = World(tmp_path, limits=Limits(poll=timedelta(seconds=1)))
+    world = World(tmp_path, limits=ReconcileLimits(poll=timedelta(seconds=1)))
     world.add_job(JOB, max_cost_usd="0.10")
     world.live(until=world.at_rest, seconds=1)
     job = world.job(JOB)
@@ -102,7 +102,7 @@ def test_a_cap_counts_over_all_attempts(tmp_path: Path) -> None:
     def script(request: MachineRequest) -> FaultPlan:
         return FaultPlan(dies_at_step=4) if request.attempt == 1 else FaultPlan()
 
-    world = World(tmp_path, script=script, limits=Limits(poll=timedelta(seconds=1)))
+    world = World(tmp_path, script=script, limits=ReconcileLimits(poll=timedelta(seconds=1)))
     world.add_job(JOB, max_cost_usd="0.15")
     world.live(until=world.at_rest, seconds=1)
     job, (first, second) = world.job(JOB), world.leases(JOB)
@@ -117,7 +117,7 @@ def test_a_cap_counts_over_all_attempts(tmp_path: Path) -> None:
 
 
 def test_a_time_limit_stops_a_job_and_counts_from_the_first_machine(tmp_path: Path) -> None:
-    world = World(tmp_path, capacity=0, limits=Limits(poll=timedelta(seconds=1)))
+    world = World(tmp_path, capacity=0, limits=ReconcileLimits(poll=timedelta(seconds=1)))
     world.add_job(JOB, max_hours=100 / 3600)
     for _ in range(30):  # ten minutes without a machine do not count
         reconcile_once(world.studio, owner="studio")
@@ -130,7 +130,7 @@ def test_a_time_limit_stops_a_job_and_counts_from_the_first_machine(tmp_path: Pa
 
 
 def test_warnings_are_told_once_each(tmp_path: Path) -> None:
-    world = World(tmp_path, limits=Limits(poll=timedelta(seconds=1)))
+    world = World(tmp_path, limits=ReconcileLimits(poll=timedelta(seconds=1)))
     world.add_job(JOB, max_cost_usd="0.10")
     world.live(until=world.at_rest, seconds=1)
     warnings = told(world, WARNING)
@@ -141,7 +141,7 @@ def test_warnings_are_told_once_each(tmp_path: Path) -> None:
 
 def test_levels_passed_between_two_looks_are_told_each(tmp_path: Path) -> None:
     """A look every 120 seconds finds 0.12 USD spent of 0.10: all three levels were passed."""
-    world = World(tmp_path, limits=Limits(poll=timedelta(seconds=1)))
+    world = World(tmp_path, limits=ReconcileLimits(poll=timedelta(seconds=1)))
     world.add_job(JOB, max_cost_usd="0.10")
     world.live(until=world.at_rest, seconds=120)
     assert [(each["of"], each["percent"]) for each in told(world, WARNING)] == [("job", 50), ("job", 80), ("job", 100)]
@@ -157,7 +157,7 @@ def test_a_job_that_stays_far_below_its_cap_hears_nothing(tmp_path: Path) -> Non
 
 def test_the_month_is_kept_over_all_jobs_and_warned_of_once(tmp_path: Path) -> None:
     """Two jobs at a tenth of a cent a second each use 0.20 USD up in 100 seconds."""
-    world = World(tmp_path, limits=Limits(poll=timedelta(seconds=1)))
+    world = World(tmp_path, limits=ReconcileLimits(poll=timedelta(seconds=1)))
     world.studio = replace(world.studio, monthly_budget_usd=USD("0.20"))
     for name in (JOB, "job-2"):
         world.add_job(name)
@@ -176,7 +176,7 @@ def test_the_month_is_kept_over_all_jobs_and_warned_of_once(tmp_path: Path) -> N
 
 
 def test_a_new_month_begins_anew(tmp_path: Path) -> None:
-    world = World(tmp_path, limits=Limits(poll=timedelta(seconds=60)))
+    world = World(tmp_path, limits=ReconcileLimits(poll=timedelta(seconds=60)))
     with world.database.session() as session:
         budgets.save(session, OWNER, monthly_budget_usd=USD("0.15"), default_job_cap_usd=None, now=world.clock())
     world.add_job(JOB)
@@ -235,7 +235,9 @@ def test_a_studio_that_dies_goes_on_keeping(tmp_path: Path) -> None:
 
 
 def test_what_does_not_come_in_time_is_given_up(tmp_path: Path) -> None:
-    world = World(tmp_path, script=lambda _: FaultPlan(silent_from_step=6), limits=Limits(poll=timedelta(seconds=1)))
+    world = World(
+        tmp_path, script=lambda _: FaultPlan(silent_from_step=6), limits=ReconcileLimits(poll=timedelta(seconds=1))
+    )
     world.add_job(JOB)
     world.live(until=lambda: (world.job(JOB).current_step or 0) >= 5, seconds=1)
     world.clock.turn(15)

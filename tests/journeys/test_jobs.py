@@ -14,7 +14,7 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, events, metrics
 from brightrun.errors import IllegalTransition, NotFound
 from brightrun.jobs.cancel import cancel_job
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.observe import running_cost
 from brightrun.jobs.reap import Reaped, reap
 from brightrun.jobs.reconcile import reconcile_once
@@ -161,7 +161,7 @@ def test_jobs_wait_their_turn_on_one_machine(tmp_path: Path) -> None:
 
 
 def test_a_job_that_never_gets_a_machine_says_so(tmp_path: Path) -> None:
-    limits = Limits(poll=timedelta(seconds=15), capacity=timedelta(hours=1))
+    limits = ReconcileLimits(poll=timedelta(seconds=15), capacity=timedelta(hours=1))
     world = World(tmp_path, capacity=0, limits=limits)
     world.add_job("job-1")
     world.live(until=world.at_rest, seconds=60)

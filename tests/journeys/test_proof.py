@@ -28,8 +28,9 @@ from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.datasets.prepared import read_prepared
+from brightrun.runs.examples import TokenizedExample, encode_examples
+from brightrun.runs.steps import run_steps
 from brightrun.templating.model_folder import load_chat_model
-from brightrun.worker.examples import TokenizedExample, encode_examples, plan_run
 from tests.runs import make_run, run_worker, start_worker
 
 pytestmark = [
@@ -176,7 +177,7 @@ def test_sample_answers_are_what_the_bundle_generates(finished: RunFolder, loade
 def test_the_journal_tells_the_steps_that_were_planned(finished: RunFolder) -> None:
     spec = JobSpec.load(finished.spec)
     train, _ = sequences_of(finished)
-    planned = plan_run(train, spec.hyperparameters)
+    planned = run_steps([example.size for example in train], spec.hyperparameters)
 
     told = [event for event in events(finished) if event.kind == "step"]
 
@@ -246,7 +247,7 @@ def test_the_self_test_fails_on_a_tampered_file(
 
 def test_separate_examples_run_as_planned(chosen: RunFolder) -> None:
     train, _ = sequences_of(chosen)
-    planned = plan_run(train, JobSpec.load(chosen.spec).hyperparameters)
+    planned = run_steps([example.size for example in train], JobSpec.load(chosen.spec).hyperparameters)
 
     told = [event for event in events(chosen) if event.kind == "step"]
 
@@ -358,7 +359,9 @@ def token_of_one_step(folder: RunFolder) -> tuple[int, int]:
     train, validation = sequences_of(folder)
     spared = {token for example in validation for token in example.encoded.input_ids}
     first: dict[int, int] = {}
-    for number, step in enumerate(plan_run(train, JobSpec.load(folder.spec).hyperparameters), start=1):
+    for number, step in enumerate(
+        run_steps([example.size for example in train], JobSpec.load(folder.spec).hyperparameters), start=1
+    ):
         for token in (token for row in step.micro_batches for index in row for token in train[index].encoded.input_ids):
             first.setdefault(token, number)
     step, token = max((number, token) for token, number in first.items() if token not in spared)

@@ -12,7 +12,7 @@ import pytest
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.database.database import Database
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from tests.contract.postgres import give_postgres_server, give_postgres_url  # noqa: F401 pytest finds fixtures by name
 from tests.studio_world import OWNER, World
@@ -22,7 +22,7 @@ JOBS = 200
 
 
 def test_200_jobs_are_each_launched_exactly_once(postgres_url: str, tmp_path: Path) -> None:
-    world = World(tmp_path, database_url=postgres_url, limits=Limits(poll=timedelta(seconds=60)))
+    world = World(tmp_path, database_url=postgres_url, limits=ReconcileLimits(poll=timedelta(seconds=60)))
     names = [world.add_job(f"job-{number}") for number in range(JOBS)]
     worked: Counter[str] = Counter()
     failures: list[BaseException] = []

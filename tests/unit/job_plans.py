@@ -6,7 +6,7 @@ from typing import Any
 
 from brightrun.planning.durations import Duration, in_sequence
 from brightrun.planning.job_plan import PHASES, JobPlan
-from brightrun.planning.memory import MemoryEstimate
+from brightrun.runs.memory import MemoryEstimate
 
 SECONDS = {
     "provisioning": 10.0, "preprocessing": 20.0, "model_loaded": 30.0, "training": 100.0, "evaluating": 40.0,

@@ -18,7 +18,7 @@ from brightrun.evaluation.gauges import Part, cost_bar, memory_bar
 from brightrun.evaluation.histogram import Bin, bins, histogram
 from brightrun.evaluation.lines import ChartStyle, Series, line_chart
 from brightrun.evaluation.matrix import matrix
-from brightrun.evaluation.run_charts import MEASURES, Run, measure_chart, overlay_chart
+from brightrun.evaluation.run_charts import MEASURES, ChartedRun, measure_chart, overlay_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"><script>alert(1)</script>&<b>\x00'
@@ -194,7 +194,7 @@ def test_a_spike_lifts_the_trend_of_a_gradient_norm_by_its_factor_only() -> None
 
 
 def test_runs_differ_in_dash_and_marker_and_each_is_named() -> None:
-    runs = [Run(f"run {n} {HOSTILE}", [(s, 2.0 + n + s / 100) for s in range(40)]) for n in range(4)]
+    runs = [ChartedRun(f"run {n} {HOSTILE}", [(s, 2.0 + n + s / 100) for s in range(40)]) for n in range(4)]
     root = parse(overlay_chart(MEASURES["loss"], runs, chart_id="o")["wide"])
     curves = [path for path in root.iter(f"{SVG}path") if path.get("fill") == "none"]
     assert len({curve.get("stroke-dasharray") for curve in curves}) == 4
@@ -208,7 +208,7 @@ def test_runs_differ_in_dash_and_marker_and_each_is_named() -> None:
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_one_run_or_five_are_not_laid_over_each_other(count: int) -> None:
     with pytest.raises(InputError, match="cannot be laid over"):
-        overlay_chart(MEASURES["loss"], [Run(str(n), [(1, 2.0)]) for n in range(count)], chart_id="o")
+        overlay_chart(MEASURES["loss"], [ChartedRun(str(n), [(1, 2.0)]) for n in range(count)], chart_id="o")
 
 
 # Histogram
@@ -419,7 +419,9 @@ def test_without_a_finished_job_it_says_that_there_is_none() -> None:
 
 
 def _overlay() -> str:
-    return overlay_chart(MEASURES["loss"], [Run(HOSTILE, [(1, 2.0)]), Run("b", [(1, 3.0)])], chart_id=HOSTILE)["narrow"]
+    return overlay_chart(
+        MEASURES["loss"], [ChartedRun(HOSTILE, [(1, 2.0)]), ChartedRun("b", [(1, 3.0)])], chart_id=HOSTILE
+    )["narrow"]
 
 
 ALL: dict[str, Callable[[], str]] = {

@@ -28,7 +28,7 @@ from brightrun.evaluation.run_report import (
     TrainingPoint,
     ValidationPoint,
 )
-from brightrun.evaluation.wording import (
+from brightrun.format import (
     bytes_text,
     direction,
     duration_text,

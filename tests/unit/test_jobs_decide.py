@@ -12,7 +12,7 @@ import pytest
 from brightrun.compute.base import MachineState
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import IllegalTransition
-from brightrun.jobs.decide import Act, Decision, Lease, Limits, Situation, decide
+from brightrun.jobs.decide import Act, Decision, Lease, ReconcileLimits, Situation, decide
 from brightrun.jobs.transitions import may_follow, require_may_follow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -168,7 +168,7 @@ CASES: list[tuple[str, Situation, Decision]] = [
         known(
             JobStatus.PROVISIONING,
             lease(machine_known=False, intended_at=NOW - timedelta(hours=2)),
-            limits=Limits(capacity=timedelta(hours=2)),
+            limits=ReconcileLimits(capacity=timedelta(hours=2)),
         ),
         Decision(Act.FAIL, EndReason.NO_CAPACITY),
     ),

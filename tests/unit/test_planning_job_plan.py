@@ -18,7 +18,6 @@ from brightrun.planning.cpu_benchmark import CpuBenchmark
 from brightrun.planning.device import DeviceGuess, guess_gpu, guess_processor
 from brightrun.planning.fixes import checked, memory_fixes
 from brightrun.planning.job_plan import PHASES, JobPlan, plan_job, priced
-from brightrun.planning.memory import precision_for
 from brightrun.planning.mfu import find_mfu
 from brightrun.planning.phases import ValidationSet, losses_along, marks
 from brightrun.planning.plan import RunShape, shape_run
@@ -103,7 +102,7 @@ def test_a_row_takes_the_seconds_that_were_measured_with_two_threads(
 
 def test_an_answers_token_takes_longer_with_two_threads_that_have_to_be_woken() -> None:
     """Four answers at once on SmolLM2: 93 and 131 ms a token by the base, 107 and 215 under the adapter, 2026-11-25."""
-    held = precision_for(Hyperparameters(), "cpu")
+    held = Hyperparameters().resolve("cpu")
     for threads, streamed, adapter, seconds in (
         (1, 7.6e9, 0, 0.093), (2, 12e9, 0, 0.131), (1, 7.6e9, 4_884_480, 0.107), (2, 12e9, 4_884_480, 0.215),
     ):  # fmt: skip

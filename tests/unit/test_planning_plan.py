@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from brightrun.catalogue.gpus import find_gpu
-from brightrun.catalogue.models import find_model
+from brightrun.catalogue.models import BaseModelEntry, find_model
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.errors import RecipeError
 from brightrun.planning.device import DeviceGuess, guess_gpu
-from brightrun.planning.flops import adapter_parameters, make_micro_batch, micro_batch_flops
 from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import TrainingPlan, plan_training
+from brightrun.runs.flops import make_micro_batch, micro_batch_flops
 from brightrun.templating.batches import ExampleSize, plan_steps
 
 SMOL = find_model("smollm2-135m-instruct")
@@ -28,6 +28,10 @@ LAPTOP = DeviceGuess(
 )
 
 
+def adapter_of(entry: BaseModelEntry, chosen: Hyperparameters) -> int:
+    return entry.adapter_parameters(chosen.r, chosen.target_modules)
+
+
 def settings(**changes: object) -> Hyperparameters:
     return Hyperparameters.model_validate({"max_seq_length": 4096, **changes})
 
@@ -41,12 +45,12 @@ def settings(**changes: object) -> Hyperparameters:
     ],
 )
 def test_adapter_parameters_of_llama_3_70b_are_exact(changes: dict[str, object], expected: int) -> None:
-    assert adapter_parameters(LLAMA, settings(**changes)) == expected
+    assert adapter_of(LLAMA, settings(**changes)) == expected
 
 
 def test_an_adapter_on_an_unknown_module_is_refused() -> None:
     with pytest.raises(RecipeError, match="lm_head"):
-        adapter_parameters(LLAMA, settings(target_modules=["q_proj", "lm_head"]))
+        adapter_of(LLAMA, settings(target_modules=["q_proj", "lm_head"]))
 
 
 @pytest.mark.parametrize("changes", [{}, {"batch_size": 2}, {"num_epochs": 1.4}, {"max_steps": 3}, {"seed": 7}])
@@ -117,7 +121,7 @@ def test_evaluations_are_counted_before_along_and_after() -> None:
 def test_operations_per_token_of_the_reference_run() -> None:
     """SmolLM2 at a row of 500: 0.68 GFLOP per token, with which 95 tokens/s are 65 GFLOP/s."""
     micro_batch = make_micro_batch([ExampleSize(500, 300, 2)], packing=True)
-    adapter = adapter_parameters(SMOL, settings())
+    adapter = adapter_of(SMOL, settings())
     assert adapter == 4_884_480
     matmul_flops, attention_counted = micro_batch_flops(
         micro_batch, SMOL, adapter, gradient_checkpointing=False, every_position_scored=True
@@ -133,7 +137,7 @@ def test_operations_per_token_of_llama_3_70b_agree_with_the_training_notes(
     gradient_checkpointing: bool, gigaflop: int
 ) -> None:
     micro_batch = make_micro_batch([ExampleSize(2048, 1331, 3)], packing=True)
-    adapter = adapter_parameters(LLAMA, settings())
+    adapter = adapter_of(LLAMA, settings())
     counted = micro_batch_flops(
         micro_batch, LLAMA, adapter, gradient_checkpointing=gradient_checkpointing, every_position_scored=False
     )

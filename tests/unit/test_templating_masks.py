@@ -42,7 +42,7 @@ def chat(request: pytest.FixtureRequest, chat_models: dict[str, ChatModel]) -> C
 def trained_texts(chat: ChatModel, messages: tuple[Message, ...]) -> list[str]:
     encoded = chat.encode_conversation(messages)
     assert sum(end - start for start, end in encoded.answer_spans) == encoded.trained_tokens
-    assert all(all(encoded.trained[start:end]) for start, end in encoded.answer_spans)
+    assert all(all(encoded.loss_mask[start:end]) for start, end in encoded.answer_spans)
     return [chat.decode(encoded.input_ids[start:end], skip_special=False) for start, end in encoded.answer_spans]
 
 
@@ -55,7 +55,7 @@ def test_labels_are_the_ids_where_learnt(chat: ChatModel) -> None:
     encoded = chat.encode_conversation(CONVERSATION)
     trained = [label for label in encoded.labels() if label != -100]
     assert len(encoded.labels()) == len(encoded.input_ids)
-    assert trained == [number for number, kept in zip(encoded.input_ids, encoded.trained, strict=True) if kept]
+    assert trained == [number for number, kept in zip(encoded.input_ids, encoded.loss_mask, strict=True) if kept]
     assert trained.count(chat.end_of_turn_id) == 2
 
 

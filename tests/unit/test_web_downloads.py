@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
+from brightrun.byte_ranges import RangeRefused, byte_range
 from brightrun.contract.states import JobStatus
 from brightrun.database import artifacts
 from brightrun.database.tables import ModelArtifact, TrainingJob
@@ -19,7 +20,7 @@ from brightrun.errors import StorageError
 from brightrun.jobs.studio import Studio
 from brightrun.storage.in_memory import InMemory
 from brightrun.storage.links import LinkSigner
-from brightrun.web.stored_files import RangeRefused, attachment, byte_range
+from brightrun.web.stored_files import attachment
 from brightrun.web.zip_stream import Member, stream_zip
 from tests.unit.web_studio import BASE, ME, HandClock, a_job
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import resource
 import shutil
 from collections import namedtuple
@@ -31,6 +30,7 @@ from brightrun.errors import (
     RunFolderError,
     TrainingError,
 )
+from brightrun.locks import take_lock
 from brightrun.worker.attempt import _report_end, reason_for, run_attempt
 from brightrun.worker.event_log import EventLog
 
@@ -114,8 +114,9 @@ def run(tmp_path: Path, tiny_model: Path, sample_dataset: Path) -> RunFolder:
 
 @pytest.fixture
 def held_lock(run: RunFolder) -> Iterator[None]:
-    with (run.root / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = take_lock(run.root / ".lock")
+    assert lock is not None
+    with lock:
         yield
 
 

@@ -8,9 +8,9 @@ pytest.importorskip("torch")
 
 import torch
 
+from brightrun.runs.examples import TokenizedExample
 from brightrun.templating.batches import Step
 from brightrun.templating.chat_model import EncodedConversation
-from brightrun.worker.examples import TokenizedExample
 from brightrun.worker.micro_batches import build_micro_batches
 
 pytestmark = pytest.mark.worker

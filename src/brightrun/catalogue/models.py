@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from brightrun.catalogue.tables import read_table, suggest
-from brightrun.errors import ModelError
+from brightrun.errors import ModelError, RecipeError
 
 Source = Literal["hub", "package", "folder"]
 EMBEDDED_MODEL = "smollm2-135m-instruct"
@@ -85,6 +86,22 @@ class BaseModelEntry(BaseModel):
             "up_proj": (hidden, inner),
             "down_proj": (inner, hidden),
         }
+
+    def adapter_parameters(self, r: int, target_modules: Sequence[str]) -> int:
+        """Trainable weights of a LoRA adapter: r × (inputs + outputs) of every chosen projection of every layer.
+
+        Raises:
+            RecipeError: a chosen module is no projection of this model.
+        """
+        shapes = self.projection_shapes()
+        unknown = [name for name in target_modules if name not in shapes]
+        if unknown:
+            raise RecipeError(
+                f"target_modules names no projection of {self.name}: {', '.join(unknown)}.",
+                hint=f"Choose among {', '.join(shapes)}.",
+                details={"param": "hyperparameters.target_modules"},
+            )
+        return self.layers * r * sum(sum(shapes[name]) for name in set(target_modules))
 
     @property
     def linear_parameters(self) -> int:

@@ -23,7 +23,7 @@ from brightrun.files import write_model
 app = typer.Typer(help="Datasets: audit, preview, prepare, split.", no_args_is_help=True)
 
 
-class ClientProfile(StrEnum):
+class ProfileChoice(StrEnum):
     """Whether the client's profile goes into the system prompt."""
 
     keep = "keep"
@@ -42,7 +42,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Model = Annotated[str, typer.Option(help="Base model whose tokenizer and template count.")]
 NoRepair = Annotated[bool, typer.Option("--no-repair", help="Quarantine damaged answers instead of mending them.")]
 RepairJson = Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes that make the file no JSON.")]
-Profile = Annotated[ClientProfile, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
+Profile = Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
 MaxLength = Annotated[int | None, typer.Option("--max-seq-length", min=16, help="Longest conversation in tokens.")]
 Over = Annotated[OverlengthPolicy, typer.Option(help="Refuse a longer conversation, or drop it into the ledger.")]
 Fraction = Annotated[float, typer.Option("--validation-fraction", min=0.01, max=0.5, help="Share kept for the proof.")]
@@ -58,7 +58,7 @@ def audit(
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
     repair_json: RepairJson = False,
-    client_profile: Profile = ClientProfile.keep,
+    client_profile: Profile = ProfileChoice.keep,
     max_seq_length: MaxLength = None,
     overlength_policy: Over = OverlengthPolicy.refuse,
     json: Json = False,
@@ -82,7 +82,7 @@ def preview(
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
     repair_json: RepairJson = False,
-    client_profile: Profile = ClientProfile.keep,
+    client_profile: Profile = ProfileChoice.keep,
     json: Json = False,
 ) -> None:
     """Show a conversation as the model sees it; what is learnt is green and underlined."""
@@ -119,7 +119,7 @@ def prepare(
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
     repair_json: RepairJson = False,
-    client_profile: Profile = ClientProfile.keep,
+    client_profile: Profile = ProfileChoice.keep,
     max_seq_length: MaxLength = None,
     overlength_policy: Over = OverlengthPolicy.refuse,
     validation_fraction: Fraction = 0.1,
@@ -193,7 +193,7 @@ def _read_split(path: Path | None) -> Split | None:
 
 
 def _options(
-    no_repair: bool, repair_json: bool, profile: ClientProfile, max_seq_length: int | None, over: OverlengthPolicy
+    no_repair: bool, repair_json: bool, profile: ProfileChoice, max_seq_length: int | None, over: OverlengthPolicy
 ) -> ReadOptions:
     values: dict[str, Any] = {
         "repair": not no_repair,

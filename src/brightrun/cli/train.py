@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 
 from brightrun.catalogue.models import EMBEDDED_MODEL
-from brightrun.cli.dataset import ClientProfile
+from brightrun.cli.dataset import ProfileChoice
 from brightrun.cli.show import duration, print_json, problems, results
 from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.start_run import ReadyRun, TrainRequest, ready_run
 from brightrun.cli.watch_run import run_and_watch
-from brightrun.contract.actuals import Line, measure
+from brightrun.contract.actuals import TimedEvent, measure
 from brightrun.contract.events import read_event_log
 from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
@@ -34,8 +34,8 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default one under runs/.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Only go on with a run that was begun in --out.")] = False,
-    client_profile: Annotated[ClientProfile, typer.Option(help="Put the client's profile into the system prompt.")] = (
-        ClientProfile.keep
+    client_profile: Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt.")] = (
+        ProfileChoice.keep
     ),
     repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Audit and plan, write nothing.")] = False,
@@ -100,7 +100,7 @@ def _is_finished(ready: ReadyRun) -> bool:
 
 def _estimate_error(ready: ReadyRun, began: datetime) -> JobEstimateError | None:
     """The plan beside what the run took; None where it was not one run from its start to its end."""
-    actuals = measure((Line.of(event) for event in read_event_log(ready.folder.event_log)), launched_at=began)
+    actuals = measure((TimedEvent.of(event) for event in read_event_log(ready.folder.event_log)), launched_at=began)
     if actuals is None:
         return None
     return compare_job(

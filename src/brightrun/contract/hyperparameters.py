@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 LLAMA_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+DeviceKind = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How a kind of device holds and computes a model.
+
+    Attributes:
+        kind: The device.
+        gradient_checkpointing: Activations are computed again in the backward pass.
+        quantized: The base's projections are in 4 bits (NF4, double quantization).
+    """
+
+    kind: DeviceKind
+    gradient_checkpointing: bool
+    quantized: bool
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number in products: fp32 on a CPU, bf16 on a GPU."""
+        return 4 if self.kind == "cpu" else 2
 
 
 class Hyperparameters(BaseModel):
@@ -78,6 +103,23 @@ class Hyperparameters(BaseModel):
     checkpoints: int = Field(10, ge=1, le=1000, description="How often a checkpoint is written during the run.")
     sample_answers: int = Field(8, ge=1, le=64, description="Held-out prompts answered before and after training.")
     sample_tokens: int = Field(256, ge=8, le=4096, description="Longest answer to a held-out prompt, in tokens.")
+
+    @field_validator("target_modules")
+    @classmethod
+    def _each_once(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name, count in Counter(modules).items() if count > 1]
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} more than once; name every layer once")
+        return modules
+
+    def resolve(self, kind: DeviceKind) -> Precision:
+        """What `auto` means on a device. The one place that says so, for plans and for the worker alike."""
+        cuda = kind == "cuda"
+        return Precision(
+            kind=kind,
+            gradient_checkpointing={"auto": cuda, "on": True, "off": False}[self.gradient_checkpointing],
+            quantized={"auto": cuda, "nf4": True, "none": False}[self.quantization],
+        )
 
     @property
     def answers_per_step(self) -> int:

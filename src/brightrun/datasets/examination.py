@@ -12,7 +12,7 @@ from brightrun.datasets.audit_report import AuditReport, CrisisCounts
 from brightrun.datasets.checks import duplicates, input_not_in_history, json_syntax, near_duplicates
 from brightrun.datasets.checks.check import Check, RepairCheck
 from brightrun.datasets.checks.constant_scores import ConstantScores
-from brightrun.datasets.checks.control_tokens import ControlTokens
+from brightrun.datasets.checks.control_tokens import ControlTokenCheck
 from brightrun.datasets.checks.crisis_answers import CrisisAnswers
 from brightrun.datasets.checks.emotional_context import EmotionalContext
 from brightrun.datasets.checks.escaped_newlines import EscapedNewlines
@@ -118,7 +118,7 @@ class Examination:
             NoSignal(),
             EmotionalContext(),
         ]
-        self._control = ControlTokens(self._chat.special_tokens)
+        self._control = ControlTokenCheck(self._chat.special_tokens)
         self._length = Overlength(log, limit=options.max_seq_length, policy=options.overlength_policy)
         self._crisis = CrisisAnswers()
         self._nothing = NoTrainedAnswers(log)

@@ -11,7 +11,7 @@ from brightrun.evaluation.curves import Point, finite
 from brightrun.evaluation.lines import Mark, Series, line_chart
 from brightrun.evaluation.run_charts import WIDTHS, training_series
 from brightrun.evaluation.run_report import RunReport
-from brightrun.evaluation.wording import counted, label_text, loss_text
+from brightrun.format import counted, label_text, loss_text
 
 MAX_GROUPS = 12
 

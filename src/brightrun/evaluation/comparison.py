@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -16,8 +16,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from brightrun.contract.earlier_names import with_current_names
 from brightrun.errors import ContractError, LossNotFinite
 from brightrun.evaluation.bootstrap import interval, resampled_totals
-from brightrun.evaluation.measurements import AdapterCheck, AnswerScore, Generated, SampleAnswer
-from brightrun.evaluation.wording import change_sentence, failed_check_sentence
+from brightrun.evaluation.measurements import (
+    AdapterCheck,
+    AnswerScore,
+    Generated,
+    LossChange,
+    SampleAnswer,
+    Verdict,
+)
+from brightrun.evaluation.sentences import change_sentence, failed_check_sentence
 
 __all__ = [
     "AdapterCheck",
@@ -35,38 +42,9 @@ MINIMUM_CONVERSATIONS = 5
 UNLABELLED = "unlabelled"
 _MAX_LOSS = 700.0  # exp() of more is not a number any more
 
-Verdict = Literal["better", "worse", "unclear", "too_few"]
-
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LossChange(_Frozen):
-    """How held-out loss changed over a group of answers. Losses in nats per learnt token; lower is better."""
-
-    conversations: int
-    answers: int
-    trained_tokens: int
-    base_loss: float = Field(description="Mean weighted by learnt tokens.")
-    tuned_loss: float = Field(description="Mean weighted by learnt tokens.")
-    base_perplexity: float
-    tuned_perplexity: float
-    relative_change: float = Field(description="tuned_loss / base_loss - 1; negative is better.")
-    relative_low: float | None = Field(
-        description="95 % interval of relative_change; absent with too few conversations."
-    )
-    relative_high: float | None
-    mean_difference: float = Field(description="Mean over answers of tuned minus base loss.")
-    interval_low: float | None = Field(
-        description="95 % interval of mean_difference; absent with too few conversations."
-    )
-    interval_high: float | None
-    win_rate: float = Field(description="Share of answers whose loss fell; ties count half.")
-    improved: int = Field(description="Answers whose loss fell.")
-    unchanged: int = Field(description="Answers whose loss stayed exactly the same.")
-    verdict: Verdict
-    sentence: str
 
 
 class Comparison(_Frozen):

@@ -22,7 +22,7 @@ from brightrun.evaluation.primitives import (
     shortened,
     words,
 )
-from brightrun.evaluation.wording import counted
+from brightrun.format import counted
 
 _LOGARITHMIC_FROM = 20.0  # times the smallest; less is readable on a straight scale
 _ROW = 30.0

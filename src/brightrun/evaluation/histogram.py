@@ -20,7 +20,7 @@ from brightrun.evaluation.primitives import (
     ruled,
     words,
 )
-from brightrun.evaluation.wording import counted
+from brightrun.format import counted
 
 
 @dataclass(frozen=True, slots=True)

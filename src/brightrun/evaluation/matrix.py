@@ -17,7 +17,7 @@ from brightrun.evaluation.primitives import (
     shortened,
     words,
 )
-from brightrun.evaluation.wording import counted, label_text
+from brightrun.format import counted, label_text
 
 Counts = Mapping[tuple[str, str], int]
 _CELL_HEIGHT = 40.0

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Verdict = Literal["better", "worse", "unclear", "too_few"]
 
 
 class Measurement(BaseModel):
@@ -56,3 +60,30 @@ class AdapterCheck(Measurement):
     @property
     def passed(self) -> bool:
         return self.adapter_off_equals_base and self.adapter_on_differs
+
+
+class LossChange(Measurement):
+    """How held-out loss changed over a group of answers. Losses in nats per learnt token; lower is better."""
+
+    conversations: int
+    answers: int
+    trained_tokens: int
+    base_loss: float = Field(description="Mean weighted by learnt tokens.")
+    tuned_loss: float = Field(description="Mean weighted by learnt tokens.")
+    base_perplexity: float
+    tuned_perplexity: float
+    relative_change: float = Field(description="tuned_loss / base_loss - 1; negative is better.")
+    relative_low: float | None = Field(
+        description="95 % interval of relative_change; absent with too few conversations."
+    )
+    relative_high: float | None
+    mean_difference: float = Field(description="Mean over answers of tuned minus base loss.")
+    interval_low: float | None = Field(
+        description="95 % interval of mean_difference; absent with too few conversations."
+    )
+    interval_high: float | None
+    win_rate: float = Field(description="Share of answers whose loss fell; ties count half.")
+    improved: int = Field(description="Answers whose loss fell.")
+    unchanged: int = Field(description="Answers whose loss stayed exactly the same.")
+    verdict: Verdict
+    sentence: str

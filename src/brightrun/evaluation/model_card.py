@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from brightrun.evaluation.caveats import caveats
 from brightrun.evaluation.pages import markdown_pages
 from brightrun.evaluation.run_report import RunReport
-from brightrun.evaluation.wording import caveats, spoken_value
+from brightrun.format import spoken_value
 
 
 def render_model_card(report: RunReport) -> str:

@@ -6,8 +6,9 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from brightrun.evaluation import wording
+from brightrun import format as text
 from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line, quoted
+from brightrun.evaluation.sentences import VERDICTS
 
 
 @cache
@@ -41,15 +42,15 @@ def markdown_pages() -> Environment:
 def add_filters(environment: Environment) -> Environment:
     """Give an environment the filters that put figures into words; the same on every page of the product."""
     environment.filters.update(
-        bytes_text=wording.bytes_text,
-        counted=wording.counted,
-        direction=wording.direction,
-        duration=wording.duration_text,
-        label=wording.label_text,
-        loss=wording.loss_text,
-        number=wording.number_text,
-        signed=wording.signed_percent,
-        when=wording.time_text,
+        bytes_text=text.bytes_text,
+        counted=text.counted,
+        direction=text.direction,
+        duration=text.duration_text,
+        label=text.label_text,
+        loss=text.loss_text,
+        number=text.number_text,
+        signed=text.signed_percent,
+        when=text.time_text,
     )
-    environment.globals.update(verdicts=wording.VERDICTS)
+    environment.globals.update(verdicts=VERDICTS)
     return environment

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from brightrun.evaluation.caveats import caveats
 from brightrun.evaluation.charts import MAX_GROUPS, group_chart, loss_chart
 from brightrun.evaluation.comparison import LossChange, SampleAnswer
 from brightrun.evaluation.pages import html_pages
 from brightrun.evaluation.run_report import RunReport
-from brightrun.evaluation.wording import caveats, spoken_value
+from brightrun.format import spoken_value
 
 
 def render_report(report: RunReport) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from brightrun.errors import InputError
 from brightrun.evaluation.curves import Point, finite, smooth
 from brightrun.evaluation.lines import RUN_KINDS, ChartStyle, Mark, Series, line_chart
-from brightrun.evaluation.wording import counted, number_text
+from brightrun.format import counted, number_text
 
 WIDTHS = {"wide": 920, "narrow": 340}
 WORTH_SMOOTHING = 12
@@ -54,7 +54,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ChartedRun:
     """A job among others: its name, and (step, value) in order of steps."""
 
     name: str
@@ -89,7 +89,7 @@ def measure_chart(
     return _drawn(draw, chart_id, measure, total_steps)
 
 
-def overlay_chart(measure: Measure, runs: Sequence[Run], *, chart_id: str, what: str = "") -> dict[str, str]:
+def overlay_chart(measure: Measure, runs: Sequence[ChartedRun], *, chart_id: str, what: str = "") -> dict[str, str]:
     """One measure of two to four jobs, told apart by dash and marker as well as by color.
 
     Args:

@@ -27,7 +27,7 @@ class Act(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReconcileLimits:
     """How patient the studio is."""
 
     launch: timedelta = timedelta(minutes=30)  # from intent to the worker's first word
@@ -70,7 +70,7 @@ class Situation:
     running_since: datetime | None = None  # when the job's first machine was launched
     export_until: datetime | None = None  # an adapter is still wanted of a job that ended
     max_duration: timedelta | None = None
-    limits: Limits = Limits()
+    limits: ReconcileLimits = ReconcileLimits()
 
 
 @dataclass(frozen=True, slots=True)

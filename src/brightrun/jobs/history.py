@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from brightrun.contract.actuals import Actuals, Line, measure
+from brightrun.contract.actuals import Actuals, TimedEvent, measure
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.database import events, jobs
 from brightrun.database.tables import TrainingAttempt, TrainingJob
@@ -18,7 +18,7 @@ def measure_attempt(studio: Studio, attempt: TrainingAttempt) -> Actuals | None:
     """Read off what is here of an attempt's journal; None where nothing is."""
     with studio.database.reading() as session:
         rows = events.event_log(session, attempt.job_id, attempt.number)
-        lines = (Line(row.happened_at, row.kind, row.status, row.data) for row in rows)
+        lines = (TimedEvent(row.happened_at, row.kind, row.status, row.data) for row in rows)
         return measure(lines, launched_at=attempt.launched_at)
 
 

@@ -20,9 +20,10 @@ from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import shape_run
 from brightrun.planning.resolve import Override, resolve_hyperparameters
 from brightrun.planning.this_machine import Machine
+from brightrun.runs.examples import training_examples, validation_examples
+from brightrun.runs.prompts import sampled_answers
 from brightrun.templating.batches import ExampleSize
 from brightrun.templating.chat_model import ChatModel
-from brightrun.templating.separate import separate_examples
 
 Progress = Callable[[int, int], None]
 
@@ -110,9 +111,9 @@ def measure_data(
     """Prepare the data into the new folder `data` and count its tokens. Raises as `plan_run`."""
     prepared = _prepare(request, base, data, progress)
     hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
-    sizes = _sizes(prepared.train_path, base.chat, separate=hyperparameters.example_unit == "answer")
+    examples = training_examples(read_prepared(prepared.train_path), base.chat, hyperparameters)
     validation = _validation(prepared.validation_path, base.chat, hyperparameters.sample_answers)
-    return MeasuredData(base, prepared, tuple(sizes), validation)
+    return MeasuredData(base, prepared, tuple(example.size for example in examples), validation)
 
 
 def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarget) -> Planned:
@@ -153,25 +154,12 @@ def _prepare(request: RunRequest, base: BaseChoice, data: Path, progress: Progre
     )
 
 
-def _sizes(path: Path, chat: ChatModel, *, separate: bool) -> list[ExampleSize]:
-    sizes = []
-    for conversation in read_prepared(path):
-        whole = tuple(conversation.chat_messages())
-        for messages in separate_examples(whole) if separate else [whole]:
-            encoded = chat.encode_conversation(messages)
-            sizes.append(ExampleSize(len(encoded.input_ids), encoded.trained_tokens, len(encoded.answer_spans)))
-    return sizes
-
-
 def _validation(path: Path, chat: ChatModel, count: int) -> ValidationSet:
-    """Sizes of the held-out sequences, and tokens before the answers that are asked for, chosen as the worker does:
-    every conversation's first answer, then the second ones, up to `count`."""
-    sizes: list[ExampleSize] = []
-    prompts: list[tuple[int, str, int]] = []
-    for conversation in read_prepared(path):
-        encoded = chat.encode_conversation(tuple(conversation.chat_messages()))
-        sizes.append(ExampleSize(len(encoded.input_ids), encoded.trained_tokens, len(encoded.answer_spans)))
-        starts = [start for start, _ in encoded.answer_spans]
-        prompts += [(number, conversation.id, start) for number, start in enumerate(starts, start=1)]
-    chosen = sorted(prompts)[:count]
-    return ValidationSet(tuple(sizes), tuple(tokens for _, _, tokens in chosen))
+    """Sizes of the validation examples, and how many tokens stand before each answer that will be asked for."""
+    examples = {example.conversation_id: example for example in validation_examples(read_prepared(path), chat)}
+    answers = {name: example.size.answers for name, example in examples.items()}
+    before = [
+        examples[place.conversation_id].encoded.answer_spans[place.number - 1][0]
+        for place in sampled_answers(answers, count)
+    ]
+    return ValidationSet(tuple(example.size for example in examples.values()), tuple(before))

@@ -16,7 +16,7 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.database.database import Database
 from brightrun.errors import InputError
 from brightrun.jobs.cache import Cache
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.storage.base import Storage
 
 
@@ -55,7 +55,7 @@ class Studio:
     monthly_budget_usd: Decimal | None = None
     usd_per_hour: Mapping[str, Decimal] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
-    limits: Limits = field(default_factory=Limits)
+    limits: ReconcileLimits = field(default_factory=ReconcileLimits)
     cache: Cache = field(default_factory=Cache, repr=False, compare=False)
 
     def compute(self, name: str) -> Compute:

@@ -10,11 +10,11 @@ from brightrun.catalogue.gpus import Cloud, Gpu, GpuPrice, load_gpus
 from brightrun.planning.cost import CostEstimate, HourlyPrice, InstanceType
 from brightrun.planning.device import guess_gpu
 from brightrun.planning.durations import Duration
-from brightrun.planning.flops import MicroBatch, make_micro_batch
 from brightrun.planning.job_plan import plan_job
-from brightrun.planning.memory import estimate_memory
 from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import NO_VALIDATION, RunShape
+from brightrun.runs.flops import MicroBatchSize, make_micro_batch
+from brightrun.runs.memory import estimate_memory
 from brightrun.templating.batches import ExampleSize
 
 MAX_AT_ONCE = 256
@@ -106,7 +106,7 @@ def largest_micro_batch_tokens(shape: RunShape, memory_bytes: int) -> int | None
     """The longest single sequence, up to the model's context, whose training fits; None where not even one token's."""
     share = sum(size.trained_tokens for size in shape.sizes) / sum(size.tokens for size in shape.sizes)
 
-    def micro_batch(tokens: int) -> MicroBatch:
+    def micro_batch(tokens: int) -> MicroBatchSize:
         return make_micro_batch([ExampleSize(tokens, max(1, round(share * tokens)), 1)], packing=True)
 
     return _largest(shape.entry.context_length, lambda tokens: _needed(shape, micro_batch(tokens)) <= memory_bytes)
@@ -123,7 +123,7 @@ def largest_batch_size(shape: RunShape, memory_bytes: int, at_most: int = MAX_AT
     return _largest(at_most, fits)
 
 
-def _needed(shape: RunShape, micro_batch: MicroBatch) -> int:
+def _needed(shape: RunShape, micro_batch: MicroBatchSize) -> int:
     return estimate_memory(
         shape.entry,
         shape.hyperparameters,

@@ -12,7 +12,6 @@ from brightrun.catalogue.speeds import PrecisionName, load_accelerator_costs, lo
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.cpu_benchmark import CpuBenchmark
 from brightrun.planning.durations import Duration
-from brightrun.planning.memory import precision_for
 from brightrun.planning.mfu import find_mfu
 from brightrun.planning.work import Work
 
@@ -102,7 +101,7 @@ def guess_processor(benchmark: CpuBenchmark, *, memory_bytes: int | None) -> Dev
 
 def guess_gpu(gpu: Gpu, entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
     """A GPU of the catalogue at the share of its nominal speed that is recorded for this model, or the nearest one."""
-    precision: PrecisionName = "nf4" if precision_for(hyperparameters, "cuda").quantized else "bf16"
+    precision: PrecisionName = "nf4" if hyperparameters.resolve("cuda").quantized else "bf16"
     share = find_mfu(entry, gpu, precision)
     return DeviceGuess(
         kind="cuda",

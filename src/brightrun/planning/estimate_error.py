@@ -13,7 +13,6 @@ from brightrun.contract.actuals import Actuals
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.durations import Duration
 from brightrun.planning.job_plan import JobPlan, Phase
-from brightrun.planning.memory import precision_for
 
 MEMORY = "memory"
 
@@ -78,7 +77,7 @@ class Summary(_Frozen):
 
 def kind_of(plan: JobPlan, hyperparameters: Hyperparameters) -> RunKind:
     """Which runs a plan can learn from."""
-    held = "nf4" if precision_for(hyperparameters, plan.device).quantized else "none"
+    held = "nf4" if hyperparameters.resolve(plan.device).quantized else "none"
     name = plan.gpu or plan.device_name
     return RunKind(base_model=plan.base_model, device=plan.device, device_name=name, precision=held)
 

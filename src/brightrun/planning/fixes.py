@@ -98,9 +98,7 @@ def memory_fixes(shape: RunShape, memory_bytes: int) -> Iterator[PlanFix]:
         changed = shape.hyperparameters.model_copy(update=dict(changes))
         return shape_run(shape.sizes, changed, shape.entry, shape.kind).memory.total_bytes <= memory_bytes
 
-    recomputes = shape.hyperparameters.gradient_checkpointing == "on" or (
-        shape.kind == "cuda" and shape.hyperparameters.gradient_checkpointing == "auto"
-    )
+    recomputes = shape.hyperparameters.resolve(shape.kind).gradient_checkpointing
     gradient_checkpointing: dict[str, Value] = {} if recomputes else {"gradient_checkpointing": "on"}
     small = _smaller_batch(shape, {}, fits)
     if small is not None:
@@ -117,7 +115,7 @@ def memory_fixes(shape: RunShape, memory_bytes: int) -> Iterator[PlanFix]:
         and (both := _smaller_batch(shape, gradient_checkpointing, fits)) is not None
     ):
         yield PlanFix(words=f"Compute activations again and hold less at once: {_told(both)}.", hyperparameters=both)
-    if shape.kind == "cuda" and shape.hyperparameters.quantization == "none" and fits({"quantization": "nf4"}):
+    if shape.kind == "cuda" and not shape.hyperparameters.resolve("cuda").quantized and fits({"quantization": "nf4"}):
         yield PlanFix(words="Hold the base in 4 bits.", hyperparameters={"quantization": "nf4"})
 
 

@@ -8,12 +8,11 @@ from typing import Literal
 
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.catalogue.speeds import Spread, StartupKey, load_startup
-from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.hyperparameters import Hyperparameters, Precision
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
-from brightrun.planning.flops import make_micro_batch
-from brightrun.planning.memory import Precision, precision_for
 from brightrun.planning.work import Work, all_of, loss_work, token_work
+from brightrun.runs.flops import make_micro_batch
 from brightrun.templating.batches import ExampleSize, spread_marks
 
 Phase = Literal["provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading"]
@@ -59,7 +58,7 @@ def plan_phases(
 
     On a GPU the machine has to be found and the base model to be downloaded; on this machine both are here already.
     """
-    held = precision_for(hyperparameters, device.kind)
+    held = hyperparameters.resolve(device.kind)
     stored = entry.parameters * (4 if device.kind == "cpu" else 2)
     tokens = outline.tokens_per_epoch + sum(size.tokens for size in validation.sizes)
 

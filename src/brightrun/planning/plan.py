@@ -9,14 +9,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
-from brightrun.planning.flops import MicroBatch, adapter_parameters, make_micro_batch
-from brightrun.planning.memory import Kind, MemoryEstimate, estimate_memory, precision_for
 from brightrun.planning.phases import ValidationSet, loss_duration, losses_along
 from brightrun.planning.work import Work, all_of, training_work
-from brightrun.templating.batches import ExampleSize, Step, plan_steps
+from brightrun.runs.flops import micro_batches_of
+from brightrun.runs.memory import MemoryEstimate, estimate_memory
+from brightrun.runs.steps import run_steps
+from brightrun.templating.batches import ExampleSize
 
 NO_VALIDATION = ValidationSet()
 
@@ -65,7 +66,7 @@ class RunShape:
     sizes: tuple[ExampleSize, ...]
     hyperparameters: Hyperparameters
     entry: BaseModelEntry
-    kind: Kind
+    kind: DeviceKind
     steps: int
     tokens: int
     computed_tokens: int
@@ -76,20 +77,13 @@ class RunShape:
 
 
 def shape_run(
-    sizes: Sequence[ExampleSize], hyperparameters: Hyperparameters, entry: BaseModelEntry, kind: Kind
+    sizes: Sequence[ExampleSize], hyperparameters: Hyperparameters, entry: BaseModelEntry, kind: DeviceKind
 ) -> RunShape:
     """Lay out every step of the run. Raises as `plan_training`."""
-    steps = plan_steps(
-        sizes,
-        batch_size=hyperparameters.batch_size,
-        gradient_accumulation_steps=hyperparameters.gradient_accumulation_steps,
-        num_epochs=hyperparameters.num_epochs,
-        max_steps=hyperparameters.max_steps,
-        seed=hyperparameters.seed,
-    )
+    steps = run_steps(sizes, hyperparameters)
     micro_batches = micro_batches_of(steps, sizes, packing=hyperparameters.packing)
-    adapter = adapter_parameters(entry, hyperparameters)
-    held = precision_for(hyperparameters, kind)
+    adapter = entry.adapter_parameters(hyperparameters.r, hyperparameters.target_modules)
+    held = hyperparameters.resolve(kind)
     return RunShape(
         sizes=tuple(sizes),
         hyperparameters=hyperparameters,
@@ -155,20 +149,11 @@ def plan_shape(shape: RunShape, device: DeviceGuess, validation: ValidationSet =
     )
 
 
-def micro_batches_of(steps: Sequence[Step], sizes: Sequence[ExampleSize], *, packing: bool) -> list[MicroBatch]:
-    """Every row of every step, as the trainer computes them."""
-    return [
-        make_micro_batch([sizes[index] for index in micro_batch], packing=packing)
-        for step in steps
-        for micro_batch in step.micro_batches
-    ]
-
-
 def _evaluation(shape: RunShape, device: DeviceGuess, validation: ValidationSet) -> Duration | None:
     """Once with the base, along the run, and once more with the delivered adapter."""
     if not validation.sizes:
         return None
-    held = precision_for(shape.hyperparameters, device.kind)
+    held = shape.hyperparameters.resolve(device.kind)
     before, tuned = (
         loss_duration(validation, shape.hyperparameters, shape.entry, device, held, adapter=adapter)
         for adapter in (0, shape.adapter)

@@ -11,12 +11,12 @@ from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import STORAGE_USD_PER_GB_MONTH, storage_usd_per_month
 from brightrun.planning.device import guess_gpu
 from brightrun.planning.durations import Duration
-from brightrun.planning.flops import adapter_parameters, make_micro_batch
 from brightrun.planning.job_plan import JobPlan, plan_job
-from brightrun.planning.memory import MemoryEstimate, estimate_memory
 from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import shape_run
 from brightrun.planning.resolve import resolve_hyperparameters
+from brightrun.runs.flops import make_micro_batch
+from brightrun.runs.memory import MemoryEstimate, estimate_memory
 from brightrun.templating.batches import ExampleSize
 
 MODEL = "llama-3-70b-instruct"
@@ -31,7 +31,7 @@ SPECIFIED_DOLLARS = {"spot": "$25 to $75 at $2.49 to $4.99", "on demand": "$80 t
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SpecificationTable:
     """A table of text; the first column names the line."""
 
     title: str
@@ -40,7 +40,7 @@ class Comparison:
     note: str
 
 
-def specification_tables() -> tuple[Comparison, ...]:
+def specification_tables() -> tuple[SpecificationTable, ...]:
     """Memory, then hours and dollars."""
     return memory_table(), cost_table()
 
@@ -52,7 +52,7 @@ def memory_of_the_specification() -> MemoryEstimate:
     return estimate_memory(
         entry,
         chosen,
-        adapter_parameters=adapter_parameters(entry, chosen),
+        adapter_parameters=entry.adapter_parameters(chosen.r, chosen.target_modules),
         micro_batches=[make_micro_batch(ROW, packing=True)],
         kind="cuda",
     )
@@ -70,15 +70,14 @@ def job_of_the_specification(gpu: str) -> JobPlan:
     return plan_job(shape, guess_gpu(card, entry, chosen), validation=validation, price=gpu_price(card))
 
 
-def memory_table() -> Comparison:
+def memory_table() -> SpecificationTable:
     """The specification's memory budget against ours."""
     memory = memory_of_the_specification()
     entry = find_model(MODEL)
     base = memory.bytes_of("projections", "embeddings", "norms")
     moving = memory.bytes_of("activations", "mask", "work", "dequantized", "allocator")
-    trainable = adapter_parameters(
-        entry, resolve_hyperparameters("balanced", {}, longest_tokens=2048, context_length=entry.context_length)
-    )
+    chosen = resolve_hyperparameters("balanced", {}, longest_tokens=2048, context_length=entry.context_length)
+    trainable = entry.adapter_parameters(chosen.r, chosen.target_modules)
     rows = (
         (
             "base model",
@@ -95,7 +94,7 @@ def memory_table() -> Comparison:
         ("total", "81", _gb(memory.total_bytes), f"{_gb(memory.low_bytes)} to {_gb(memory.high_bytes)}"),
     )
     card = find_gpu("h100-pcie")
-    return Comparison(
+    return SpecificationTable(
         title="Memory of Llama 3 70B at rank 16 in GB (10⁹ bytes)",
         columns=("", ">specification", ">ours", "remark"),
         rows=rows,
@@ -104,7 +103,7 @@ def memory_table() -> Comparison:
     )
 
 
-def cost_table() -> Comparison:
+def cost_table() -> SpecificationTable:
     """The specification's hours and dollars against ours for its own job."""
     rows = []
     for gpu in ("h100-pcie", "h100-sxm", "h200"):
@@ -129,7 +128,7 @@ def cost_table() -> Comparison:
         )
     )
     plan = job_of_the_specification("h100-pcie")
-    return Comparison(
+    return SpecificationTable(
         title="Hours and dollars of the job of 242 conversations",
         columns=("", "specification", "ours, hours", "ours, dollars"),
         rows=tuple(rows),

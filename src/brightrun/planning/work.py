@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.activations import saved_per_token
-from brightrun.planning.flops import MicroBatch, forward_flops, micro_batch_flops
-from brightrun.planning.memory import NF4_BYTES, Precision
+from brightrun.contract.hyperparameters import Hyperparameters, Precision
+from brightrun.runs.activations import saved_per_token
+from brightrun.runs.flops import MicroBatchSize, forward_flops, micro_batch_flops
+from brightrun.runs.memory import NF4_BYTES
 
 FORWARD_SHARE = 1 / 3
 """Of a training step's traffic, what its forward pass alone causes; two thirds are the backward pass's."""
@@ -48,7 +48,7 @@ def all_of(parts: Iterable[Work]) -> Work:
 
 
 def training_work(
-    micro_batch: MicroBatch, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
 ) -> Work:
     """One row forward and backward."""
     every = held.kind == "cpu"
@@ -71,7 +71,7 @@ def training_work(
 
 
 def loss_work(
-    micro_batch: MicroBatch, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
 ) -> Work:
     """The loss of a held-out sequence: forward alone, the head on the learnt positions, no dropout."""
     matmul_flops, attention_flops = forward_flops(micro_batch, entry, adapter)

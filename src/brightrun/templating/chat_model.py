@@ -26,17 +26,17 @@ class EncodedConversation:
     """
 
     input_ids: list[int]
-    trained: list[bool]
+    loss_mask: list[bool]
     answer_spans: list[tuple[int, int]]
 
     @property
     def trained_tokens(self) -> int:
-        return sum(self.trained)
+        return sum(self.loss_mask)
 
     def labels(self) -> list[int]:
         """`input_ids` with -100 where nothing is learnt."""
         return [
-            number if trained else IGNORE_INDEX for number, trained in zip(self.input_ids, self.trained, strict=True)
+            number if trained else IGNORE_INDEX for number, trained in zip(self.input_ids, self.loss_mask, strict=True)
         ]
 
 

@@ -9,12 +9,12 @@ from urllib.parse import quote
 
 from fastapi.responses import Response, StreamingResponse
 
+from brightrun.byte_ranges import RangeRefused, byte_range
 from brightrun.errors import StoredFileMissing
 from brightrun.storage.base import Storage, StoredFile
 from brightrun.web.problems import problem
 
 BLOCK = 1 << 20
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
 def send_stored(
@@ -65,32 +65,6 @@ def read_blocks(stream: BinaryIO) -> Iterator[bytes]:
     with stream:
         while block := stream.read(BLOCK):
             yield block
-
-
-class RangeRefused(ValueError):
-    """The range begins behind the end of the file."""
-
-
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The half-open range that a Range header asks of `size` bytes; None: the whole file.
-
-    Several ranges, and what cannot be read, are passed over, as section 14.2 allows.
-
-    Raises:
-        RangeRefused
-    """
-    asked = _RANGE.fullmatch(header.strip()) if header else None
-    if asked is None or not (asked[1] or asked[2]):
-        return None
-    if not asked[1]:
-        start, end = max(size - int(asked[2]), 0), size
-    else:
-        start, end = int(asked[1]), min(int(asked[2]) + 1, size) if asked[2] else size
-        if asked[2] and int(asked[2]) < start:
-            return None
-    if start >= size:
-        raise RangeRefused
-    return start, end
 
 
 def _stamp(file: StoredFile) -> str:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from brightrun.contract.job_spec import JobSpec
@@ -19,11 +16,11 @@ from brightrun.errors import (
     ModelError,
     NotEnoughDisk,
     NotEnoughMemory,
-    RunFolderError,
 )
 from brightrun.worker.end_at_limit import end_at_limit
 from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import LimitReached
+from brightrun.worker.run_lock import only_one
 
 _REASONS: dict[type[BaseException], EndReason] = {
     DatasetError: EndReason.DATASET_REJECTED,
@@ -104,17 +101,3 @@ def _report_end(event_log: EventLog, error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 130
     return error.exit_status if isinstance(error, BrightRunError) else 1
-
-
-@contextmanager
-def only_one(folder: RunFolder) -> Iterator[None]:
-    """Two workers on one folder would write over each other; the lock ends with the process, however it ends."""
-    with (folder.root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunFolderError(
-                f"Another worker is running the job in {folder.root.name}.",
-                hint="Wait for it, or stop it first.",
-            ) from error
-        yield

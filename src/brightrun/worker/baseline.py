@@ -11,12 +11,12 @@ from safetensors.torch import load_file, save_file
 
 from brightrun.evaluation.comparison import AdapterCheck, Generated
 from brightrun.files import whole_folder, write_model
+from brightrun.runs.examples import TokenizedExample
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
 from brightrun.worker.answer import Prompt, answer_prompts
 from brightrun.worker.event_log import EventLog
-from brightrun.worker.examples import TokenizedExample
-from brightrun.worker.limits import Limits
+from brightrun.worker.limits import RunLimits
 from brightrun.worker.load_model import LoadedBase
 from brightrun.worker.validation import AnswerLoss, measure_losses
 
@@ -49,7 +49,7 @@ def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     prompts: list[Prompt],
     *,
     event_log: EventLog,
-    limits: Limits,
+    limits: RunLimits,
     max_tokens: int,
     phase: str,
 ) -> Measured:

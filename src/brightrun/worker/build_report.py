@@ -20,8 +20,8 @@ from brightrun.evaluation.run_report import (
     TrainingPoint,
     ValidationPoint,
 )
+from brightrun.runs.examples import TokenizedExample
 from brightrun.templating.chat_model import ChatModel
-from brightrun.worker.examples import TokenizedExample
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from brightrun.datasets.prepared import read_prepared
 from brightrun.errors import InputError
 from brightrun.files import whole_folder, write_text
 from brightrun.templating.model_folder import load_chat_model
-from brightrun.worker.attempt import only_one
 from brightrun.worker.checkpoint import Checkpoint, latest_checkpoint
 from brightrun.worker.event_log_reader import EventLogReader
 from brightrun.worker.preflight import package_versions
+from brightrun.worker.run_lock import only_one
 
 
 class NothingToExport(InputError):

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
+from brightrun.runs.examples import TokenizedExample
 from brightrun.templating.batches import Step
-from brightrun.worker.examples import TokenizedExample
-
-IGNORE_INDEX = -100
+from brightrun.templating.chat_model import IGNORE_INDEX
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from brightrun.evaluation.comparison import AnswerScore, Comparison, SampleAnswe
 from brightrun.evaluation.model_card import render_model_card
 from brightrun.evaluation.report import render_report
 from brightrun.files import whole_folder, write_model, write_text
+from brightrun.runs.examples import TokenizedExample, encode_examples, require_trainable, validation_examples
+from brightrun.runs.flops import micro_batches_of
+from brightrun.runs.steps import run_steps
 from brightrun.templating.batches import Step
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.model_folder import load_chat_model
@@ -38,10 +41,9 @@ from brightrun.worker.bundle import (
 )
 from brightrun.worker.checkpoint import latest_checkpoint
 from brightrun.worker.event_log import EventLog
-from brightrun.worker.examples import TokenizedExample, encode_examples, plan_run
-from brightrun.worker.limits import Limits, time_to_end
+from brightrun.worker.limits import RunLimits, time_to_end
 from brightrun.worker.load_model import LoadedBase, load_base
-from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions, uses_nf4
+from brightrun.worker.preflight import check_data, check_machine, check_model, device_kind, package_versions
 from brightrun.worker.validation import mean_loss, measure_losses
 
 
@@ -57,7 +59,7 @@ class Run:
     validation: list[TokenizedExample]
     prompts: list[Prompt]
     steps: list[Step]
-    limits: Limits
+    limits: RunLimits
 
 
 def run_job(folder: RunFolder, event_log: EventLog) -> None:
@@ -94,18 +96,20 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
 def _prepare(folder: RunFolder, event_log: EventLog) -> Run:
     spec = JobSpec.load(folder.spec)
     check_data(spec, folder.root)
-    weights = check_model(spec)
+    check_model(spec)
     chat = load_chat_model(Path(spec.model.path))
     conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
     if not conversations:
         raise DatasetError("No conversation is held out, so nothing could be proven.")
-    train = encode_examples(read_prepared(folder.root / spec.dataset.train_path), chat, spec.hyperparameters)
-    merged = spec.hyperparameters.model_copy(update={"example_unit": "conversation"})
-    steps = plan_run(train, spec.hyperparameters)
+    hyperparameters = spec.hyperparameters
+    train = encode_examples(read_prepared(folder.root / spec.dataset.train_path), chat, hyperparameters)
+    steps = run_steps([example.size for example in train], hyperparameters)
     event_log.total_steps = len(steps)
     folder.work.mkdir(exist_ok=True)
-    adapter = _adapter_parameters(spec)
-    facts = check_machine(spec, folder.root, weights_bytes=weights, adapter_parameters=adapter)
+    entry = entry_of_folder(Path(spec.model.path))
+    adapter = entry.adapter_parameters(hyperparameters.r, hyperparameters.target_modules)
+    micro_batches = micro_batches_of(steps, [example.size for example in train], packing=hyperparameters.packing)
+    facts = check_machine(spec, folder.root, entry=entry, adapter_parameters=adapter, micro_batches=micro_batches)
     event_log.say(
         "Everything that can be checked before loading is in order.",
         train_examples=len(train),
@@ -119,17 +123,15 @@ def _prepare(folder: RunFolder, event_log: EventLog) -> Run:
         event_log=event_log,
         chat=chat,
         train=train,
-        validation=encode_examples(conversations, chat, merged),
-        prompts=choose_prompts(conversations, spec.hyperparameters.sample_answers),
+        validation=list(require_trainable(validation_examples(conversations, chat), hyperparameters.max_seq_length)),
+        prompts=choose_prompts(conversations, hyperparameters.sample_answers),
         steps=steps,
-        limits=Limits(folder.root, reserve=time_to_end(adapter)),
+        limits=RunLimits(folder.root, reserve=time_to_end(adapter)),
     )
 
 
 def _load(run: Run) -> LoadedBase:
-    import torch
-
-    return load_base(Path(run.spec.model.path), nf4=uses_nf4(run.spec, cuda=torch.cuda.is_available()))
+    return load_base(Path(run.spec.model.path), nf4=run.spec.hyperparameters.resolve(device_kind()).quantized)
 
 
 def _measure_baseline(run: Run, base: LoadedBase) -> Measured:
@@ -248,11 +250,3 @@ def _write_bundle(run: Run, base: LoadedBase, bundle: Path, comparison: Comparis
     )
     for file in manifest.files:
         run.event_log.write("artifact", data=file.model_dump())
-
-
-def _adapter_parameters(spec: JobSpec) -> int:
-    """Parameters of the adapter: r × (in + out) for every adapted projection of every layer."""
-    entry = entry_of_folder(Path(spec.model.path))
-    shapes = entry.projection_shapes()
-    targets = [shapes[name] for name in spec.hyperparameters.target_modules if name in shapes]
-    return spec.hyperparameters.r * entry.layers * sum(inputs + outputs for inputs, outputs in targets)

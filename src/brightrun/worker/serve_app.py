@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from brightrun.byte_ranges import RangeRefused, byte_range
 from brightrun.contract.messages import (
     ArtifactsReply,
     ErrorDetail,
@@ -29,7 +30,7 @@ from brightrun.contract.messages import (
 )
 from brightrun.errors import BrightRunError, InputError, NotEnoughDisk
 from brightrun.files import write_text
-from brightrun.worker.artifacts import RangeRefused, byte_range, read_range
+from brightrun.worker.artifacts import read_range
 from brightrun.worker.fetch import FileMismatch
 from brightrun.worker.server import UnknownJob, WorkerBusy, WorkerServer
 

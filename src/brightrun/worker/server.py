@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import platform
 import shutil
 import threading
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from filelock import FileLock
 
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.messages import JOB_ID, ArtifactsReply, HealthReply, StartRequest, StatusReply
@@ -22,6 +21,7 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError, ContractError, NotEnoughDisk, RunFolderError
 from brightrun.files import write_model
+from brightrun.locks import take_lock
 from brightrun.worker.device import describe_device
 from brightrun.worker.event_log_reader import EventLogReader, Span
 from brightrun.worker.fetch import check_files_here
@@ -73,7 +73,7 @@ class WorkerServer:
         self._root, self._worker, self._only, self._models = root, worker, only, models
         self._now, self._grace, self._transport = now, grace, transport
         self._jobs: dict[str, ServedJob] = {}
-        self._holds: dict[str, int] = {}
+        self._locks: dict[str, FileLock] = {}
         self._lock = threading.Lock()
         self._device, self._device_memory = describe_device()
         self._versions = {"python": platform.python_version(), **package_versions()}
@@ -92,7 +92,7 @@ class WorkerServer:
     def _find_again(self, folder: RunFolder) -> None:
         if not (folder.root / RECORD_NAME).exists():
             return
-        self._hold(folder)
+        self._lock_folder(folder)
         record = JobRecord.load(folder.root)
         if record is not None:
             self._jobs[record.job_id] = job = self._serve(folder, record)
@@ -115,7 +115,7 @@ class WorkerServer:
                 return self.status(job_id)
             folder.root.mkdir(parents=True, exist_ok=True)
             _require_room(folder)
-            self._hold(folder)
+            self._lock_folder(folder)
             check_files_here(folder.root, request.files)
             if job is not None:
                 job.close()
@@ -206,9 +206,9 @@ class WorkerServer:
         until = time.monotonic() + _LAST_OUTPUT.total_seconds()
         for job in self._jobs.values():
             job.close(last_output=timedelta(seconds=max(until - time.monotonic(), 0)))
-        for descriptor in self._holds.values():
-            os.close(descriptor)
-        self._holds.clear()
+        for lock in self._locks.values():
+            lock.release()
+        self._locks.clear()
 
     def _serve(self, folder: RunFolder, record: JobRecord) -> ServedJob:
         return ServedJob(
@@ -221,18 +221,15 @@ class WorkerServer:
             transport=self._transport,
         )
 
-    def _hold(self, folder: RunFolder) -> None:
-        """Keep a folder for this server; the hold ends with the process, however it ends."""
+    def _lock_folder(self, folder: RunFolder) -> None:
+        """Lock a folder for this server; the lock ends with the process, however it ends."""
         name = folder.root.name
-        if name in self._holds:
+        if name in self._locks:
             return
-        descriptor = os.open(folder.root / ".server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise WorkerBusy(f"Another worker server has the job in {name}.") from error
-        self._holds[name] = descriptor
+        lock = take_lock(folder.root / ".server.lock")
+        if lock is None:
+            raise WorkerBusy(f"Another worker server has the job in {name}.")
+        self._locks[name] = lock
 
     def _job(self, job_id: str) -> ServedJob:
         job = self._jobs.get(job_id)

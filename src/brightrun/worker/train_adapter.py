@@ -25,11 +25,11 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason
 from brightrun.errors import LossNotFinite, TrainingError
 from brightrun.files import whole_folder, write_text
+from brightrun.runs.examples import TokenizedExample
 from brightrun.templating.batches import Step, spread_marks
 from brightrun.worker.checkpoint import Checkpoint, writing_checkpoint
 from brightrun.worker.event_log import EventLog
-from brightrun.worker.examples import TokenizedExample
-from brightrun.worker.limits import LimitReached, Limits
+from brightrun.worker.limits import LimitReached, RunLimits
 from brightrun.worker.load_model import LoadedBase
 from brightrun.worker.memory import peak_memory_bytes
 from brightrun.worker.micro_batches import build_micro_batches
@@ -48,7 +48,7 @@ class Training:
     event_log: EventLog
     validation_loss: Callable[[Any], float]
     pad_id: int
-    limits: Limits = field(default_factory=Limits)
+    limits: RunLimits = field(default_factory=RunLimits)
     resume: Checkpoint | None = None
     stopped: EndReason | None = None
 
@@ -341,9 +341,6 @@ def save_best(model: Any, folder: Path, *, step: int, loss: float) -> None:
 def _trainer_settings(training: Training, base: LoadedBase) -> SFTConfig:
     hyperparameters = training.hyperparameters
     cuda = base.device.type == "cuda"
-    checkpointing = hyperparameters.gradient_checkpointing == "on" or (
-        hyperparameters.gradient_checkpointing == "auto" and cuda
-    )
     return SFTConfig(
         output_dir=str(training.folder.work / "trainer"),
         max_steps=len(training.steps),
@@ -358,7 +355,7 @@ def _trainer_settings(training: Training, base: LoadedBase) -> SFTConfig:
         bf16=cuda,
         fp16=False,
         use_cpu=not cuda,
-        gradient_checkpointing=checkpointing,
+        gradient_checkpointing=hyperparameters.resolve("cuda" if cuda else "cpu").gradient_checkpointing,
         logging_strategy="no",
         logging_nan_inf_filter=False,
         save_strategy="no",

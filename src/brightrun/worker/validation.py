@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from brightrun.errors import LossNotFinite
-from brightrun.worker.examples import TokenizedExample
+from brightrun.runs.examples import TokenizedExample
 from brightrun.worker.load_model import LoadedBase
 
 

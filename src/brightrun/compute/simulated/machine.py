@@ -10,8 +10,8 @@ from brightrun.compute.base import Machine, MachineRequest, MachineState
 from brightrun.compute.simulated.bundle import listed_files, make_bundle, make_partial_bundle
 from brightrun.compute.simulated.faults import FaultPlan
 from brightrun.compute.simulated.script import (
-    Limit,
     Pace,
+    SimulatedLimit,
     interrupted,
     script_run,
     step_seconds,
@@ -171,9 +171,9 @@ class SimulatedMachine:
         moment = self.run_started + timedelta(seconds=step_seconds(self.pace, step, resumed=self.resumed))
         return moment if self.script and moment <= self.script[-1].timestamp else None
 
-    def _limit(self, request: StartRequest, now: datetime) -> Limit | None:
-        limits = [] if request.deadline is None else [Limit(request.deadline, EndReason.TIME_LIMIT)]
+    def _limit(self, request: StartRequest, now: datetime) -> SimulatedLimit | None:
+        limits = [] if request.deadline is None else [SimulatedLimit(request.deadline, EndReason.TIME_LIMIT)]
         if request.max_cost_usd is not None and request.price_usd_per_hour:
             hours = float(request.max_cost_usd / request.price_usd_per_hour)
-            limits.append(Limit((request.paid_since or now) + hours * _HOUR, EndReason.BUDGET_REACHED))
+            limits.append(SimulatedLimit((request.paid_since or now) + hours * _HOUR, EndReason.BUDGET_REACHED))
         return min(limits, key=lambda limit: limit.at, default=None)

@@ -31,7 +31,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Cue:
     """A line of the journal before it has its number: when it is written and what it says."""
 
     after: float
@@ -55,7 +55,7 @@ def script_run(
     resumed: int,
     pace: Pace,
     faults: FaultPlan,
-    limit: Limit | None,
+    limit: SimulatedLimit | None,
     artifacts: Sequence[ArtifactFile] = (),
 ) -> tuple[Event, ...]:
     """Every event of the run in order, numbered from 1, stamped with the moment it will be written."""
@@ -80,7 +80,7 @@ def script_run(
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class SimulatedLimit:
     """The moment at which the worker ends its run by itself, and why."""
 
     at: datetime
@@ -123,20 +123,20 @@ def training_loss(step: int, pace: Pace) -> float:
     return 1.0 + 2.0 * math.exp(-3.0 * step / pace.steps)
 
 
-def _lines(pace: Pace, resumed: int, artifacts: Sequence[ArtifactFile]) -> Iterator[Line]:
-    yield Line(0.0, "status", JobStatus.PREPROCESSING, message="Checking the data, the base model and this machine.")
-    yield Line(pace.load / 2, "status", JobStatus.MODEL_LOADED, message="Asking the untouched base model first.")
+def _lines(pace: Pace, resumed: int, artifacts: Sequence[ArtifactFile]) -> Iterator[Cue]:
+    yield Cue(0.0, "status", JobStatus.PREPROCESSING, message="Checking the data, the base model and this machine.")
+    yield Cue(pace.load / 2, "status", JobStatus.MODEL_LOADED, message="Asking the untouched base model first.")
     yield _evaluation(pace.load * 0.75, JobStatus.MODEL_LOADED, 0, pace, "baseline")
-    yield Line(pace.load, "status", JobStatus.TRAINING, message=f"Training {pace.steps} steps.")
+    yield Cue(pace.load, "status", JobStatus.TRAINING, message=f"Training {pace.steps} steps.")
     if resumed:
         data = {"resumed_step": resumed}
-        yield Line(pace.load, "message", JobStatus.TRAINING, message=f"Going on after step {resumed}.", data=data)
+        yield Cue(pace.load, "message", JobStatus.TRAINING, message=f"Going on after step {resumed}.", data=data)
     for step in range(resumed + 1, pace.steps + 1):
         yield from _step(pace, step, resumed)
     yield from _ending(pace, step_seconds(pace, pace.steps, resumed=resumed), artifacts)
 
 
-def _step(pace: Pace, step: int, resumed: int) -> Iterator[Line]:
+def _step(pace: Pace, step: int, resumed: int) -> Iterator[Cue]:
     after = step_seconds(pace, step, resumed=resumed)
     figures = {
         "loss": training_loss(step, pace),
@@ -148,31 +148,31 @@ def _step(pace: Pace, step: int, resumed: int) -> Iterator[Line]:
         "epoch": 3.0 * step / pace.steps,
         "seconds_left": (pace.steps - step) * pace.step,
     }
-    yield Line(after, "step", JobStatus.TRAINING, step=step, data=figures)
+    yield Cue(after, "step", JobStatus.TRAINING, step=step, data=figures)
     if step % pace.checkpoint_every == 0 or step == pace.steps:
         checkpoint = {"path": f"work/checkpoints/step-{step:06d}", "bytes": 4096}
-        yield Line(after, "checkpoint", JobStatus.TRAINING, step=step, data=checkpoint)
+        yield Cue(after, "checkpoint", JobStatus.TRAINING, step=step, data=checkpoint)
         yield _evaluation(after, JobStatus.TRAINING, step, pace, "during")
 
 
-def _evaluation(after: float, status: JobStatus, step: int, pace: Pace, phase: str) -> Line:
+def _evaluation(after: float, status: JobStatus, step: int, pace: Pace, phase: str) -> Cue:
     figures = {"loss": training_loss(step, pace) + 0.05, "answers": 12, "trained_tokens": 1200, "phase": phase}
-    return Line(after, "evaluation", status, step=step, data=figures)
+    return Cue(after, "evaluation", status, step=step, data=figures)
 
 
-def _ending(pace: Pace, after: float, artifacts: Sequence[ArtifactFile]) -> Iterator[Line]:
-    yield Line(after, "status", JobStatus.EVALUATING, message="Asking the tuned model the same.")
+def _ending(pace: Pace, after: float, artifacts: Sequence[ArtifactFile]) -> Iterator[Cue]:
+    yield Cue(after, "status", JobStatus.EVALUATING, message="Asking the tuned model the same.")
     judged = after + pace.evaluate
     yield _evaluation(judged, JobStatus.EVALUATING, pace.steps, pace, "final")
-    yield Line(judged, "status", JobStatus.UPLOADING, message="Writing the bundle and the report.")
+    yield Cue(judged, "status", JobStatus.UPLOADING, message="Writing the bundle and the report.")
     for file in artifacts:
-        yield Line(judged + pace.upload, "artifact", JobStatus.UPLOADING, data=file.model_dump())
+        yield Cue(judged + pace.upload, "artifact", JobStatus.UPLOADING, data=file.model_dump())
     loss = training_loss(pace.steps, pace) + 0.05
     said = "A make-believe run: nothing was trained."
-    yield Line(judged + pace.upload, "end", JobStatus.COMPLETED, message=said, data={"validation_loss": loss})
+    yield Cue(judged + pace.upload, "end", JobStatus.COMPLETED, message=said, data={"validation_loss": loss})
 
 
-def _until_failure(lines: Iterator[Line], faults: FaultPlan, pace: Pace, resumed: int) -> Iterator[Line]:
+def _until_failure(lines: Iterator[Cue], faults: FaultPlan, pace: Pace, resumed: int) -> Iterator[Cue]:
     """The story up to the step at which the training process fails, if it comes to it."""
     failing = faults.fails_at_step
     if failing is None or not resumed < failing <= pace.steps:
@@ -182,15 +182,15 @@ def _until_failure(lines: Iterator[Line], faults: FaultPlan, pace: Pace, resumed
     yield from _until(list(lines), moment, faults.fails_with)
 
 
-def _until(lines: list[Line], moment: float, reason: EndReason) -> list[Line]:
+def _until(lines: list[Cue], moment: float, reason: EndReason) -> list[Cue]:
     """The lines before a moment and, where the story went on after it, an end for `reason`."""
     kept = [line for line in lines if line.after < moment]
     if len(kept) == len(lines):
         return lines
-    return [*kept, Line(max(moment, 0.0), "end", JobStatus.FAILED, message=reason.text.words, reason=reason)]
+    return [*kept, Cue(max(moment, 0.0), "end", JobStatus.FAILED, message=reason.text.words, reason=reason)]
 
 
-def _until_limit(lines: list[Line], moment: float, reason: EndReason) -> list[Line]:
+def _until_limit(lines: list[Cue], moment: float, reason: EndReason) -> list[Cue]:
     """As a worker keeps its limit: no step is begun that would end after it, and the last one's adapter is kept.
 
     While it trains the story ends with its last affordable step; elsewhere at the limit, with the last checkpoint.

@@ -18,7 +18,7 @@ EXPLANATION = (
 FIX = "Remove the control string from the text."
 
 
-class ControlTokens:
+class ControlTokenCheck:
     def __init__(self, special_tokens: Collection[str]) -> None:
         self._pattern = _any_of(frozenset(special_tokens))
         self._found = Tally()

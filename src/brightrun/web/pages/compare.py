@@ -15,8 +15,8 @@ from brightrun.database.metrics import Kind, Measure, MetricPoint
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import BrightRunError
 from brightrun.evaluation.comparison import Comparison
-from brightrun.evaluation.run_charts import MEASURES, Run, overlay_chart
-from brightrun.evaluation.wording import spoken_value
+from brightrun.evaluation.run_charts import MEASURES, ChartedRun, overlay_chart
+from brightrun.format import spoken_value
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.results import read_comparison
 from brightrun.jobs.studio import Studio
@@ -140,5 +140,5 @@ def _charts(
     return drawn
 
 
-def _curve(label: str, points: Sequence[MetricPoint], measure: Measure) -> Run:
-    return Run(label, [(point.step, getattr(point, measure)) for point in points])
+def _curve(label: str, points: Sequence[MetricPoint], measure: Measure) -> ChartedRun:
+    return ChartedRun(label, [(point.step, getattr(point, measure)) for point in points])

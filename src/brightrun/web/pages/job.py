@@ -17,7 +17,7 @@ from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
 from brightrun.web.deps import CurrentPrincipal, JobId, StudioDep
 from brightrun.web.pages.format import usd
-from brightrun.web.pages.job_facts import JobFacts, Money, read_facts
+from brightrun.web.pages.job_facts import JobFacts, JobMoney, read_facts
 from brightrun.web.pages.job_log import SHOWN, Show, read_log
 from brightrun.web.pages.job_settings import FIRST_FIELDS, setting_fields, setting_rows
 from brightrun.web.pages.rendering import page
@@ -85,7 +85,7 @@ def _now(facts: JobFacts) -> dict[str, Any]:
     return {"facts": facts, "job": facts.view, "money_chart": _money_chart(facts.money)}
 
 
-def _money_chart(money: Money) -> dict[str, str] | None:
+def _money_chart(money: JobMoney) -> dict[str, str] | None:
     if not money.is_known:
         return None
     return {

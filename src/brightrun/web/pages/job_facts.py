@@ -41,7 +41,7 @@ class TimeLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
+class JobMoney:
     """Dollars of a job; None is not known, never nothing."""
 
     spent: Decimal | None
@@ -77,7 +77,7 @@ class JobFacts:
     part: float | None
     left: TimeLeft | None
     took_seconds: float | None
-    money: Money
+    money: JobMoney
     attempts: Sequence[TrainingAttempt]
     downloads: Downloads | None
     last_event: int
@@ -171,12 +171,12 @@ def _expected_phases(job: TrainingJob) -> dict[JobStatus, float]:
     return found
 
 
-def money_of(session: Session, job: TrainingJob, now: datetime) -> Money:
+def money_of(session: Session, job: TrainingJob, now: datetime) -> JobMoney:
     """Spent by lease time × price, expected as it was planned."""
     spent = spending.costs_so_far(session, [job.id], now=now)[job.id]
     planned = (job.plan or {}).get("cost") or {}
     band = (Decimal(str(planned["low_usd"])), Decimal(str(planned["high_usd"]))) if planned else None
-    return Money(
+    return JobMoney(
         spent=job.actual_cost_usd if job.actual_cost_usd is not None else spent,
         expected=job.estimated_cost_usd,
         band=band if job.estimated_cost_usd is not None else None,

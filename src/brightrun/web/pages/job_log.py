@@ -10,7 +10,7 @@ from typing import Any, Literal
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import events
 from brightrun.database.tables import TrainingEvent
-from brightrun.evaluation.wording import bytes_text, duration_text, loss_text, number_text
+from brightrun.format import bytes_text, duration_text, loss_text, number_text
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
 from brightrun.web.pages.format import STATUS_TEXTS

@@ -11,7 +11,7 @@ from typing import Literal
 
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.flops import MicroBatch
+from brightrun.runs.flops import MicroBatchSize
 
 
 def saved_per_token(
@@ -54,7 +54,7 @@ def _inputs(entry: BaseModelEntry, hyperparameters: Hyperparameters, width: int,
 
 
 def mask_bytes(
-    micro_batch: MicroBatch, entry: BaseModelEntry, *, kind: Literal["cpu", "cuda"], gradient_checkpointing: bool
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, *, kind: Literal["cpu", "cuda"], gradient_checkpointing: bool
 ) -> int:
     """Masks of a row with several sequences: tokens² numbers per sequence of the batch.
 

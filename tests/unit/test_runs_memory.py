@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from brightrun.catalogue.models import find_model
-from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.activations import mask_bytes, saved_per_token
-from brightrun.planning.flops import MicroBatch, adapter_parameters, make_micro_batch
-from brightrun.planning.memory import Kind, MemoryEstimate, estimate_memory
+from brightrun.catalogue.models import BaseModelEntry, find_model
+from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters
+from brightrun.runs.activations import mask_bytes, saved_per_token
+from brightrun.runs.flops import MicroBatchSize, make_micro_batch
+from brightrun.runs.memory import MemoryEstimate, estimate_memory
 from brightrun.templating.batches import ExampleSize
 
 SMOL = find_model("smollm2-135m-instruct")
@@ -16,19 +16,23 @@ LLAMA = find_model("llama-3-70b-instruct")
 ROW_OF_8192 = make_micro_batch([ExampleSize(2048, 1331, 3)] * 4, packing=True)
 
 
-def micro_batch(tokens: int, examples: int = 1) -> MicroBatch:
+def micro_batch(tokens: int, examples: int = 1) -> MicroBatchSize:
     return make_micro_batch([ExampleSize(tokens, tokens * 2 // 3, 1)] * examples, packing=True)
 
 
-def memory_of_70b(micro_batch: MicroBatch = ROW_OF_8192, **changes: object) -> MemoryEstimate:
+def memory_of_70b(micro_batch: MicroBatchSize = ROW_OF_8192, **changes: object) -> MemoryEstimate:
     chosen = Hyperparameters.model_validate({"lora_dropout": 0.0, **changes})
-    parameters = adapter_parameters(LLAMA, chosen)
+    parameters = adapter_of(LLAMA, chosen)
     return estimate_memory(LLAMA, chosen, adapter_parameters=parameters, micro_batches=[micro_batch], kind="cuda")
 
 
-def memory_of_smol(micro_batch: MicroBatch, kind: Kind = "cpu", **changes: object) -> MemoryEstimate:
+def adapter_of(entry: BaseModelEntry, chosen: Hyperparameters) -> int:
+    return entry.adapter_parameters(chosen.r, chosen.target_modules)
+
+
+def memory_of_smol(micro_batch: MicroBatchSize, kind: DeviceKind = "cpu", **changes: object) -> MemoryEstimate:
     chosen = Hyperparameters.model_validate({"lora_dropout": 0.0, **changes})
-    parameters = adapter_parameters(SMOL, chosen)
+    parameters = adapter_of(SMOL, chosen)
     return estimate_memory(SMOL, chosen, adapter_parameters=parameters, micro_batches=[micro_batch], kind=kind)
 
 
@@ -111,7 +115,7 @@ def test_padded_rows_have_masks_of_their_own_length() -> None:
 
 
 def test_the_row_that_needs_most_decides() -> None:
-    parameters = adapter_parameters(SMOL, Hyperparameters())
+    parameters = adapter_of(SMOL, Hyperparameters())
     both = estimate_memory(
         SMOL,
         Hyperparameters(),
@@ -142,7 +146,7 @@ def test_the_head_is_tiled_and_on_a_gpu_scores_learnt_positions_only() -> None:
     tiny_layers = SMOL.model_copy(update={"layers": 1})
     chosen = Hyperparameters(lora_dropout=0.0)
 
-    def work(micro_batch: MicroBatch) -> int:
+    def work(micro_batch: MicroBatchSize) -> int:
         return estimate_memory(
             tiny_layers, chosen, adapter_parameters=1, micro_batches=[micro_batch], kind="cuda"
         ).bytes_of("work")

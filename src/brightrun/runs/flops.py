@@ -10,13 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.errors import RecipeError
-from brightrun.templating.batches import ExampleSize
+from brightrun.templating.batches import ExampleSize, Step
 
 
 @dataclass(frozen=True, slots=True)
-class MicroBatch:
+class MicroBatchSize:
     """One forward pass: its sequences' sizes, and the tokens computed, padding included."""
 
     sizes: tuple[ExampleSize, ...]
@@ -43,32 +41,24 @@ class MicroBatch:
         return len(self.sizes) > 1
 
 
-def make_micro_batch(sizes: Sequence[ExampleSize], *, packing: bool) -> MicroBatch:
+def make_micro_batch(sizes: Sequence[ExampleSize], *, packing: bool) -> MicroBatchSize:
     """A row as the trainer computes it: joined without padding, or padded to the longest."""
     tokens = sum(size.tokens for size in sizes)
     padded = len(sizes) * max(size.tokens for size in sizes)
-    return MicroBatch(tuple(sizes), tokens if packing else padded)
+    return MicroBatchSize(tuple(sizes), tokens if packing else padded)
 
 
-def adapter_parameters(entry: BaseModelEntry, hyperparameters: Hyperparameters) -> int:
-    """Trainable weights, exactly: r × (inputs + outputs) of every chosen projection in every layer.
-
-    Raises:
-        RecipeError: a chosen module is no projection of this model.
-    """
-    shapes = entry.projection_shapes()
-    unknown = [name for name in hyperparameters.target_modules if name not in shapes]
-    if unknown:
-        raise RecipeError(
-            f"target_modules names no projection of {entry.name}: {', '.join(unknown)}.",
-            hint=f"Choose among {', '.join(shapes)}.",
-        )
-    per_layer = sum(sum(shapes[name]) for name in set(hyperparameters.target_modules))
-    return entry.layers * hyperparameters.r * per_layer
+def micro_batches_of(steps: Sequence[Step], sizes: Sequence[ExampleSize], *, packing: bool) -> list[MicroBatchSize]:
+    """Every row of every step, as the trainer computes them."""
+    return [
+        make_micro_batch([sizes[index] for index in micro_batch], packing=packing)
+        for step in steps
+        for micro_batch in step.micro_batches
+    ]
 
 
 def micro_batch_flops(
-    micro_batch: MicroBatch,
+    micro_batch: MicroBatchSize,
     entry: BaseModelEntry,
     adapter: int,
     *,
@@ -88,14 +78,14 @@ def micro_batch_flops(
     return float(micro_batch.computed_tokens * per_token + head), float(attention_flops)
 
 
-def forward_flops(micro_batch: MicroBatch, entry: BaseModelEntry, adapter: int) -> tuple[float, float]:
+def forward_flops(micro_batch: MicroBatchSize, entry: BaseModelEntry, adapter: int) -> tuple[float, float]:
     """Operations of one row where only its loss is wanted, or one token after it: products, and attention."""
     per_token = 2 * (entry.linear_parameters + adapter)
     head = 2 * entry.head_parameters * micro_batch.trained_tokens
     return float(micro_batch.computed_tokens * per_token + head), _attention_forward(micro_batch, entry, dense=False)
 
 
-def _attention_forward(micro_batch: MicroBatch, entry: BaseModelEntry, *, dense: bool) -> float:
+def _attention_forward(micro_batch: MicroBatchSize, entry: BaseModelEntry, *, dense: bool) -> float:
     """Scores and weighted values: causal half, or all of a joined row where no kernel knows its borders."""
     width = entry.layers * entry.heads * entry.head_dim
     if dense and micro_batch.is_joined:

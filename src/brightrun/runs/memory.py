@@ -7,17 +7,13 @@ The formulae were derived by counting what autograd saves in the worker's own tr
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.activations import mask_bytes, saved_per_token
-from brightrun.planning.flops import MicroBatch
-
-Kind = Literal["cpu", "cuda"]
+from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters, Precision
+from brightrun.runs.activations import mask_bytes, saved_per_token
+from brightrun.runs.flops import MicroBatchSize
 
 NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 """Bytes per weight in NF4 with double quantization (QLoRA, arXiv 2305.14314, section 3): 4.127 bits."""
@@ -77,41 +73,20 @@ class MemoryEstimate(BaseModel):
         return sum(known[key] for key in keys)
 
 
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """How a machine holds a model: kind of device, bytes per computed number, whether activations are made again."""
-
-    kind: Kind
-    gradient_checkpointing: bool
-    quantized: bool
-
-    @property
-    def width(self) -> int:
-        """Bytes of a number in products: fp32 on a CPU, bf16 on a GPU."""
-        return 4 if self.kind == "cpu" else 2
-
-
-def precision_for(hyperparameters: Hyperparameters, kind: Kind) -> Precision:
-    """As `worker/load_model.py` and `worker/train_adapter.py` settle it for a device."""
-    quantized = {"auto": kind == "cuda", "nf4": True, "none": False}[hyperparameters.quantization]
-    gradient_checkpointing = {"auto": kind == "cuda", "on": True, "off": False}[hyperparameters.gradient_checkpointing]
-    return Precision(kind, gradient_checkpointing, quantized)
-
-
 def estimate_memory(
     entry: BaseModelEntry,
     hyperparameters: Hyperparameters,
     *,
     adapter_parameters: int,
-    micro_batches: Iterable[MicroBatch],
-    kind: Kind,
+    micro_batches: Iterable[MicroBatchSize],
+    kind: DeviceKind,
 ) -> MemoryEstimate:
     """The peak of a run that computes these rows: that of the row which needs most.
 
     It is reached while the loss is turned back into gradients: everything that lasts, what the forward pass kept, and
     the larger of the output head's tiles and one layer's activations with their gradients.
     """
-    held = precision_for(hyperparameters, kind)
+    held = hyperparameters.resolve(kind)
     lasting = [
         ("program", "the program itself", PROGRAM_BYTES[kind]),
         *_base(entry, held),
@@ -167,7 +142,7 @@ def _state_bytes(optim: str) -> float:
 
 
 def _moving(
-    micro_batch: MicroBatch, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Precision
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Precision
 ) -> list[_Part]:
     tokens = micro_batch.computed_tokens
     saved = saved_per_token(entry, hyperparameters, kind=held.kind, masked=micro_batch.is_masked)
@@ -196,7 +171,7 @@ def _gradients_per_token(entry: BaseModelEntry, held: Precision) -> int:
     return held.width * (3 * entry.intermediate_size + 4 * entry.hidden_size) + 8 * entry.hidden_size
 
 
-def _head_bytes(micro_batch: MicroBatch, entry: BaseModelEntry, held: Precision) -> int:
+def _head_bytes(micro_batch: MicroBatchSize, entry: BaseModelEntry, held: Precision) -> int:
     """Tiles of the output head; a CPU scores every position, with Triton only the learnt ones."""
     scored = micro_batch.computed_tokens if held.kind == "cpu" else micro_batch.trained_tokens
     tile = min(scored, HEAD_TILE[0]) * min(entry.vocab_size, HEAD_TILE[1]) * held.width
@@ -204,7 +179,7 @@ def _head_bytes(micro_batch: MicroBatch, entry: BaseModelEntry, held: Precision)
 
 
 def _allocator(
-    micro_batch: MicroBatch, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Precision, moving: int
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, hyperparameters: Hyperparameters, held: Precision, moving: int
 ) -> int:
     if held.kind == "cuda":
         return int(CUDA_ALLOCATOR_LOSS * moving)

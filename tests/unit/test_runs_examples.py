@@ -9,9 +9,10 @@ import pytest
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.datasets.prepared import PreparedConversation
 from brightrun.errors import DatasetError
+from brightrun.runs.examples import encode_examples
+from brightrun.runs.steps import run_steps
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.model_folder import load_chat_model
-from brightrun.worker.examples import encode_examples, plan_run
 from tests.unit.tiny_chat_model import LLAMA3, LLAMA3_CONFIG, write_model
 
 
@@ -64,7 +65,7 @@ def test_a_sequence_over_the_maximum_is_refused_by_name_and_length(chat: ChatMod
 
 
 def test_a_conversation_that_learns_nothing_is_refused(chat: ChatModel) -> None:
-    with pytest.raises(DatasetError, match="Conversation mute has no token to learn from"):
+    with pytest.raises(DatasetError, match="Conversation mute has no token to train on"):
         encode_examples([conversation("mute", False, False)], chat, Hyperparameters())
 
 
@@ -73,21 +74,21 @@ def test_a_run_sees_every_sequence_once_an_epoch(chat: ChatModel) -> None:
     settings = Hyperparameters(batch_size=2, gradient_accumulation_steps=2, num_epochs=2)
     examples = encode_examples(conversations, chat, settings)
 
-    steps = plan_run(examples, settings)
+    steps = run_steps([example.size for example in examples], settings)
 
     seen = [index for step in steps for micro_batch in step.micro_batches for index in micro_batch]
     assert sorted(seen) == sorted([*range(10)] * 2)
     assert steps[-1].epoch == 2.0
-    assert plan_run(examples, settings.model_copy(update={"max_steps": 3})) == steps[:3]
+    assert run_steps([example.size for example in examples], settings.model_copy(update={"max_steps": 3})) == steps[:3]
 
 
 def test_another_seed_is_another_order(chat: ChatModel) -> None:
     examples = encode_examples([conversation(f"c{n}", True) for n in range(12)], chat, Hyperparameters())
 
-    one, other = (plan_run(examples, Hyperparameters(seed=seed)) for seed in (1, 2))
+    one, other = (run_steps([example.size for example in examples], Hyperparameters(seed=seed)) for seed in (1, 2))
 
     assert one != other
-    assert one == plan_run(examples, Hyperparameters(seed=1))
+    assert one == run_steps([example.size for example in examples], Hyperparameters(seed=1))
 
 
 def test_sequences_need_no_torch(tmp_path: Path) -> None:
@@ -95,5 +96,5 @@ def test_sequences_need_no_torch(tmp_path: Path) -> None:
     import subprocess
     import sys
 
-    code = "import sys, brightrun.worker.examples; assert 'torch' not in sys.modules"
+    code = "import sys, brightrun.runs.examples; assert 'torch' not in sys.modules"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=tmp_path).returncode == 0
