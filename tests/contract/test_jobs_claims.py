@@ -16,7 +16,7 @@ from brightrun.database import jobs
 from brightrun.errors import ClaimLost
 from brightrun.jobs.claim import Claim
 from brightrun.jobs.decide import ReconcileLimits
-from brightrun.jobs.reconcile import CLAIM, reconcile_once
+from brightrun.jobs.reconcile import CLAIM_DURATION, reconcile_once
 from brightrun.jobs.studio import Studio
 from tests.contract.postgres import give_database_url, give_postgres_server, give_postgres_url  # noqa: F401
 from tests.studio_world import World
@@ -106,7 +106,7 @@ def test_a_job_that_is_long_to_bring_home_stays_with_who_brings_it(world: World)
     assert world.job("job-1").status is JobStatus.COMPLETED
     assert sum(taken_away) == 0, "the job was taken away amid an act"
     assert len(files) == len(set(files)), "a file was brought twice"
-    assert len(files) * timedelta(minutes=2) > CLAIM, "it was too quick to show anything"
+    assert len(files) * timedelta(minutes=2) > CLAIM_DURATION, "it was too quick to show anything"
 
 
 def test_who_lost_a_job_does_no_more_for_it(world: World) -> None:
@@ -114,7 +114,7 @@ def test_who_lost_a_job_does_no_more_for_it(world: World) -> None:
     world.add_job("job-1")
 
     def asleep(_: str) -> None:
-        world.clock.turn(CLAIM.total_seconds() + 1)
+        world.clock.turn(CLAIM_DURATION.total_seconds() + 1)
         taken_over.append(reconcile_once(world.studio, owner="other"))
         world.clock.turn(600)  # by now the worker would answer
 
@@ -134,16 +134,16 @@ def test_who_lost_a_job_does_no_more_for_it(world: World) -> None:
 def test_a_claim_is_renewed_when_a_third_of_it_has_gone_by(world: World) -> None:
     world.add_job("job-1")
     with world.database.session() as session:
-        (claimed,) = jobs.claim_due(session, owner="first", now=world.clock(), lease=CLAIM, limit=1)
-    claim = Claim(world.studio, claimed, CLAIM)
+        (claimed,) = jobs.claim_due(session, owner="first", now=world.clock(), lease=CLAIM_DURATION, limit=1)
+    claim = Claim(world.studio, claimed, CLAIM_DURATION)
     claim.heartbeat()
     assert world.job("job-1").claim_expires_at == claimed.expires_at
     for _ in range(3):
-        world.clock.turn(CLAIM.total_seconds() / 3)
+        world.clock.turn(CLAIM_DURATION.total_seconds() / 3)
         claim.heartbeat()
-        assert world.job("job-1").claim_expires_at == world.clock() + CLAIM
-    world.clock.turn(CLAIM.total_seconds() + 1)
+        assert world.job("job-1").claim_expires_at == world.clock() + CLAIM_DURATION
+    world.clock.turn(CLAIM_DURATION.total_seconds() + 1)
     with world.database.session() as session:
-        assert jobs.claim_due(session, owner="other", now=world.clock(), lease=CLAIM, limit=1)
+        assert jobs.claim_due(session, owner="other", now=world.clock(), lease=CLAIM_DURATION, limit=1)
     with pytest.raises(ClaimLost):
         claim.heartbeat()

@@ -20,9 +20,9 @@ from brightrun.contract.messages import EventBatch
 from brightrun.contract.states import JobStatus
 from brightrun.database import events
 from brightrun.errors import IllegalTransition
-from brightrun.jobs import reconcile as reconciling
 from brightrun.jobs.cancel import cancel_job
-from brightrun.jobs.reconcile import reconcile_once
+from brightrun.jobs.reconcile import CLAIM_DURATION, reconcile_once
+from brightrun.jobs.reconcile_pass import ReconcilePass
 from brightrun.jobs.record_event import record_events
 from tests.studio_world import OWNER, World
 
@@ -82,7 +82,7 @@ def _one_moment(world: World, dice: random.Random, names: list[str], acknowledge
                 break
         except StudioDied:
             world.studio = world.reborn()
-            world.clock.turn(reconciling.CLAIM.total_seconds())  # its claims have to expire first
+            world.clock.turn(CLAIM_DURATION.total_seconds())  # its claims have to expire first
     if dice.random() < 0.1:
         _push_again(world, dice, dice.choice(names), acknowledged)
     if dice.random() < 0.02:
@@ -113,17 +113,17 @@ def _push_again(world: World, dice: random.Random, name: str, acknowledged: dict
 
 def _let_studios_die(monkeypatch: pytest.MonkeyPatch, dice: random.Random) -> None:
     """Before or after any act, one time in two hundred, the studio is gone."""
-    act = reconciling._act
+    act = ReconcilePass.apply
 
     def act_or_die(*arguments: object) -> object:
         if dice.random() < 0.0025:
             raise StudioDied
-        pause = act(*arguments)  # type: ignore[arg-type]
+        outcome = act(*arguments)  # type: ignore[arg-type]
         if dice.random() < 0.0025:
             raise StudioDied
-        return pause
+        return outcome
 
-    monkeypatch.setattr(reconciling, "_act", act_or_die)
+    monkeypatch.setattr(ReconcilePass, "apply", act_or_die)
 
 
 def _never_two_at_once(world: World, name: str) -> bool:

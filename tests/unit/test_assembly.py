@@ -20,7 +20,7 @@ from brightrun.database import jobs
 from brightrun.database.claims import free_claims
 from brightrun.errors import InputError, MachineError
 from brightrun.jobs.alarms import overdue
-from brightrun.jobs.reconcile import CLAIM
+from brightrun.jobs.reconcile import CLAIM_DURATION
 from brightrun.settings import Settings
 from brightrun.web.sign_in import SignedInAccess
 from tests.faults import JOB, FaultyWorld
@@ -69,7 +69,7 @@ def test_a_studio_is_built_whole(tmp_path: Path) -> None:
     assert studio.worker_tokens["static_worker"].get_secret_value() == token
     stored = studio.storage.put("training_files/x", b"bytes")
     assert (tmp_path / "home" / "storage" / "model-artifacts" / "training_files" / "x").read_bytes() == b"bytes"
-    assert studio.storage.download_link(stored.key, expires=CLAIM).startswith("/api/storage/")
+    assert studio.storage.download_link(stored.key, expires=CLAIM_DURATION).startswith("/api/storage/")
     assert token not in repr(studio)
     studio.database.close()
 
@@ -125,13 +125,13 @@ def test_claims_of_a_killed_studio_are_taken_up_at_once(tmp_path: Path) -> None:
     world.add_job("job-1")
     world.add_job("job-2")
     with world.database.session() as session:
-        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM, limit=1)) == 1
+        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM_DURATION, limit=1)) == 1
     with world.database.session() as session:
-        assert len(jobs.claim_due(session, owner="another", now=world.clock(), lease=CLAIM, limit=1)) == 1
+        assert len(jobs.claim_due(session, owner="another", now=world.clock(), lease=CLAIM_DURATION, limit=1)) == 1
     with world.database.session() as session:
         assert free_claims(session, owner="me") == 1
     with world.database.session() as session:
-        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM, limit=5)) == 1
+        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM_DURATION, limit=5)) == 1
 
 
 def test_the_rounds_go_on_until_they_are_stopped(tmp_path: Path) -> None:

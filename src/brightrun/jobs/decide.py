@@ -16,13 +16,12 @@ class Act(StrEnum):
 
     OPEN_LEASE = "open_lease"  # write the intent, then launch
     LAUNCH = "launch"  # look for the machine by its name, launch it if there is none
-    PULL = "pull"  # ask the worker for its news
-    INGEST = "ingest"  # bring the artifacts home, verify them, complete
-    TERMINATE_MACHINE = "end_machine"  # ask the provider to end it; repeated until it is gone
-    EXPORT = "export_on_stop"  # have the machine of a job that ended make an adapter, and bring it home
+    PULL = "pull"  # ask the worker for its new events
+    INGEST = "ingest"  # download the artifacts, verify them, complete
+    TERMINATE_MACHINE = "terminate_machine"  # repeated until the provider shows it gone
+    EXPORT = "export"  # have the machine of a job that ended make an adapter, and download it
     CLOSE_LEASE = "close_lease"  # the provider shows it gone: write the cost
     FAIL = "fail"
-    WAIT = "wait"
     REST = "rest"  # nothing will ever be due again
 
 

@@ -6,7 +6,6 @@ It is unproven, and stays marked so. The wish is a column of the job's row, so a
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from sqlalchemy.orm import Session
 
@@ -15,8 +14,9 @@ from brightrun.database import artifacts, attempts, events, jobs
 from brightrun.database.tables import ModelArtifact, TrainingAttempt, TrainingJob
 from brightrun.errors import BrightRunError, ClaimLost
 from brightrun.jobs.ingest import fetch_partial
-from brightrun.jobs.reach_worker import batch_of, open_client, worker_url
-from brightrun.jobs.record_event import record_events
+from brightrun.jobs.outcome import Again, Outcome, Wait
+from brightrun.jobs.pull_events import pull_rest
+from brightrun.jobs.reach_worker import open_client, worker_url
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.worker_client import WorkerClient, WorkerRefused
 
@@ -29,22 +29,22 @@ class _NoAdapter(BrightRunError):
 
 def export_on_stop(
     studio: Studio, job: TrainingJob, attempt: TrainingAttempt, heartbeat: Callable[[], None]
-) -> timedelta | None:
-    """One look at it: how long to wait before the next, or None where it is settled. Safe to repeat.
+) -> Outcome:
+    """One question about it; it is repeated until there is an adapter, or there will be none.
 
     Raises:
         ClaimLost
     """
     try:
         with open_client(studio, attempt, worker_url(studio, attempt)) as client:
-            return _look(studio, client, job, attempt, heartbeat)
+            return _poll(studio, client, job, attempt, heartbeat)
     except ClaimLost:
         raise
     except (_NoAdapter, WorkerRefused) as error:
         give_up(studio, job, error.message)
-        return None
+        return Again()
     except (BrightRunError, OSError):
-        return studio.limits.poll  # until the patience ends, which `decide` sees
+        return Wait(studio.limits.poll)  # until the patience ends, which `decide` sees
 
 
 def give_up(studio: Studio, job: TrainingJob, why: str) -> None:
@@ -57,32 +57,22 @@ def give_up(studio: Studio, job: TrainingJob, why: str) -> None:
         _say(studio, session, current, NOT_EXPORTED, f"No adapter was kept. {why}")
 
 
-def _look(
+def _poll(
     studio: Studio, client: WorkerClient, job: TrainingJob, attempt: TrainingAttempt, heartbeat: Callable[[], None]
-) -> timedelta | None:
+) -> Outcome:
     reply = client.graceful_stop(job.id, job.reason or EndReason.CANCELLED_BY_USER)
     if reply.attempt != attempt.number:
         raise _NoAdapter("The worker has gone on to another attempt.")
-    _hear(studio, client, attempt)
+    pull_rest(studio, client, attempt)
     if reply.alive or reply.exporting:
-        return studio.limits.poll
+        return Wait(studio.limits.poll)
     if reply.export_error is not None:
         raise _NoAdapter(reply.export_error.splitlines()[0].removeprefix("error: "))
     rows = fetch_partial(studio, client, job, attempt, heartbeat=heartbeat)
     if rows is None:
         raise _NoAdapter("The worker made none.")
     _record(studio, job, attempt, rows)
-    return None
-
-
-def _hear(studio: Studio, client: WorkerClient, attempt: TrainingAttempt) -> None:
-    """The journal's last lines, which tell how far the run came."""
-    after, more = attempt.last_sequence, True
-    while more:
-        news = client.status(attempt.job_id, after=after)
-        answer = record_events(studio.database, batch_of(studio, attempt, news), now=studio.clock())
-        more = after < answer.acknowledged < news.last_sequence
-        after = answer.acknowledged
+    return Again()
 
 
 def _record(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, rows: list[ModelArtifact]) -> None:
