@@ -5,7 +5,7 @@
     python benchmarks/duration.py --json
 
 The processor is probed for ten seconds first. Each run is planned and then started as `brightrun train` would start
-it. What is measured comes from its journal and the clock. On a machine with other work both the probe and the runs
+it. What is measured comes from its event log and the clock. On a machine with other work both the probe and the runs
 are disturbed: the share that other programs took is told. Peak memory is beside it. The base model must be pulled:
 brightrun model pull smollm2-135m-instruct"""
 
@@ -148,7 +148,7 @@ def busy_seconds() -> float:
 
 
 def phases_of(plan: JobPlan, folder: RunFolder, began: float, seconds: float) -> dict[str, tuple[float, float]]:
-    """Planned and measured seconds of every phase; a phase lasts until the journal enters the next."""
+    """Planned and measured seconds of every phase; a phase lasts until the event log enters the next."""
     entered: dict[str, float] = {}
     for event in read_event_log(folder.event_log):
         entered.setdefault(str(event.status), event.timestamp.timestamp() - began)

@@ -1,4 +1,4 @@
-"""How many learnt tokens a second our sequences give, against the literal recipe of the product's specification.
+"""How many trained tokens a second our sequences give, against the literal recipe of the product's specification.
 
     python benchmarks/examples.py                     on the sample dataset, under five minutes on two cores
     python benchmarks/examples.py --pairs 5 --json
@@ -10,7 +10,7 @@ literal  TRL's trainer with its defaults: one example per answer, the client's m
          with it), loss on all tokens, cut at 2,048, padded batches of 4, gradient checkpointing on.
 
 Both take one optimizer step (forward, backward, update) over the same answers in turn, again and again. Only the
-answers' tokens that are still there count as learnt, on both sides. Both compute in fp32 with the same optimizer and
+answers' tokens that are still there count as learned, on both sides. Both compute in fp32 with the same optimizer and
 adapter: TRL's default of bf16 would be unfair here, as most CPUs are many times slower in it. The ratio is of wall
 seconds; that of processor seconds stands beside it, since it shifts less where other programs run meanwhile.
 """
@@ -74,7 +74,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One side's step: tokens that went through the model (padding included), learnt ones, and its time."""
+    """One side's step: tokens that went through the model (padding included), learned ones, and its time."""
 
     tokens: int
     trained_tokens: int
@@ -308,7 +308,7 @@ class LiteralSide:
 def say(done: int, total: int, ours: Turn, literal: Turn) -> None:
     """Progress goes to stderr, so that --json stays JSON."""
     sys.stderr.write(
-        f"pair {done} of {total}: ours {ours.rate:.0f}, literal {literal.rate:.0f} learnt tokens/s, "
+        f"pair {done} of {total}: ours {ours.rate:.0f}, literal {literal.rate:.0f} trained tokens/s, "
         f"ratio {ours.rate / literal.rate:.2f}\n"
     )
 
@@ -342,12 +342,12 @@ def as_table(result: dict[str, Any]) -> str:
     micro_batches = {
         "dataset": result["dataset"],
         "model": f"{result['model']}, {result['threads']} threads",
-        "ours": f"{result['ours_learnt_tokens_per_second']:.1f} learnt tokens/s",
-        "literal": f"{result['literal_learnt_tokens_per_second']:.1f} learnt tokens/s, checkpointing {checkpointing}",
+        "ours": f"{result['ours_learnt_tokens_per_second']:.1f} trained tokens/s",
+        "literal": f"{result['literal_learnt_tokens_per_second']:.1f} trained tokens/s, checkpointing {checkpointing}",
         "ratio": f"{as_text(result['ratio'])}, median of {len(result['pairs'])} pairs",
         "ratio of processor time": as_text(result["ratio_of_processor_seconds"]),
         "tokens through the model": f"{result['tokens_through_the_model_ratio']:.2f} times as many on the literal side",
-        "lost by cutting": f"{result['learnt_tokens_lost_by_cutting']} learnt tokens on the literal side",
+        "lost by cutting": f"{result['learnt_tokens_lost_by_cutting']} trained tokens on the literal side",
         "other programs took": f"{result['processors_taken_by_other_programs']:.0%} of the processors meanwhile",
     }
     return "\n".join(f"{name:26}{value}" for name, value in micro_batches.items())

@@ -57,7 +57,7 @@ STEADY = {"initializer_range": 0.02}
 
 @dataclass(frozen=True)
 class Case:
-    """Rows of `sequences` sequences, in the longest row of `tokens` tokens each, two thirds of them learnt."""
+    """Rows of `sequences` sequences, in the longest row of `tokens` tokens each, two thirds of them learned."""
 
     name: str
     shape: str

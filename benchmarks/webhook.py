@@ -1,4 +1,4 @@
-"""How many events of workers' journals the studio accepts a second: real HTTP, real signatures, SQLite on disk.
+"""How many events of workers' event logs the studio accepts a second: real HTTP, real signatures, SQLite on disk.
 
     python benchmarks/webhook.py                        one job, then eight jobs that tell at once
     python benchmarks/webhook.py --events 50000 --json

@@ -139,7 +139,7 @@ class FaultyWorld(World):
         return record_events(self.database, EventBatch.telling(JOB, attempt, name, told), now=self.clock())
 
     def push_everything_again(self) -> list[WebhookReply]:
-        """The whole journal of every attempt, as one late webhook each."""
+        """The whole event log of every attempt, as one late webhook each."""
         event_logs = [(lease.number, list(self.simulated.event_log(lease.machine_name))) for lease in self.leases(JOB)]
         return [self.push(number, event_log) for number, event_log in event_logs if event_log]
 
@@ -238,7 +238,7 @@ STATES = (
     JobStatus.UPLOADING,
 )
 WITH_MACHINE = STATES[1:]  # before there is a machine, none can be lost
-WITH_PROCESS = STATES[2:]  # before there is a training process, there is neither one to kill nor a journal
+WITH_PROCESS = STATES[2:]  # before there is a training process, there is neither one to kill nor a event log
 
 
 def studio_killed(calls: int) -> Fault:

@@ -1,5 +1,5 @@
 """Faults for a studio with the real worker. To strike in a state and not near it, the training process is stopped
-(SIGSTOP) as soon as its journal tells the state: it stays there until it is let go on, or is killed.
+(SIGSTOP) as soon as its event log tells the state: it stays there until it is let go on, or is killed.
 """
 
 from __future__ import annotations

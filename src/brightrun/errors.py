@@ -14,7 +14,7 @@
     │   ├── NotEnoughMemory
     │   └── MissingDependency   an optional part of the install is absent
     ├── TrainingError           the run itself failed
-    │   ├── MaskDisagreement    two computations of the learnt tokens differ
+    │   ├── MaskDisagreement    two computations of the trained tokens differ
     │   ├── LossNotFinite
     │   ├── ResumeMismatch      a checkpoint does not belong to this job or is damaged
     │   └── AdapterCheckFailed     adapter-off is not the base, or adapter-on changes nothing
@@ -38,7 +38,7 @@
     │   └── TooManyRequests
     └── ContractError           a message between the machines is malformed
 
-`code` is stable for programs, `hint` tells a person the mend, `exit_status` is what the command line returns.
+`code` is stable for programs, `hint` tells a person the fix, `exit_status` is what the command line returns.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class BrightRunError(Exception):
 
     Args:
         message: One sentence naming the place.
-        hint: One sentence naming the mend; the class's own where absent.
+        hint: One sentence naming the fix; the class's own where absent.
         details: Facts for programs (line numbers, sizes in bytes, hashes). Never a secret.
     """
 
@@ -174,7 +174,7 @@ class RequestError(BrightRunError):
 
 class NotFound(RequestError):
     code = "not_found"
-    default_hint = "Check the id; what belongs to someone else is not found either."
+    default_hint = "Check the id. You may not have access to it."
     http_status = 404
 
 

@@ -1,4 +1,4 @@
-"""What the environment says: folders, addresses, secrets; typed, read once. Knows no other room."""
+"""What the environment says: folders, addresses, secrets; typed, read once."""
 
 from __future__ import annotations
 

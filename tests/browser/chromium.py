@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright: where it is, how it starts, what of it is recorded. Knows no page."""
+"""Debian's Chromium, driven by Playwright: where it is, how it starts, what of it is recorded."""
 
 from __future__ import annotations
 

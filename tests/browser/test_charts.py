@@ -36,7 +36,7 @@ def test_the_pointer_shows_values_and_takes_them_away(chromium: Browser, base: s
         expect(readout).to_have_count(0)
         point_at(page, 0.5)
         expect(readout).to_contain_text(re.compile(r"Step \d+.*Training loss, smoothed.*2\.\d+"))
-        expect(readout).to_contain_text("Held-out loss")
+        expect(readout).to_contain_text("Validation loss")
         expect(page.locator(".chart-cross")).to_have_count(1)
         first = readout.inner_text()
         point_at(page, 0.7)

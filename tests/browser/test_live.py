@@ -40,7 +40,7 @@ def reach(page: Page, step: int) -> None:
 
 
 def _at_least(page: Page, step: int) -> bool:
-    page.wait_for_timeout(100)  # lets the page's own scripts and news through
+    page.wait_for_timeout(100)  # lets the page's own scripts and events through
     shown = shown_step(page) if page.locator(".step-line").count() else None
     return shown is not None and shown >= step
 

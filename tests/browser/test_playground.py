@@ -46,8 +46,8 @@ def test_both_answers_stand_beside_each_other_as_text(chromium: Browser, tmp_pat
             answers = page.locator("[data-chat-answers] .answer")
             expect(answers).to_have_count(2)
             assert answers.nth(0).locator(".words").text_content() == f"{HOSTILE} said base"
-            expect(answers.nth(0)).to_contain_text("7 tokens, cut at the limit")
-            expect(answers.nth(1)).to_contain_text("7 tokens, ended by itself")
+            expect(answers.nth(0)).to_contain_text("7 tokens, cut off")
+            expect(answers.nth(1)).to_contain_text("7 tokens, finished")
             expect(page.locator("[data-chat-answers] img, [data-chat-answers] script")).to_have_count(0)
             expect(page.locator("[data-chat-state]")).to_contain_text("Answered in")
             page.get_by_label("Your message").fill("A second one")

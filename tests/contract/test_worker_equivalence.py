@@ -46,7 +46,7 @@ TALKS = {
         Message("user", "And after that?"),
         Message("assistant", "Write down the time of the fall; the nurse will ask.", trained=True),
     ],
-    # A quarantined answer stays as context and is not learnt; a later one is learnt all the same.
+    # A excluded answer stays as context and is not trained on; a later one is trained on all the same.
     "quarantined-middle": [
         Message("user", "I have not slept."),
         Message("assistant", "Nobody sleeps well in a week like this one.", trained=True),
@@ -93,7 +93,7 @@ class Bench:
         return torch.cat([part.grad.flatten().double() for _, part in named])
 
     def token_losses(self, micro_batch: MicroBatch) -> list[float]:
-        """The loss of every learnt token of a row, as the trainer's own forward gives it, in order."""
+        """The loss of every trained token of a row, as the trainer's own forward gives it, in order."""
         with torch.no_grad():
             tensors = micro_batch.tensors(torch.device("cpu"))
             output = self.trainer.model(**tensors, use_cache=False, fused_lm_head=True)
@@ -153,7 +153,7 @@ def test_a_conversation_is_the_sum_of_its_separate_examples(bench: Bench, name: 
 
 
 def test_a_learnt_quarantined_answer_would_be_seen(bench: Bench) -> None:
-    """The comparison above can fail: with the unlearnt answer learnt, loss and gradient are others."""
+    """The comparison above can fail: with the untrained answer learned, loss and gradient are others."""
     chat_labels = bench.examples[bench.merged["quarantined-middle"]].encoded
     everything = replace(chat_labels, trained=[False] + [True] * (len(chat_labels.input_ids) - 1))
     bench.examples.append(TokenizedExample("all-learnt", everything))

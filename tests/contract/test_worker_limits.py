@@ -45,7 +45,7 @@ def folder(tmp_path: Path, tiny_model: Path, sample_dataset: Path) -> RunFolder:
 
 
 def limit_when(folder: RunFolder, seen: Callable[[Event], bool], limits: Callable[[datetime], dict[str, Any]]) -> int:
-    """Run the worker and, once the journal tells of it, write the limits; the exit status."""
+    """Run the worker and, once the event log tells of it, write the limits; the exit status."""
     process = start_worker(folder)
     try:
         wait_for(lambda: any(seen(event) for event in read_event_log(folder.event_log)) or process.poll() is not None)

@@ -48,7 +48,7 @@ def start_request(folder: RunFolder, **model: str) -> StartRequest:
 
 
 def told(server: WorkerServer, until: Callable[[Event], bool]) -> Event:
-    """The first line of the journal that is wanted."""
+    """The first line of the event log that is wanted."""
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if found := next((event for event in server.status("job-1").events if until(event)), None):

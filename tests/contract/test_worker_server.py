@@ -193,7 +193,7 @@ def error_of(answer: httpx.Response) -> tuple[int, str, str]:
 
 @pytest.mark.slow
 def test_a_job_from_start_to_artifacts(tmp_path: Path, tiny_model: Path, sample_dataset: Path) -> None:
-    """Given a prepared dataset at an address, when a job is started, then its journal and its files come home."""
+    """Given a prepared dataset at an address, when a job is started, then its event log and its files come home."""
     prepared = make_run(tmp_path / "prepared", tiny_model, sample_dataset)
     secret = job_secret("master", "whole")
     studio = Studio(secret, prepared.root)
@@ -397,7 +397,7 @@ def _check_the_second_attempt(server: Served, folder: RunFolder, step: int) -> N
     second = server.status("long")
     assert [event.sequence for event in second.events] == list(range(1, second.last_sequence + 1))
     assert server.status("long", attempt=1).events[-1].kind == "end"
-    assert not folder.adapter.exists()  # the unproven one is not to be taken for the new attempt's
+    assert not folder.adapter.exists()  # the partial one is not to be taken for the new attempt's
     wait_for(lambda: any(event.kind == "step" for event in server.status("long").events))
     (process,) = trainers(folder.root)
     os.kill(process, signal.SIGKILL)

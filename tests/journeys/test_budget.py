@@ -83,7 +83,7 @@ def test_at_its_cap_a_job_stops_and_its_adapter_comes_home(tmp_path: Path) -> No
 
 
 def test_a_dead_studio_does_not_overspend(tmp_path: Path) -> None:
-    """Nobody looks for an hour; the worker stopped by itself, and its adapter is brought home afterwards."""
+    """Nobody looks for an hour; the worker stopped by itself, and its adapter is downloaded afterwards."""
     world = training(tmp_path, max_cost_usd="0.10")
     world.clock.turn(3600)
     machine = world.simulated.machines()[-1]
@@ -203,7 +203,7 @@ def test_canceling_may_keep_what_was_trained(tmp_path: Path) -> None:
     assert (end.kind, end.reason, end.data["kept_step"]) == ("end", EndReason.CANCELLED_BY_USER, 6)
     with world.database.reading() as session:
         kinds = [event.kind for event in events.list_after(session, JOB)]
-    assert "end" in kinds, "the journal's last lines came home too"
+    assert "end" in kinds, "the event log's last lines came home too"
 
 
 def test_a_plain_cancel_waits_for_nothing(tmp_path: Path) -> None:

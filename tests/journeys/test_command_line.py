@@ -138,7 +138,7 @@ def test_killed_in_the_middle_the_same_command_completes(newcomer: Newcomer, run
     killed = newcomer.folder / "killed"
     _kill_at_step(newcomer, killed, step=4)
     assert not (killed / "adapter").exists()
-    assert newcomer.types("compare", "killed").stderr.startswith("error: killed holds no finished run.")
+    assert newcomer.types("compare", "killed").stderr.startswith("error: killed contains no finished run.")
 
     result = _json(newcomer.types(*newcomer.train("killed"), "--resume", "--json"))
 
@@ -192,7 +192,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_says_where(newcomer: Newc
 
     assert failed.returncode == 1
     error = json.loads(failed.stdout)["error"]
-    assert re.fullmatch(r"The loss of answer 1 of the held-out conversation \S+ is nan\.", error["message"])
+    assert re.fullmatch(r"The loss of answer 1 of the validation conversation \S+ is nan\.", error["message"])
     assert "learning rate" in error["hint"]
     assert f"error: {error['message']}" in failed.stderr
     assert "Traceback" not in failed.stderr

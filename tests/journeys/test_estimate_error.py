@@ -1,4 +1,4 @@
-"""From past jobs to a better next plan: every attempt is measured, compared with its plan, and learnt from."""
+"""From past jobs to a better next plan: every attempt is measured, compared with its plan, and learned from."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_the_second_job_corrects_the_third(tmp_path: Path) -> None:
     assert newest.used_for_calibration == 2
     assert newest.training is not None
     assert newest.training.ratio == pytest.approx(1.2**0.5, rel=0.01)
-    assert newest.ratios["training"] == pytest.approx(1.2, rel=0.01), "what is learnt from is the first estimate"
+    assert newest.ratios["training"] == pytest.approx(1.2, rel=0.01), "what is learned from is the first estimate"
     best = calibrate_plan(world.studio, OWNER, plan, settings)
     assert best.phases["training"].expected_seconds == pytest.approx(100 * 1.2 ** (3 / 5), rel=0.01)
 

@@ -121,7 +121,7 @@ def assert_completed(world: FaultyWorld, undisturbed: str) -> None:
         curve = metrics.series(session, JOB, "train")
         known = events.acknowledged(session, JOB, job.attempt)
     assert [point.step for point in curve] == list(range(1, world.pace.steps + 1))
-    assert known >= len(delivering_event_log(world)), "a line of the journal never came home"
+    assert known >= len(delivering_event_log(world)), "a line of the event log never came home"
 
 
 def delivering_event_log(world: FaultyWorld) -> tuple[Event, ...]:
@@ -160,7 +160,7 @@ def assert_nothing_stays_behind(world: FaultyWorld) -> None:
 
 
 def assert_nothing_changes_any_more(world: FaultyWorld) -> None:
-    """Late and repeated news, and other studios that look, leave a job that ended as it is."""
+    """Late and repeated events, and other studios that look, leave a job that ended as it is."""
     before = facts(world)
     replies = world.push_everything_again()
     assert replies or world.job(JOB).status is JobStatus.FAILED

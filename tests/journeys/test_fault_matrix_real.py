@@ -7,7 +7,7 @@ to the next state shows that the strike before did no lasting harm, and its adap
 nothing befell. Only a full disk ends a job, so it has a job for each state.
 
 What cannot be: no machine is lost, no training killed, no webhook sent and no worker's disk full before there is one;
-a training process, and with it a journal, is there from preprocessing on. While a job is not uploading, nothing of it
+a training process, and with it a event log, is there from preprocessing on. While a job is not uploading, nothing of it
 touches the store (its machine shares the disk), so an outage passes unfelt there; that is what those six cells show.
 """
 

@@ -41,7 +41,7 @@ def test_a_job_runs_to_its_verified_adapter(tmp_path: Path) -> None:
     (lease,) = world.leases("job-1")
     assert lease.ended_at is not None
     assert job.actual_cost_usd == lease.cost_usd
-    assert job.message == "A make-believe run: nothing was trained.", "the worker's own last word"
+    assert job.message == "A simulated run: nothing was trained.", "the worker's own last word"
     assert job.lora_artifact_path == "lora_adapters/job-1/"
     with world.database.reading() as session:
         rows = artifacts.list_for_job(session, "job-1")

@@ -92,11 +92,11 @@ def _one_moment(world: World, dice: random.Random, names: list[str], acknowledge
             keep = dice.random() < 0.5
             cancel_job(world.studio, owner_id=OWNER, job_id=dice.choice(names), export_on_stop=keep)
         except IllegalTransition:
-            return  # it had ended by itself
+            return  # it had finished
 
 
 def _push_again(world: World, dice: random.Random, name: str, acknowledged: dict[tuple[str, int], int]) -> None:
-    """A webhook: some lines of the newest machine's journal, perhaps old ones, perhaps with holes, in any order."""
+    """A webhook: some lines of the newest machine's event log, perhaps old ones, perhaps with holes, in any order."""
     leases = world.leases(name)
     if not leases or not (event_log := list(world.simulated.event_log(leases[-1].machine_name))):
         return

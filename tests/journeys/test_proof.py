@@ -87,7 +87,7 @@ def comparison_of(folder: RunFolder) -> Json:
 
 
 def test_the_held_out_loss_is_reproduced_by_plain_transformers_and_peft(finished: RunFolder, loaded: Any) -> None:
-    """Its own way from text to masked loss: only the adapter, the base and the held-out conversations are shared."""
+    """Its own way from text to masked loss: only the adapter, the base and the validation conversations are shared."""
     tokenizer = AutoTokenizer.from_pretrained(finished.adapter)
     tuned, base, counts = [], [], []
     for line in (finished.data / "validation.jsonl").read_text(encoding="utf-8").splitlines():
@@ -292,7 +292,7 @@ def test_an_interrupted_run_says_so_and_is_finished_by_the_next(
 def test_a_loss_that_is_no_number_ends_the_run_at_its_step(
     tmp_path: Path, tiny_model: Path, sample_dataset: Path
 ) -> None:
-    """The base model holds an infinity that only one step of training meets, and no held-out answer."""
+    """The base model holds an infinity that only one step of training meets, and no validation answer."""
     folder = make_run(tmp_path / "run", tiny_model, sample_dataset, learning_rate=1e-4)
     token, expected = token_of_one_step(folder)
     poison_model(folder, tmp_path, token)
@@ -320,7 +320,7 @@ def golden_prompts(folder: RunFolder) -> list[Json]:
 
 
 def sequences_of(folder: RunFolder) -> tuple[list[TokenizedExample], list[TokenizedExample]]:
-    """The training and held-out sequences of a run, from its folder."""
+    """The training and validation sequences of a run, from its folder."""
     spec = JobSpec.load(folder.spec)
     chat = load_chat_model(Path(spec.model.path))
     train, validation = (
@@ -342,7 +342,7 @@ def self_test(bundle: Path, base: Path) -> subprocess.CompletedProcess[str]:
 
 
 def interrupt_at_step(folder: RunFolder, step: int) -> int:
-    """SIGTERM as soon as the journal tells of a step; returns the exit status."""
+    """SIGTERM as soon as the event log tells of a step; returns the exit status."""
     process = start_worker(folder)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
@@ -355,7 +355,7 @@ def interrupt_at_step(folder: RunFolder, step: int) -> int:
 
 
 def token_of_one_step(folder: RunFolder) -> tuple[int, int]:
-    """A token that no held-out conversation has and training meets as late as possible, and at which step."""
+    """A token that no validation conversation has and training meets as late as possible, and at which step."""
     train, validation = sequences_of(folder)
     spared = {token for example in validation for token in example.encoded.input_ids}
     first: dict[int, int] = {}

@@ -84,7 +84,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, tiny_model: Path
 
 
 def kill_when(folder: RunFolder, moment: str) -> None:
-    """kill -9 as soon as the journal tells of the moment."""
+    """kill -9 as soon as the event log tells of the moment."""
     process = start_worker(folder)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:

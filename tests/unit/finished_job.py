@@ -85,7 +85,7 @@ def keep(studio: Studio, job: TrainingJob, name: str, content: bytes) -> None:
 
 
 def add_curve(studio: Studio, job: TrainingJob, steps: int, *, validation: bool = True) -> None:
-    """A training curve, and a held-out measurement before it and after it."""
+    """A training curve, and a validation measurement before it and after it."""
     points = [
         MetricPoint("train", step, 3 - step / 100, START, 0.1, 2e-4, 0.5 + step % 3, 900.0, 1 << 30)
         for step in range(1, steps + 1)

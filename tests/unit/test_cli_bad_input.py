@@ -1,4 +1,4 @@
-"""What bad input gets at the command line: the place, the mend, the status, and nothing left behind."""
+"""What bad input gets at the command line: the place, the fix, the status, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def cli(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 class Bad(NamedTuple):
-    """A bad file: how to write it, what the error says of the place, what the hint says of the mend."""
+    """A bad file: how to write it, what the error says of the place, what the hint says of the fix."""
 
     write: Callable[[Path], object]
     place: str
@@ -63,10 +63,10 @@ def _all_quarantined(path: Path) -> None:
 
 
 UNREADABLE = {
-    "not JSON": Bad(_text('{"conversations": [\n  oops\n]}'), "line 2, column 3: not valid JSON", "Mend"),
+    "not JSON": Bad(_text('{"conversations": [\n  oops\n]}'), "line 2, column 3: not valid JSON", "Fix"),
     "empty": Bad(_text(""), "file is empty", "download"),
     "meta line only": Bad(_record({"_meta": {"total_pairs": 89}}), "holds only a `_meta` line", "no example"),
-    "unknown format": Bad(_record({"rows": 1}), "no known format: at line 1 it has the keys `rows`", "Convert"),
+    "unknown format": Bad(_record({"rows": 1}), "in no format we know: at line 1 it has the keys `rows`", "Convert"),
     "no answers": Bad(_record(chat_record(["Only me."])), "line 1: the conversation has no answers", "Remove"),
     "roles": Bad(_roles_out_of_order, "/conversations/0/training_pairs/3/conversation_history/1", "alternate"),
     "absent": Bad(lambda _path: None, "file", "Check the path"),
@@ -108,7 +108,7 @@ def test_with_json_the_error_is_json_too(command: str, cli: CommandLine) -> None
 
 
 class Refused(NamedTuple):
-    """A file that is read and refused: how to write it, options that refuse it, the check, words of the mend."""
+    """A file that is read and refused: how to write it, options that refuse it, the check, words of the fix."""
 
     write: Callable[[Path], object]
     options: tuple[str, ...]
@@ -123,7 +123,7 @@ def _three(path: Path) -> object:
 
 REFUSED = {
     "too long": Refused(_three, ("--max-seq-length", "100"), ("--set", "max_seq_length=100"), "overlength", "drop"),
-    "all quarantined": Refused(_all_quarantined, (), (), "no_trained_answers", "export"),
+    "all excluded": Refused(_all_quarantined, (), (), "no_trained_answers", "export"),
 }
 
 
@@ -139,7 +139,7 @@ def test_a_refused_file_is_told_by_the_audit(case: str, cli: CommandLine) -> Non
     assert bad.fix in errors[0]["fix"]
     shown = cli("dataset", "audit", "file", "--model", MODEL, *bad.options)
     assert shown.status == 2
-    assert shown.out.endswith("Refused: mend the errors above.\n")
+    assert shown.out.endswith("Refused: fix the errors above.\n")
     assert cli.listing() == before
 
 
@@ -175,7 +175,7 @@ def test_a_conversation_that_is_dropped_stands_in_the_ledger(cli: CommandLine) -
     ("given", "message", "hint"),
     [
         (("--set", "learnin_rate=1"), "There is no setting 'learnin_rate'", "learning_rate"),
-        (("--set", "learning_rate=7"), "learning_rate = '7' is not possible", "at most 1.0"),
+        (("--set", "learning_rate=7"), "learning_rate = '7' is not allowed", "at most 1.0"),
         (("--set", "learning_rate=fast"), "valid number", "above 0"),
         (("--set", "learning_rate"), "--set learning_rate has no value", "--set key=value"),
         (("--set", "target_modules=left_proj"), "left_proj", "q_proj"),
@@ -228,7 +228,7 @@ def test_a_split_that_cannot_be_written_or_read(cli: CommandLine) -> None:
 @pytest.mark.parametrize("command", ["compare", "chat"])
 def test_a_folder_without_a_run(command: str, cli: CommandLine) -> None:
     answer = cli(command, ".")
-    assert answer.error() == (". holds no finished run.", "Give the folder that `brightrun train` wrote.")
+    assert answer.error() == (". contains no finished run.", "Give the folder that `brightrun train` wrote.")
     assert answer.status == 2
     assert cli.listing() == {}
 

@@ -105,7 +105,7 @@ def test_a_job_from_a_file_to_the_adapter(cli: CommandLine, world: World, sample
     watched = cli("job", "watch", job_id)
     assert watched.status == 0
     assert "Completed" in watched.out
-    assert "Held-out loss of the untouched base" in watched.err
+    assert "Validation loss of the untouched base" in watched.err
     assert cli("job", "watch", job_id, "--json").json["status"] == "completed"
 
     taken = cli("job", "download", job_id, "--out", "mine", "--json").json
@@ -160,7 +160,7 @@ def test_canceling_waits_for_the_adapter_where_it_is_wanted(
 def test_the_budget_is_shown_and_set(cli: CommandLine, world: World) -> None:
     assert "no limit" in cli("budget", "show").out
     assert "Nothing is to be set" in cli("budget", "set").error()[0]
-    assert "no amount of dollars" in cli("budget", "set", "--month", "much").error()[0]
+    assert "not an amount in dollars" in cli("budget", "set", "--month", "much").error()[0]
     both = cli("budget", "set", "--month", "120", "--default-job-cap", "9.5", "--json").json
     assert (both["monthly_budget_usd"], both["default_job_cap_usd"]) == (120.0, 9.5)
     one = cli("budget", "set", "--month", "none", "--json").json

@@ -1,4 +1,4 @@
-"""Make-believe machines do what their script says, by the clock, and bill for it to the second."""
+"""Simulated machines do what their script says, by the clock, and bill for it to the second."""
 
 from __future__ import annotations
 

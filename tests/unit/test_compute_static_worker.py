@@ -82,7 +82,7 @@ def test_the_end_stops_the_job_and_never_the_worker(lent: Lent) -> None:
 
 
 def test_a_job_that_has_ended_keeps_its_machine_until_it_is_given_back(lent: Lent) -> None:
-    """Its news and files are still to be fetched from the worker."""
+    """Its events and files are still to be fetched from the worker."""
     machine = lent.compute.launch(machine_request("job-1"))
     lent.begin("job-1")
     lent.clock.turn(3600)

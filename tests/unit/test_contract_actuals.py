@@ -1,4 +1,4 @@
-"""What an attempt took, read off its journal: time by phase, peak memory, speed; what is not told is absent."""
+"""What an attempt took, read off its event log: time by phase, peak memory, speed; what is not told is absent."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_the_specification_s_readers_find_the_newest_line_on_top() -> None:
 
 
 def test_a_newer_studio_s_reply_is_still_read() -> None:
-    reply = WebhookReply.model_validate_json('{"continue": true, "acknowledged": 3, "news": 1}')
+    reply = WebhookReply.model_validate_json('{"continue": true, "acknowledged": 3, "events": 1}')
 
     assert reply.continue_
     assert reply.acknowledged == 3

@@ -1,4 +1,4 @@
-"""What bad input gets: a typed error with the place and the mend."""
+"""What bad input gets: a typed error with the place and the fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each defect of real files: found, counted, mended or quarantined, and told."""
+"""Each defect of real files: found, counted, repaired or excluded, and told."""
 
 from __future__ import annotations
 

@@ -195,5 +195,5 @@ def test_unknown_format_names_what_was_looked_for_and_found(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("value", [3, "text", None, [1, 2]])
 def test_json_that_holds_no_records_is_unknown(tmp_path: Path, value: object) -> None:
-    with pytest.raises(DatasetError, match="no known format"):
+    with pytest.raises(DatasetError, match="in no format we know"):
         read(write_json(tmp_path / "file.json", value))

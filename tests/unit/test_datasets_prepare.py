@@ -1,4 +1,4 @@
-"""Preparation: both sides, audit, split and ledger appear together or not at all."""
+"""Preparation: both sides, audit, split and repair log appear together or not at all."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_memory_is_shown_in_gib_and_the_loss_with_its_held_out_points() -> None:
     said = parse(drawn).findtext(f"{SVG}desc") or ""
     assert "2 of 9 steps." in said
     assert "Training loss went from 2.5 at step 1 to 2 at step 2" in said
-    assert "Held-out loss was 2.6 at step 0." in said
+    assert "Validation loss was 2.6 at step 0." in said
 
 
 def test_speed_and_memory_are_drawn_over_zero() -> None:

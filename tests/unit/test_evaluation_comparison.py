@@ -84,7 +84,7 @@ def test_four_conversations_are_too_few_however_many_answers() -> None:
     change = loss_change(scores, seed=0)
     assert change.verdict == "too_few"
     assert change.interval_low is change.interval_high is change.relative_low is change.relative_high is None
-    assert "76 held-out answers from 4 conversations" in change.sentence
+    assert "76 validation answers from 4 conversations" in change.sentence
     assert "too few to claim" in change.sentence
 
 
@@ -101,7 +101,7 @@ def test_verdict_follows_the_interval(effect: float, verdict: str) -> None:
     assert change.verdict == verdict
     words = {"better": "fell from", "worse": "rose from", "unclear": "no clear change"}
     assert words[verdict] in change.sentence
-    assert "36 held-out answers from 12 conversations" in change.sentence
+    assert "36 validation answers from 12 conversations" in change.sentence
 
 
 def test_no_claim_where_the_two_intervals_disagree() -> None:
@@ -216,14 +216,14 @@ def test_a_comparison_survives_json() -> None:
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, 701.0])
 def test_a_loss_that_is_no_number_is_refused_with_its_place(loss: float) -> None:
-    with pytest.raises(LossNotFinite, match="Answer 2 of held-out conversation c004: the tuned model's loss"):
+    with pytest.raises(LossNotFinite, match="Answer 2 of validation conversation c004: the tuned model's loss"):
         compare([score(1, 2.0, 1.0), score(4, 2.0, loss, answer=2)], [], ADAPTER_CHECK, seed=0)
 
 
 @pytest.mark.parametrize(
     ("scores", "words"),
     [
-        ([], "no held-out answers"),
+        ([], "no validation answers"),
         ([score(1, 2.0, 1.0), score(1, 2.0, 1.5)], "scored twice"),
         ([score(1, 2.0, -0.5)], "below zero"),
         ([score(1, 0.0, 0.0)], "exactly zero"),

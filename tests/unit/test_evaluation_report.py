@@ -191,12 +191,12 @@ def test_the_report_says_what_was_measured_and_on_how_many() -> None:
     page = Page(render_report(told))
     overall = told.comparison.overall
     assert overall.sentence in page.text
-    assert "16 held-out answers from 8 conversations" in page.text
+    assert "16 validation answers from 8 conversations" in page.text
     assert signed_percent(overall.relative_change) in page.text
     assert overall.relative_low is not None
     assert signed_percent(overall.relative_low) in page.text
-    assert "256 tokens, cut at the limit" in page.text
-    assert "1 token, ended by itself" in page.text
+    assert "256 tokens, cut off" in page.text
+    assert "1 token, finished" in page.text
     assert "not measured" in page.text  # the peak memory, which nobody measured
     assert "40 min 11 s" in page.text
     assert page.count("details") == 1
@@ -217,7 +217,7 @@ def test_the_last_turn_is_open_and_answers_keep_their_white_space() -> None:
 def test_too_few_conversations_make_no_claim_on_the_page() -> None:
     page = Page(render_report(report(conversations=3)))
     assert "Too few to say" in page.text
-    assert "no interval: 3 conversations held out, at least 5 needed" in page.text
+    assert "no interval: 3 conversations kept for validation, at least 5 needed" in page.text
     assert not [a for _, a in page.tags if a.get("class") == "chip better"]
 
 
@@ -226,7 +226,7 @@ def test_a_failed_proof_is_told_first() -> None:
     assert page.text.index("This comparison does not count.") < page.text.index("Relative change")
     assert "does not equal the untouched base: largest difference 0.75" in page.text
     assert not [a for _, a in page.tags if a.get("class") == "chip better"]
-    assert "**Unproven.**" in render_model_card(report(holds=False))
+    assert "**Not verified.**" in render_model_card(report(holds=False))
 
 
 def test_choosing_the_best_checkpoint_and_resuming_are_owned_up_to() -> None:
@@ -239,7 +239,7 @@ def test_choosing_the_best_checkpoint_and_resuming_are_owned_up_to() -> None:
 
 def test_unlabelled_data_gets_no_group_chart() -> None:
     html = render_report(report(label=None))
-    assert "No held-out answer carries a label for its persona." in html
+    assert "No validation answer carries a label for its persona." in html
     assert 'id="persona-wide"' not in html
     assert 'id="persona-wide"' in render_report(report())
 
@@ -292,7 +292,7 @@ def test_the_card_tells_results_with_n_and_interval_or_that_there_were_too_few()
     assert card.count(row) == 2  # all answers, and the one persona
     assert "16 from 8 conversations" in card
     few = render_model_card(report(conversations=2))
-    assert "Too few conversations were held out for an interval or a claim." in few
+    assert "Too few conversations were kept for validation for an interval or a claim." in few
     assert "| none | Too few to say |" in few
     assert "Not for crisis" in card
 

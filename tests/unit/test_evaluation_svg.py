@@ -111,17 +111,17 @@ def test_gaps_lift_the_pen_and_lone_points_become_dots() -> None:
 @pytest.mark.parametrize("points", [[], [(0, 2.5)], [(0, None)], [(step, 2.0) for step in range(50)]])
 @pytest.mark.parametrize("width", [340, 920])
 def test_few_constant_or_no_points_still_draw(points: list[Point], width: int) -> None:
-    root = draw(Series("Training loss", points), Series("Held-out loss", points, "marked"), width=width)
+    root = draw(Series("Training loss", points), Series("Validation loss", points, "marked"), width=width)
     assert root.get("viewBox", "").startswith(f"0 0 {width} ")
 
 
 def test_markers_tell_their_values_and_the_drawing_its_title() -> None:
-    root = draw(Series("Held-out loss", [(0, 2.5), (40, 1.98768)], "marked"), marks=(Mark(40, "kept"),))
+    root = draw(Series("Validation loss", [(0, 2.5), (40, 1.98768)], "marked"), marks=(Mark(40, "kept"),))
     titles = [title.text for title in root.iter(f"{SVG}title")]
     assert titles[0] == "Loss & <title>"
-    assert "Held-out loss, 40: 1.9877" in titles
+    assert "Validation loss, 40: 1.9877" in titles
     assert root.find(f"{SVG}desc") is not None
-    assert {"kept", "Held-out loss"} <= {text.text for text in root.iter(f"{SVG}text")}
+    assert {"kept", "Validation loss"} <= {text.text for text in root.iter(f"{SVG}text")}
 
 
 def test_ids_belong_to_their_chart_and_are_safe() -> None:
@@ -135,7 +135,7 @@ def test_ids_belong_to_their_chart_and_are_safe() -> None:
 
 
 def test_all_drawing_stays_inside_the_frame() -> None:
-    root = draw(Series("Held-out loss", [(0, 2.5), (10_000, 1.5)], "marked"), width=340)
+    root = draw(Series("Validation loss", [(0, 2.5), (10_000, 1.5)], "marked"), width=340)
     for text in root.iter(f"{SVG}text"):
         wide = 6.3 * len(text.text or "")
         x = float(text.get("x", "nan"))

@@ -121,7 +121,7 @@ CASES: list[tuple[str, Situation, Decision]] = [
         Decision(Act.FAIL, EndReason.BUDGET_REACHED),
     ),
     (
-        "worker completed at the cap: what is finished is brought home",
+        "worker completed at the cap: what is finished is downloaded",
         replace(CAPPED, lease=lease(worker_end=JobStatus.COMPLETED)),
         Decision(Act.INGEST),
     ),
@@ -131,7 +131,7 @@ CASES: list[tuple[str, Situation, Decision]] = [
         Decision(Act.FAIL, EndReason.BUDGET_REACHED),
     ),
     (
-        "worker ended by itself at its cap",
+        "worker finished at its cap",
         known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.BUDGET_REACHED)),
         Decision(Act.FAIL, EndReason.BUDGET_REACHED),
     ),

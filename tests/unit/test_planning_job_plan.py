@@ -1,4 +1,4 @@
-"""A job's whole plan: phases that add up, GPUs to choose from, and mends that really make it fit."""
+"""A job's whole plan: phases that add up, GPUs to choose from, and fixes that really make it fit."""
 
 from __future__ import annotations
 

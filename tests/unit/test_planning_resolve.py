@@ -76,7 +76,7 @@ def test_a_maximum_that_was_set_stays() -> None:
 def test_a_bad_value_names_key_value_and_bounds(key: str, value: str, bounds: str) -> None:
     with pytest.raises(RecipeError) as caught:
         resolve(**{key: value})
-    assert caught.value.message.startswith(f"{key} = '{value}' is not possible")
+    assert caught.value.message.startswith(f"{key} = '{value}' is not allowed")
     assert bounds in caught.value.hint
     assert bounds.partition(",")[0] in allowed(key)
 

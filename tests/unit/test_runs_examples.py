@@ -1,4 +1,4 @@
-"""Conversations to sequences and steps: nothing is cut, nothing unlearnt is trained on."""
+"""Conversations to sequences and steps: nothing is cut, nothing untrained is trained on."""
 
 from __future__ import annotations
 

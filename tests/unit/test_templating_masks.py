@@ -1,4 +1,4 @@
-"""Which tokens are learnt: an answer and its end-of-turn token, whatever the text and the template."""
+"""Which tokens are trained on: an answer and its end-of-turn token, whatever the text and the template."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_control_string_in_any_text_is_refused_by_its_number(chat: ChatModel, 
 
 
 def test_only_answers_can_be_learnt(chat: ChatModel) -> None:
-    with pytest.raises(DatasetError, match=r"Message 2 \(user\) is marked as learnt"):
+    with pytest.raises(DatasetError, match=r"Message 2 \(user\) is marked as learned"):
         chat.encode_conversation((CONVERSATION[0], replace(CONVERSATION[1], trained=True)))
 
 

@@ -1,4 +1,4 @@
-"""One example for every learnt answer."""
+"""One example for every trained answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The budget over HTTP, a cancel that keeps an adapter, and the unproven adapter's zip."""
+"""The budget over HTTP, a cancel that keeps an adapter, and the partial adapter's zip."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_an_unproven_adapter_is_named_so(studio: Studio, client: TestClient) -> 
     change(studio, job, status=JobStatus.CANCELLED, export_until=studio.clock())
     waiting = client.get(address)
     assert waiting.status_code == 409
-    assert "being brought home" in waiting.json()["error"]["hint"]
+    assert "being downloaded" in waiting.json()["error"]["hint"]
     assert client.get(f"{JOBS}/{job.id}").json()["adapter"] is None
 
     change(studio, job, export_until=None, lora_artifact_path=f"lora_adapters/{job.id}/")

@@ -103,15 +103,15 @@ def test_the_report_says_what_was_found_repaired_and_left_out(client: TestClient
     text = words(shown)
     report = client.get(f"{FILES}/{file_id}/audit").json()
     assert "Ready to train." in text
-    assert "Learnt 8" in text
-    assert "Set aside as damaged read as context, not learnt 2" in text
+    assert "Trained on 8" in text
+    assert "Set aside as damaged read as context, not trained on 2" in text
     assert "In the file 10" in text
     assert report["answers"] == 10
     assert "1 answer and 0 client messages were repaired" in text
-    assert f"Tokens {report['tokens']:,} {report['trained_tokens']:,} of them learnt" in text
+    assert f"Tokens {report['tokens']:,} {report['trained_tokens']:,} of them learned" in text
     for title, done in (
         ("Broken line breaks in answers × 1", "Repaired"),
-        ("Answers that were cut off × 1", "Not learnt"),
+        ("Answers that were cut off × 1", "Not learned"),
         ("Conversations that stand there twice × 1", "Kept as it is"),
         ("Last messages without an answer × 1", "Left out"),
     ):
@@ -144,12 +144,12 @@ def test_a_refused_file_says_why_and_offers_no_training(studio: Studio, client: 
     assert "Refused: nothing may be trained on this file as it is." in text
     assert "Control words of the model inside a text × 1 File refused" in text
     assert "/start?dataset=" not in shown
-    assert "Answers that would be learnt 1 of 3 in the file" in text
-    assert "Would be used for training, and a part held out for the proof 1 Left out 1" in text
+    assert "Answers that would be trained on 1 of 3 in the file" in text
+    assert "Would be used some kept aside for validation 1 Left out 1" in text
     row = json.loads(client.get(f"{FILES}/{file_id}/problems").text)
     assert [one["check"] for one in row["problems"]] == ["control_tokens"]
     told = words(page(client, f"/datasets/{file_id}/conversations/1"))
-    assert "Answers learnt 0 of 2" in told
+    assert "Answers trained on 0 of 2" in told
     assert "The model reads nothing of this conversation" in told
 
 
@@ -193,10 +193,13 @@ def test_a_conversation_is_read_with_what_is_learnt_marked(client: TestClient, f
     assert unescape(re.sub(r"</?mark[^>]*>", "", sequence[1])) == "".join(piece["text"] for piece in preview["pieces"])
     text = words(shown)
     assert f"Tokens {preview['tokens']:,}" in text
-    assert f"Tokens learnt {preview['trained_tokens']:,}" in text
-    assert "Answers learnt 1 of 3" in text
-    assert "4 Answer set aside, not learnt It ends in a backslash." in text
-    assert "6 Answer set aside, not learnt It is not learnt: its history contains the cut answer of turn 4." in text
+    assert f"Tokens trained on {preview['trained_tokens']:,}" in text
+    assert "Answers trained on 1 of 3" in text
+    assert "4 Answer set aside, not trained on It ends in a backslash." in text
+    assert (
+        "6 Answer set aside, not trained on It is not trained on: its history contains the cut answer of turn 4."
+        in text
+    )
     assert 'id="turn-4"' in shown
     for way, number in (("prev", 2), ("next", 4)):
         assert f'rel="{way}" href="/datasets/{file_id}/conversations/{number}"' in shown
@@ -354,4 +357,4 @@ def test_every_check_has_a_title_of_its_own() -> None:
         finding = Finding(check=name, severity="warning", count=1, explanation="", fix="")
         assert finding_title(finding) != name.replace("_", " ").capitalize()
     repaired = Finding(check="escaped_newlines", severity="warning", count=1, explanation="", fix="")
-    assert [finding_done(repaired), finding_done(repaired, repairs=False)] == ["Repaired", "Not learnt"]
+    assert [finding_done(repaired), finding_done(repaired, repairs=False)] == ["Repaired", "Not learned"]

@@ -71,7 +71,7 @@ def test_every_job_stands_beside_its_plan(tmp_path: Path) -> None:
         assert f"<b>{about(job['duration']['actual'])}</b>" in page
         assert f"<b>{usd(job['cost']['actual'])}</b>" in page
     summary = next(each for each in told["summaries"] if each["quantity"] == "duration")
-    assert f"{summary['within']} of 2 jobs came out within the band" in page
+    assert f"{summary['within']} of 2 jobs landed inside the estimated range" in page
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert 'id="accuracy-duration-wide"' in page

@@ -77,11 +77,11 @@ def test_what_is_not_known_is_said_so(studio: Studio, client: TestClient) -> Non
         assert attempt is not None
         attempts.save(session, attempt.id, launched_at=studio.clock())
     shown = text(client)
-    assert "no step yet" in shown
+    assert "not started" in shown
     assert "time left not known" in shown
     assert "cost not known" in shown
     assert "November Not known" in shown
-    assert "Nobody told the price of 1 machine." in shown
+    assert "No hourly price is set for 1 machine." in shown
     assert "$0.00" not in shown
     assert "It is not known what was spent in November" in text(client, "/settings")
     leased(studio, a_job(studio), "2.00")
@@ -158,6 +158,6 @@ def test_a_budget_that_will_be_crossed_is_told_before(studio: Studio, client: Te
 def test_the_last_result_is_told_and_a_missing_one_too(studio: Studio, client: TestClient) -> None:
     a_job(studio, status=JobStatus.COMPLETED, completed_at=studio.clock())
     shown = text(client)
-    assert "Finished last" in shown
+    assert "Latest result" in shown
     assert "It delivered no comparison that can be read." in shown
     assert "Before and after" not in shown

@@ -183,7 +183,7 @@ def test_a_job_whose_machine_has_no_price_has_no_figure(studio: Studio, client: 
     job = a_job(studio)
     lease(studio, job, None)
     page = look(client, f"/jobs/{job.id}/side")
-    assert "there is no figure" in page.words
+    assert "No hourly price is set for this machine" in page.words
     assert "$0.00" not in page.words
 
 
@@ -246,7 +246,7 @@ def test_an_adapter_of_a_job_that_did_not_complete_is_called_unproven(studio: St
     keep(studio, job, "adapter/adapter_model.safetensors", b"weights")
     end(studio, job, JobStatus.FAILED, EndReason.BUDGET_REACHED)
     page = look(client, f"/jobs/{job.id}")
-    assert "Adapter of the last checkpoint, unproven" in page.words
+    assert "Adapter of the last checkpoint, partial" in page.words
     assert client.get(f"/api/training/jobs/{job.id}/adapter.zip").status_code == 200
 
 
@@ -262,7 +262,7 @@ def test_what_was_learnt_may_be_kept_where_a_machine_has_spoken(studio: Studio, 
     assert page.having("data-action") == [f"{canceling}?export_on_stop=true", canceling]
     assert client.delete(f"/api/training/jobs/{job.id}?export_on_stop=true").status_code == 200
     waiting = look(client, f"/jobs/{job.id}")
-    assert "is being brought home" in waiting.words
+    assert "is being downloaded" in waiting.words
     assert set(waiting.having("data-every")) == {"3"}
 
 
@@ -273,7 +273,7 @@ def test_each_measure_has_its_curve(studio: Studio, client: TestClient, measure:
     page = look(client, f"/jobs/{job.id}/curve?measure={measure}")
     assert len(page.having("data-points")) == 2
     assert [link["href"] for link in page.all("a", **{"aria-current": "page"})] == [f"/jobs/{job.id}?measure={measure}"]
-    assert ("Held-out loss" in page.words) == (measure == "loss")
+    assert ("Validation loss" in page.words) == (measure == "loss")
 
 
 def test_before_the_first_step_there_is_a_sentence_and_no_chart(studio: Studio, client: TestClient) -> None:
@@ -297,14 +297,14 @@ def test_the_log_is_filtered_by_kind_and_by_words(studio: Studio, client: TestCl
     path = f"/jobs/{job.id}/log"
     important = look(client, path).words
     assert "The disk is nearly full." in important
-    assert "Held-out loss so far: 2.125 on 22 answers" in important
+    assert "Validation loss so far: 2.125 on 22 answers" in important
     assert "loss 2.500" not in important
     progress = look(client, f"{path}?show=progress").words
     assert "A step, loss 2.500, 1 min 01 s left" in progress
     assert "nearly full" not in progress
     everything = look(client, f"{path}?show=all").words
     assert "Wrote adapter_model.safetensors (2.0 KiB)" in everything
-    found = look(client, f"{path}?show=all&find=HELD-out").words
+    found = look(client, f"{path}?show=all&find=VALIDATION").words
     assert "2.125" in found
     assert "nearly full" not in found
     assert "No event has these words." in look(client, f"{path}?find=spleen").words
@@ -315,7 +315,7 @@ def test_the_log_is_filtered_by_kind_and_by_words(studio: Studio, client: TestCl
     [
         ("status", JobStatus.FAILED, EndReason.INTERNAL, {}, "bad"),
         ("status", JobStatus.COMPLETED, None, {}, "good"),
-        ("end", JobStatus.COMPLETED, None, {}, ""),  # the studio tells the good news once everything is stored
+        ("end", JobStatus.COMPLETED, None, {}, ""),  # the studio tells the good events once everything is stored
         ("status", JobStatus.CANCELLED, EndReason.CANCELLED_BY_USER, {}, "warn"),
         ("message", JobStatus.TRAINING, None, {"code": "budget"}, "warn"),
         ("message", JobStatus.FAILED, None, {}, ""),
@@ -421,7 +421,7 @@ def test_the_comparison_shows_its_figures_and_what_is_behind_them(studio: Studio
     pulled(studio)
     page = look(client, f"/jobs/{a_finished_job(studio).id}/comparison")
     for words in (
-        "16 held-out answers from 8 conversations",
+        "16 validation answers from 8 conversations",
         "LAST TURN Elena",
         "TUNED Elena",
         "Better",
@@ -439,7 +439,7 @@ def test_a_comparison_whose_proof_failed_does_not_count(studio: Studio, client: 
     keep(studio, job, "comparison.json", report(holds=False).comparison.model_dump_json().encode())
     page = look(client, f"/jobs/{job.id}/comparison")
     assert "This comparison does not count." in page.words
-    assert "Unproven" in page.words
+    assert "Not verified" in page.words
     assert "Better" not in page.words
 
 
@@ -497,12 +497,14 @@ def test_runs_are_laid_over_each_other_and_differences_stand_out(studio: Studio,
     for job in (first, second):
         add_curve(studio, job, 20)
     page = look(client, f"/compare?job={first.id}&job={second.id}")
-    assert len(page.having("data-points")) == 4  # training and held-out, wide and narrow
+    assert len(page.having("data-points")) == 4  # training and validation, wide and narrow
     assert len(page.all("tr", **{"class": "differs"})) == 1
     assert "learning_rate (differs)" in page.words
     assert "0.0001" in page.words
     assert "not measured" in page.words  # the second has no comparison
-    assert look(client, f"/compare?job={first.id}&job={second.id}&measure=grad_norm").words.count("Held-out split") == 1
+    assert (
+        look(client, f"/compare?job={first.id}&job={second.id}&measure=grad_norm").words.count("Validation split") == 1
+    )
 
 
 def test_runs_of_one_name_are_told_apart(studio: Studio, client: TestClient) -> None:

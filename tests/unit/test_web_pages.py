@@ -57,7 +57,7 @@ def test_an_error_is_a_page_for_people_and_json_for_programs(
     assert answer.status_code == 404
     assert answer.headers["content-type"].startswith(kind)
     if kind == "text/html":
-        assert "There is no such address." in answer.text
+        assert "This page doesn&#39;t exist." in answer.text
         assert answer.headers["x-request-id"] in answer.text
 
 

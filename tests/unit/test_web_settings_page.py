@@ -180,7 +180,7 @@ def _refusing(_: httpx.Request) -> httpx.Response:
     ("url", "transport", "outcome", "told"),
     [
         (None, answering(500), "ok", "no public address"),
-        ("https://studio.example", answering(200), "ok", "send their news"),
+        ("https://studio.example", answering(200), "ok", "send their events"),
         ("http://studio.example", answering(200), "warn", "no https"),
         ("https://studio.example", answering(502), "warn", "status 502"),
         ("https://studio.example", httpx.MockTransport(_refusing), "warn", "does not answer from here"),

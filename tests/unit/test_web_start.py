@@ -179,13 +179,13 @@ def test_the_figures_are_those_of_the_api(trained: Studio, sample_dataset: Path)
     assert f'<dd class="big">{plan["steps"]:,}</dd>' in shown
     assert f"needs {plan['memory']['total_bytes'] / 1e9:.1f} GB of 85.5 GB" in shown
     assert "$2.50 an hour, as it was set for simulated" in shown
-    assert shown.count('data-label="Holds it"') == len(told["gpus"])
+    assert shown.count('data-label="Fits"') == len(told["gpus"])
 
 
 @pytest.mark.parametrize(
     ("month", "default_job_cap", "cap", "starts", "said"),
     [
-        (None, None, None, True, "when it is done; nothing else stops it"),
+        (None, None, None, True, "No limit set: it runs until finished"),
         (None, None, "3", True, "at $3.00"),
         (None, "2", None, True, "at $2.00"),
         ("50", None, "3", True, "$50.00 of the $50.00 for 2096-11 are left"),

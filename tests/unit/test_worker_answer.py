@@ -1,4 +1,4 @@
-"""Which held-out prompts are answered: spread over conversations, first answers first."""
+"""Which validation prompts are answered: spread over conversations, first answers first."""
 
 from __future__ import annotations
 

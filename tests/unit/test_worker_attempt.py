@@ -1,4 +1,4 @@
-"""Every ending of an attempt is told: the reason from the closed list, the words, the mend, the exit status."""
+"""Every ending of an attempt is told: the reason from the closed list, the words, the fix, the exit status."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ def test_a_base_that_answers_no_number_ends_before_any_step(run: RunFolder) -> N
     status, last = ended(run)
 
     assert (status, last.reason, last.data["code"]) == (1, EndReason.INTERNAL, "loss_not_finite")
-    assert "The loss of answer 1 of the held-out conversation" in (last.message or "")
+    assert "The loss of answer 1 of the validation conversation" in (last.message or "")
     assert "pull the base model again" in last.data["hint"]
     assert not any(event.kind == "step" for event in read_event_log(run.event_log))
 

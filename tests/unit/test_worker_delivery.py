@@ -1,4 +1,4 @@
-"""Every line of a journal reaches the studio, whatever happens on the way. The clock is passed in; nothing sleeps."""
+"""Every line of a event log reaches the studio, whatever happens on the way. The clock is passed in; nothing sleeps."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Answer = Callable[[EventBatch], httpx.Response]
 
 
 class World:
-    """A journal, a clock, and a studio that keeps what it is sent; `script` is what happens to the next requests."""
+    """A event log, a clock, and a studio that keeps what it is sent; `script` is what happens to the next requests."""
 
     def __init__(self, folder: Path, *, spans: tuple[Span, ...] = (Span(attempt=1, begins_after=0),)) -> None:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""The journal: numbered without gaps over attempts, whole lines or none."""
+"""The event log: numbered without gaps over attempts, whole lines or none."""
 
 from __future__ import annotations
 

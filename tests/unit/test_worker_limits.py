@@ -10,7 +10,7 @@ import pytest
 
 from brightrun.contract.states import EndReason
 from brightrun.worker.event_log_reader import Span
-from brightrun.worker.job_record import JobRecord, Limit
+from brightrun.worker.job_record import JobRecord, RunLimit
 from brightrun.worker.limits import LimitReached, RunLimits, time_to_end
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -32,14 +32,17 @@ ASKED = {"stop_after_step": EndReason.CANCELLED_BY_USER, "asked_to_stop_at": NOO
         (RECORD.model_copy(update={"price_usd_per_hour": Decimal(9)}), None),
         (RECORD.model_copy(update={"max_cost_usd": Decimal(9)}), None),
         (CAPPED.model_copy(update={"price_usd_per_hour": Decimal(0)}), None),
-        (CAPPED, Limit(NOON + 6 * MINUTE, EndReason.BUDGET_REACHED)),
-        (CAPPED.model_copy(update={"paid_since": None}), Limit(NOON + 10 * MINUTE, EndReason.BUDGET_REACHED)),
-        (CAPPED.model_copy(update={"deadline": NOON + 5 * MINUTE}), Limit(NOON + 5 * MINUTE, EndReason.TIME_LIMIT)),
-        (CAPPED.model_copy(update={"deadline": NOON + 7 * MINUTE}), Limit(NOON + 6 * MINUTE, EndReason.BUDGET_REACHED)),
-        (CAPPED.model_copy(update=ASKED), Limit(NOON + MINUTE, EndReason.CANCELLED_BY_USER)),
+        (CAPPED, RunLimit(NOON + 6 * MINUTE, EndReason.BUDGET_REACHED)),
+        (CAPPED.model_copy(update={"paid_since": None}), RunLimit(NOON + 10 * MINUTE, EndReason.BUDGET_REACHED)),
+        (CAPPED.model_copy(update={"deadline": NOON + 5 * MINUTE}), RunLimit(NOON + 5 * MINUTE, EndReason.TIME_LIMIT)),
+        (
+            CAPPED.model_copy(update={"deadline": NOON + 7 * MINUTE}),
+            RunLimit(NOON + 6 * MINUTE, EndReason.BUDGET_REACHED),
+        ),
+        (CAPPED.model_copy(update=ASKED), RunLimit(NOON + MINUTE, EndReason.CANCELLED_BY_USER)),
     ],
 )
-def test_the_first_limit_counts(record: JobRecord, limit: Limit | None) -> None:
+def test_the_first_limit_counts(record: JobRecord, limit: RunLimit | None) -> None:
     assert record.limit() == limit
 
 

@@ -1,4 +1,4 @@
-"""What can be known to fail is found before the model is loaded, with the place and the mend."""
+"""What can be known to fail is found before the model is loaded, with the place and the fix."""
 
 from __future__ import annotations
 

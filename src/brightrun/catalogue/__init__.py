@@ -1,1 +1,1 @@
-"""Base models, GPUs and recipes: TOML data and its loaders. Knows no other room but errors."""
+"""Base models, GPUs and recipes: TOML data and its loaders."""

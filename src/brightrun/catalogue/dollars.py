@@ -1,4 +1,4 @@
-"""Dollars as every screen, sentence and chart shows them. Knows no price."""
+"""Dollars as every screen, sentence and chart shows them."""
 
 from __future__ import annotations
 

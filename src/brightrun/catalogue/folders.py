@@ -1,4 +1,4 @@
-"""A pulled model's folder and its record, brightrun-model.json. Knows no weights and no template."""
+"""A pulled model's folder and its record, brightrun-model.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes and sha256 hashes of the files of a folder. Knows nothing of models but the word in its error."""
+"""Sizes and sha256 hashes of the files of a folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base models that are known by name: shapes, license, where to get them. Knows no file of any model."""
+"""The base models that are known by name: shapes, license, where to get them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The named recipes: hyperparameters by name and a plain sentence each. Knows not what the values mean."""
+"""The named recipes: hyperparameters by name and a plain sentence each."""
 
 from __future__ import annotations
 

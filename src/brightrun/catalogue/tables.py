@@ -1,4 +1,4 @@
-"""Reads the TOML tables that lie beside this file. Knows nothing of what they mean."""
+"""Reads the TOML tables that lie beside this file."""
 
 from __future__ import annotations
 

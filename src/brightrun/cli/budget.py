@@ -25,7 +25,7 @@ Cap = Annotated[str | None, typer.Option(metavar="USD|none", help="Cap of jobs t
 
 @app.command()
 def show(json: Json = False) -> None:
-    """Show what may be spent this month, what is spent and promised to jobs, and what is to come."""
+    """Show this month's budget, what is spent, and what is reserved for running jobs."""
     with _client() as client:
         found = client.get(BUDGET)
     print_json(found) if json else _show(found)
@@ -59,7 +59,7 @@ def _dollars(text: str) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise InputError(f"{text!a} is no amount of dollars.", hint="Write it as 120 or 99.50, or none.") from None
+        raise InputError(f"{text!a} is not an amount in dollars.", hint="Write it as 120 or 99.50, or none.") from None
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -73,7 +73,7 @@ def _show(found: dict[str, Any]) -> None:
         if found["monthly_budget_usd"] is None
         else f"${found['monthly_budget_usd']:,.2f}{default}",
         "spent": f"${found['spent_usd']:,.2f}{of}",
-        "promised to jobs": f"${found['reserved_usd']:,.2f}" + (f"  and {unknown} of unknown cost" if unknown else ""),
+        "reserved": f"${found['reserved_usd']:,.2f}" + (f"  and {unknown} of unknown cost" if unknown else ""),
         "left": None if found["remaining_usd"] is None else f"${found['remaining_usd']:,.2f}",
         "machines run at": f"${found['usd_per_hour']:,.2f} an hour" if found["usd_per_hour"] else None,
         "forecast": f"${found['forecast_usd']:,.2f}",

@@ -32,7 +32,7 @@ def chat(
     """Talk to the base and the tuned model at once. An empty line ends the talk."""
     folder = RunFolder(run)
     if not (folder.adapter / "golden_prompts.json").exists():
-        raise RunFolderError(f"{run} holds no finished run.", hint="Give the folder that `brightrun train` wrote.")
+        raise RunFolderError(f"{run} contains no finished run.", hint="Give the folder that `brightrun train` wrote.")
     opening = _opening(folder, system)
     histories: dict[str, Messages] = {"base": list(opening), "tuned": list(opening)}
     with _worker(run) as ask:

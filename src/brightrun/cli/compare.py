@@ -22,10 +22,10 @@ def compare(
     answers: Annotated[int, typer.Option(min=0, help="How many answers to show side by side.")] = 3,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Show held-out losses before and after, by persona and emotional arc, and answers side by side."""
+    """Show validation losses before and after, by persona and emotional arc, and answers side by side."""
     folder = RunFolder(run)
     if not folder.adapter.exists():
-        raise RunFolderError(f"{run} holds no finished run.", hint="Give the folder that `brightrun train` wrote.")
+        raise RunFolderError(f"{run} contains no finished run.", hint="Give the folder that `brightrun train` wrote.")
     manifest = verify_bundle(folder.adapter)
     comparison = Comparison.model_validate_json((folder.adapter / "comparison.json").read_bytes())
     if json:
@@ -45,7 +45,7 @@ def compare(
 
 
 def _show_groups(title: str, groups: dict[str, LossChange]) -> None:
-    table = plain_table(f"Held-out loss {title}", "", ">answers", ">base", ">tuned", ">change")
+    table = plain_table(f"Validation loss {title}", "", ">answers", ">base", ">tuned", ">change")
     for name, change in groups.items():
         table.add_row(
             name, str(change.answers), f"{change.base_loss:.3f}", f"{change.tuned_loss:.3f}",

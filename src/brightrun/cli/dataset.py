@@ -1,4 +1,4 @@
-"""`brightrun dataset`: audit a file, look at what will be learnt, prepare and split it."""
+"""`brightrun dataset`: audit a file, look at what will be trained on, prepare and split it."""
 
 from __future__ import annotations
 
@@ -39,17 +39,19 @@ class OverlengthPolicy(StrEnum):
 
 File = Annotated[Path, typer.Argument(help="The file of conversations.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Model = Annotated[str, typer.Option(help="Base model whose tokenizer and template count.")]
-NoRepair = Annotated[bool, typer.Option("--no-repair", help="Quarantine damaged answers instead of mending them.")]
-RepairJson = Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes that make the file no JSON.")]
+Model = Annotated[str, typer.Option(help="Base model whose tokenizer and chat template are used.")]
+NoRepair = Annotated[bool, typer.Option("--no-repair", help="Leave damaged answers out instead of repairing them.")]
+RepairJson = Annotated[
+    bool, typer.Option("--repair-json", help="Remove stray backslashes that make the file invalid JSON.")
+]
 Profile = Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
 MaxLength = Annotated[int | None, typer.Option("--max-seq-length", min=16, help="Longest conversation in tokens.")]
-Over = Annotated[OverlengthPolicy, typer.Option(help="Refuse a longer conversation, or drop it into the ledger.")]
-Fraction = Annotated[float, typer.Option("--validation-fraction", min=0.01, max=0.5, help="Share kept for the proof.")]
-Seed = Annotated[int, typer.Option(min=0, help="Decides which conversations are held out.")]
-Previous = Annotated[
-    Path | None, typer.Option(help="A split.json of before: every conversation in it stays on its side.")
+Over = Annotated[OverlengthPolicy, typer.Option(help="Refuse a longer conversation, or leave it out and log it.")]
+Fraction = Annotated[
+    float, typer.Option("--validation-fraction", min=0.01, max=0.5, help="Share kept aside for validation.")
 ]
+Seed = Annotated[int, typer.Option(min=0, help="Decides which conversations are kept for validation.")]
+Previous = Annotated[Path | None, typer.Option(help="An earlier split.json; its conversations keep their parts.")]
 
 
 @app.command()
@@ -85,7 +87,7 @@ def preview(
     client_profile: Profile = ProfileChoice.keep,
     json: Json = False,
 ) -> None:
-    """Show a conversation as the model sees it; what is learnt is green and underlined."""
+    """Show a conversation as the model sees it; what is trained on is green and underlined."""
     chat = chat_model_for(model)
     options = _options(no_repair, repair_json, client_profile, None, OverlengthPolicy.refuse)
     shown = preview_conversation(file, conversation, chat=chat, options=options)
@@ -102,7 +104,7 @@ def preview(
         return
     results.print(f"[bold]Conversation {shown.id}[/]", highlight=False)
     results.print(
-        f"{len(encoded.input_ids):,} tokens, of them {encoded.trained_tokens:,} learnt (green, underlined) "
+        f"{len(encoded.input_ids):,} tokens, of them {encoded.trained_tokens:,} learned (green, underlined) "
         f"in {len(encoded.answer_spans)} answers. Template: {chat.name}.\n",
         highlight=False,
     )
@@ -127,7 +129,7 @@ def prepare(
     previous: Previous = None,
     json: Json = False,
 ) -> None:
-    """Write train.jsonl, validation.jsonl, the audit, the split and the ledger of every repair and omission."""
+    """Write train.jsonl, validation.jsonl, the audit, the split and the repair log of every repair and omission."""
     if out.exists():
         raise DatasetError(f"{out} exists already.", hint="Choose another folder with --out; nothing was written.")
     options = _options(no_repair, repair_json, client_profile, max_seq_length, overlength_policy)
@@ -153,7 +155,7 @@ def split(
     previous: Previous = None,
     json: Json = False,
 ) -> None:
-    """Show which conversations train and which are held out for the proof, by persona and emotional arc."""
+    """Show which conversations train and which are kept for validation, by persona and emotional arc."""
     from tempfile import TemporaryDirectory
 
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
@@ -167,7 +169,7 @@ def split(
         print_json(prepared.split)
         return
     show_split(prepared.split)
-    table = plain_table("Held out", "conversation")
+    table = plain_table("Validation", "conversation")
     for name in prepared.split.validation:
         table.add_row(name)
     results.print(table)

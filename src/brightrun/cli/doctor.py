@@ -1,4 +1,4 @@
-"""`brightrun doctor`: is everything here that a studio needs, and if not, how is it mended?"""
+"""`brightrun doctor`: is everything here that a studio needs, and if not, how is it repaired?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
-    """Check every setting and every part, one line each; nothing is started or paid. Exit status 1 where one fails."""
+    """Check every setting and every connection. Starts nothing and costs nothing. Exit status 1 if one fails."""
     found = []
     for finding in _findings():
         found.append(finding)

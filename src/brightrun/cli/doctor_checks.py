@@ -189,7 +189,7 @@ def _database(settings: Settings) -> Iterator[Diagnosis]:
         if all(finding.outcome != "fail" for finding in found) and len(found) > 1:
             yield from _entrance(settings, database)
     except BrightRunError as error:
-        yield Diagnosis(check, "fail", error.message, "Start it, or mend BRIGHTRUN_DATABASE_URL.")
+        yield Diagnosis(check, "fail", error.message, "Start it, or fix BRIGHTRUN_DATABASE_URL.")
     finally:
         database.close()
 

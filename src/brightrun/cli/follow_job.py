@@ -40,9 +40,9 @@ def follow_job(
     patience_seconds: float = 600.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Update]:
-    """Everything that happens to a job from behind event `after`; the last news is the job that has ended.
+    """Everything that happens to a job from behind event `after`; the last events is the job that has ended.
 
-    A studio that does not answer, because it is started again, is waited for: news of kind `lost` and `found` tell it.
+    A studio that does not answer, because it restarts, is waited for: updates of kind `lost` and `found` say so.
 
     Raises:
         StudioUnreachable: it did not answer for `patience_seconds` on end.

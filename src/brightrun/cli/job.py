@@ -90,7 +90,7 @@ def start(
 def list_jobs(
     status: Annotated[list[JobStatus] | None, typer.Option(help="Only jobs in this state; may be repeated.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 20,
-    after: Annotated[str | None, typer.Option(metavar="ID", help="Go on behind this job.")] = None,
+    after: Annotated[str | None, typer.Option(metavar="ID", help="Show jobs after this one.")] = None,
     json: Json = False,
 ) -> None:
     """Show jobs, newest first."""
@@ -138,7 +138,7 @@ def watch(job: Id, json: Json = False) -> None:
 def cancel(
     job: Id,
     export_on_stop: Annotated[
-        bool, typer.Option("--export-on-stop", help="First bring an unproven adapter of its last step home.")
+        bool, typer.Option("--export-on-stop", help="First bring a partial adapter of its last step home.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -176,7 +176,7 @@ def download(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Take a job's adapter home: every file of it is compared with its manifest."""
+    """Download the adapter and verify it."""
     target = out or Path(f"adapter-{_checked(job)[:8]}")
     if target.exists():
         raise RunFolderError(f"{target} is there already.", hint="Choose another place with --out.")

@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def _tell(error: BrightRunError, *, as_json: bool) -> None:
-    """The error on one line and its mend on the next; a terminal wraps them itself."""
+    """The error on one line and its fix on the next; a terminal wraps them itself."""
     if as_json:
         print_json(error.as_dict())
     problems.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)

@@ -55,7 +55,7 @@ def list_models(json: Json = False) -> None:
 def pull(
     model: Annotated[str, typer.Argument(help="A name of `model list`, a hub id, or a folder in Hugging Face format.")],
     name: Annotated[str | None, typer.Option(help="The name a folder gets here.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Pull although it is here and whole.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Download again even if installed.")] = False,
     json: Json = False,
 ) -> None:
     """Bring a base model onto this machine: space is checked before, every file's sha256 after."""

@@ -42,7 +42,7 @@ class FileOrCommand(TyperGroup):
 
 app = typer.Typer(
     cls=FileOrCommand,
-    help="What a run will take: brightrun plan FILE tells tokens, steps, memory, hours and dollars; more below.",
+    help="What a run will take: tokens, steps, memory, hours and dollars.",
     no_args_is_help=True,
 )
 app.command("estimate-accuracy")(estimate_accuracy)
@@ -60,7 +60,7 @@ def plan_file(
     ] = None,
     max_cost: Annotated[float | None, typer.Option("--max-cost", min=0.01, help="A cap in dollars to hold.")] = None,
     benchmark: Annotated[bool, typer.Option("--cpu-benchmark", help="Time this processor again first.")] = False,
-    repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
+    repair_json: Annotated[bool, typer.Option("--repair-json", help="Fix stray backslashes outside strings.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Tokens, steps, memory, hours and dollars of a run, and which GPUs hold it. Exit status 2: it would be refused."""
@@ -83,7 +83,7 @@ def plan_file(
 
 @app.command("cpu-benchmark")
 def plan_cpu_benchmark(json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
-    """Time this processor now and keep the result for a day. Nothing else should be running."""
+    """Run the CPU speed test now; the result is used for a day. Close other programs first."""
     settings = read_settings()
     found = current_cpu_benchmark(settings.home, settings.cpu_benchmark_seconds, again=True)
     if json:
@@ -91,7 +91,7 @@ def plan_cpu_benchmark(json: Annotated[bool, typer.Option("--json", help="Print 
         return
     table = plain_table(f"{found.processor}, {found.threads} threads", "", ">")
     table.show_header = False
-    table.add_row("products of matrices", f"{found.matmul_flops_per_second / 1e9:.1f} GFLOP/s")
+    table.add_row("matrix products", f"{found.matmul_flops_per_second / 1e9:.1f} GFLOP/s")
     table.add_row("new arrays in memory", f"{found.fresh_bytes_per_second / 1e9:.1f} GB/s")
     table.add_row("weights read through", f"{found.streamed_bytes_per_second / 1e9:.1f} GB/s")
     table.add_row("slowest and fastest tenth", f"{found.slowest:.2f} and {found.fastest:.2f} of the median")

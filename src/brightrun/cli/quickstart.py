@@ -22,7 +22,7 @@ def quickstart(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train SmolLM2-135M on the sample dataset on this machine's CPU and prove what it learnt."""
+    """Train SmolLM2-135M on the sample dataset on this machine's CPU and prove what it learned."""
     request = TrainRequest(sample_dataset_path(), EMBEDDED_MODEL, "quickstart", parse_settings(set_ or []))
     if not json:
         results.print("[bold]1  The base model[/]", highlight=False)

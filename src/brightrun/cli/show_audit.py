@@ -23,9 +23,9 @@ def show_audit(report: AuditReport) -> None:
         "answers": report.answers,
         "trainable answers": report.trainable,
         "repaired places": report.repaired,
-        "quarantined answers": report.excluded,
+        "excluded answers": report.excluded,
         "tokens": report.tokens,
-        "of them learnt": report.trained_tokens,
+        "of them trained on": report.trained_tokens,
         "as separate examples": report.tokens_separate,
         "longest conversation": report.longest_tokens,
         "over the maximum": report.overlength,
@@ -36,7 +36,7 @@ def show_audit(report: AuditReport) -> None:
     results.print(f"[dim]Tokens counted with: {report.tokenizer}[/]\n", highlight=False)
     for finding in report.findings:
         _show_finding(finding)
-    verdict = "[bold red]Refused[/]: mend the errors above." if report.refused else "[bold green]Can be trained on.[/]"
+    verdict = "[bold red]Refused[/]: fix the errors above." if report.refused else "[bold green]Ready to train.[/]"
     results.print(verdict, highlight=False)
 
 
@@ -54,10 +54,10 @@ def show_split(split: Split) -> None:
     """How the strata divide."""
     results.print(
         f"\n[bold]Split[/] (seed {split.seed}): {len(split.train)} conversations train, "
-        f"{len(split.validation)} are held out for the proof.",
+        f"{len(split.validation)} are kept for validation.",
         highlight=False,
     )
-    table = plain_table("", "persona", "emotional arc", ">train", ">held out")
+    table = plain_table("", "persona", "emotional arc", ">train", ">validation")
     for stratum in split.strata:
         table.add_row(
             stratum.persona or "unlabelled",

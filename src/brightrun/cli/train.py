@@ -37,7 +37,7 @@ def train(
     client_profile: Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt.")] = (
         ProfileChoice.keep
     ),
-    repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
+    repair_json: Annotated[bool, typer.Option("--repair-json", help="Fix stray backslashes outside strings.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Audit and plan, write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""Shows a studio's job live on the terminal, from its events. Knows nothing of how they come here."""
+"""Shows a studio's job live on the terminal, from its events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class JobScreen:
         JobStatus.MODEL_LOADED: "Base answers",
         JobStatus.TRAINING: "Training",
         JobStatus.EVALUATING: "Tuned answers",
-        JobStatus.UPLOADING: "Bringing home",
+        JobStatus.UPLOADING: "Downloading",
     }
 
     def __init__(self, job: dict[str, Any]) -> None:
@@ -88,7 +88,7 @@ class JobScreen:
             self._validation = data.get("loss")
             return []
         words = "untouched base" if data.get("phase") == "baseline" else "tuned model"
-        return [f"  Held-out loss of the {words}: {number(data.get('loss'), 4)}"]
+        return [f"  Validation loss of the {words}: {number(data.get('loss'), 4)}"]
 
     def _title(self) -> str:
         return self._TITLES.get(self._status, self._status.value.capitalize())
@@ -106,7 +106,7 @@ class JobScreen:
             return "waiting for the studio"
         if not self._step:
             return ""
-        validation = "" if self._validation is None else f" (held out {number(self._validation, 3)})"
+        validation = "" if self._validation is None else f" (validation {number(self._validation, 3)})"
         facts = [f"loss {number(self._step.get('loss'), 3)}{validation}"]
         if (rate := self._step.get("learning_rate")) is not None:
             facts.append(f"lr {rate:.0e}")

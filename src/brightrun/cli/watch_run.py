@@ -1,4 +1,4 @@
-"""Runs a worker process on a run's folder and shows its journal live. Knows only what the journal says."""
+"""Runs a worker process on a run's folder and shows its event log live."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run_and_watch(folder: RunFolder) -> Event:
     """Start the worker, show what it tells, and return its last event.
 
     Raises:
-        RunFailed: the run ended otherwise than completed; its message and hint are the journal's.
+        RunFailed: the run ended otherwise than completed; its message and hint are the event log's.
         KeyboardInterrupt: a person stopped it; the worker was stopped first.
     """
     from importlib.util import find_spec
@@ -50,7 +50,7 @@ def run_and_watch(folder: RunFolder) -> Event:
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()
-        problems.print("Stopped. The same command goes on where it was.", highlight=False)
+        problems.print("Stopped. Run the same command to continue.", highlight=False)
         raise
     finally:
         if process.poll() is None:  # whatever went wrong here, no worker is left running unwatched
@@ -65,7 +65,7 @@ def _judge(last: Event | None, status: int, log: Path) -> Event:
     if last is None or last.kind != "end":
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         raise RunFailed(
-            f"The worker ended {how} without a word in the journal.",
+            f"The worker ended {how} without a word in the event log.",
             hint=f"Run the same command again to go on; {log} has what it printed.",
         )
     error = RunFailed(
@@ -116,7 +116,9 @@ class _Teller:
             self._step(event)
         elif event.kind == "sample" and self._task is not None:
             done, total = event.data["done"], event.data["total"]
-            self._progress.update(self._task, completed=done, total=total, facts=f"{done} of {total} held-out prompts")
+            self._progress.update(
+                self._task, completed=done, total=total, facts=f"{done} of {total} validation prompts"
+            )
         elif event.kind == "evaluation":
             self._evaluation(event)
         elif event.kind == "message" and "resumed_step" in event.data:
@@ -145,12 +147,12 @@ class _Teller:
     def _evaluation(self, event: Event) -> None:
         loss = event.data["loss"]
         if event.data["phase"] == "during":
-            self._validation = f" (held out {_shown(loss, 3)})"
+            self._validation = f" (validation {_shown(loss, 3)})"
             return
         words = "untouched base" if event.data["phase"] == "baseline" else "tuned model"
-        self._progress.console.print(f"  Held-out loss of the {words}: {_shown(loss, 4)}", highlight=False)
+        self._progress.console.print(f"  Validation loss of the {words}: {_shown(loss, 4)}", highlight=False)
 
 
 def _shown(loss: float | None, digits: int) -> str:
-    """A loss that is no number stands in the journal as null."""
+    """A loss that is no number stands in the event log as null."""
     return "not a number" if loss is None else f"{loss:.{digits}f}"

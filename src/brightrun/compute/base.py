@@ -1,4 +1,4 @@
-"""What every provider of machines can do, what is wished for and what is got. Knows no provider."""
+"""What every provider of machines can do, what is asked for and what is got."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A worker process on this machine that answers as base and tuned model, over lines of JSON. Knows no job."""
+"""A worker process on this machine that answers as base and tuned model, over lines of JSON."""
 
 from __future__ import annotations
 

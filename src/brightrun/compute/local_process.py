@@ -1,4 +1,4 @@
-"""Machines that are worker processes on this one, as many at a time as it has devices. Knows nothing of jobs' states.
+"""Machines that are worker processes on this one, as many at a time as it has devices.
 
 A machine dies with its server, as a container does with its first process: what the server leaves behind is killed.
 """

@@ -1,1 +1,1 @@
-"""The words both machines speak: job specs, states, reasons, journal events, bundles. Knows only errors."""
+"""The words both machines speak: job specs, states, reasons, event log events, bundles."""

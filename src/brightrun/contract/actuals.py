@@ -1,4 +1,4 @@
-"""What an attempt really took, out of its journal: time by phase, memory, speed, device, versions. Judges nothing."""
+"""What an attempt really took, out of its event log: time by phase, memory, speed, device, versions. Judges nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brightrun.contract.states import JobStatus
 
 
 class Actuals(BaseModel):
-    """Measured, not estimated. What the journal does not tell is absent, never zero."""
+    """Measured, not estimated. What the event log does not tell is absent, never zero."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -32,7 +32,7 @@ class Actuals(BaseModel):
 
 
 class TimedEvent(NamedTuple):
-    """What is read of a journal's line."""
+    """What is read of a event log's line."""
 
     at: datetime
     kind: str
@@ -45,7 +45,7 @@ class TimedEvent(NamedTuple):
 
 
 def measure(lines: Iterable[TimedEvent], *, launched_at: datetime | None = None) -> Actuals | None:
-    """Read one attempt's journal, in order and once; None where it has no line.
+    """Read one attempt's event log, in order and once; None where it has no line.
 
     Time belongs to the status that a line was written in, until the next line. The time from the launch to the first
     line is `provisioning`; two machines' clocks meet there, so it is never below zero.

@@ -1,4 +1,4 @@
-"""The journal's lines: one event each, numbered, append-only. The studio and the terminal both read these."""
+"""The event log's lines: one event each, numbered, append-only. The studio and the terminal both read these."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ EventKind = Literal["status", "message", "step", "evaluation", "checkpoint", "sa
 
 
 class Event(BaseModel):
-    """One line of a journal.
+    """One line of a event log.
 
     `data` by kind (unknown values are absent, never zero):
         status: device, versions and the like.
-        step: loss (nats per learnt token), learning_rate, grad_norm, tokens_per_second, trained_tokens, epoch,
+        step: loss (nats per trained token), learning_rate, grad_norm, tokens_per_second, trained_tokens, epoch,
             memory_bytes, seconds_left.
         evaluation: loss, answers, trained_tokens, phase ("baseline", "during", "final").
         checkpoint: path, bytes. sample: done, total, phase. artifact: name, bytes, sha256.
@@ -41,7 +41,7 @@ class Event(BaseModel):
 
 
 def read_event_log(path: Path, *, after: int = 0) -> Iterator[Event]:
-    """The journal's events numbered above `after`; a half-written last line is left for later.
+    """The event log's events numbered above `after`; a half-written last line is left for later.
 
     Raises:
         ContractError: a line that is whole but not an event.

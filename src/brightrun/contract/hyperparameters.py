@@ -50,10 +50,12 @@ class Hyperparameters(BaseModel):
         LLAMA_PROJECTIONS, min_length=1, description="The linear layers that receive an adapter."
     )
     num_epochs: float = Field(3.0, gt=0, le=100, description="How often every conversation is seen.")
-    max_steps: int | None = Field(None, ge=1, description="Stop after this many steps, before num_epochs if smaller.")
+    max_steps: int | None = Field(
+        None, ge=1, description="Stop after this many steps, even if num_epochs would take more."
+    )
     learning_rate: float = Field(2e-4, gt=0, le=1.0, description="Peak step size of the optimizer.")
     lr_scheduler_type: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
-        "cosine", description="How the learning rate falls after the warm-up."
+        "cosine", description="How the learning rate changes after the warm-up."
     )
     warmup_ratio: float = Field(0.03, ge=0.0, lt=1.0, description="Share of the steps spent raising the learning rate.")
     batch_size: int = Field(4, ge=1, le=1024, description="Answers per row that the machine holds at once.")
@@ -61,11 +63,11 @@ class Hyperparameters(BaseModel):
     max_seq_length: int | None = Field(
         None,
         ge=16,
-        description="Longest sequence in tokens; absent means as long as the data needs. Never cut silently.",
+        description="Longest example in tokens. Not set: as long as the data needs. Nothing is ever cut off silently.",
     )
     overlength_policy: Literal["refuse", "drop"] = Field(
         "refuse",
-        description="A conversation longer than max_seq_length: refuse the run, or drop it into the ledger.",
+        description="What to do with a conversation over max_seq_length: refuse the run, or leave it out and log it.",
     )
     example_unit: Literal["conversation", "answer"] = Field(
         "conversation",
@@ -88,7 +90,7 @@ class Hyperparameters(BaseModel):
         description="Recompute activations in the backward pass to save memory. auto: on for CUDA, off on a CPU.",
     )
     adapter_choice: Literal["last", "best"] = Field(
-        "last", description="Deliver the last adapter, or the one with the lowest held-out loss."
+        "last", description="Deliver the last adapter, or the one with the lowest validation loss."
     )
     seed: int = Field(
         42,
@@ -97,12 +99,12 @@ class Hyperparameters(BaseModel):
         description="Decides the adapter's first weights, the order of the data and dropout.",
     )
     validation_fraction: float = Field(
-        0.1, gt=0.0, le=0.5, description="Share of the conversations kept for the proof."
+        0.1, gt=0.0, le=0.5, description="Share of the conversations kept aside for validation."
     )
-    evaluations: int = Field(10, ge=1, le=100, description="How often held-out loss is measured during the run.")
+    evaluations: int = Field(10, ge=1, le=100, description="How often validation loss is measured during the run.")
     checkpoints: int = Field(10, ge=1, le=1000, description="How often a checkpoint is written during the run.")
-    sample_answers: int = Field(8, ge=1, le=64, description="Held-out prompts answered before and after training.")
-    sample_tokens: int = Field(256, ge=8, le=4096, description="Longest answer to a held-out prompt, in tokens.")
+    sample_answers: int = Field(8, ge=1, le=64, description="Validation prompts answered before and after training.")
+    sample_tokens: int = Field(256, ge=8, le=4096, description="Longest answer to a validation prompt, in tokens.")
 
     @field_validator("target_modules")
     @classmethod

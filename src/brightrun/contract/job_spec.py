@@ -27,7 +27,9 @@ class DatasetRef(_Frozen):
     source_sha256: Sha256 = Field(description="sha256 of the owner's file.")
     train_path: str = Field(description="Prepared training conversations (JSONL), relative to the spec's folder.")
     train_sha256: Sha256
-    validation_path: str = Field(description="Prepared held-out conversations (JSONL), relative to the spec's folder.")
+    validation_path: str = Field(
+        description="Prepared validation conversations (JSONL), relative to the spec's folder."
+    )
     validation_sha256: Sha256
     split_sha256: Sha256 = Field(description="sha256 of the split's canonical JSON.")
 

@@ -58,7 +58,7 @@ class StartRequest(_Strict):
     attempt: int = Field(ge=1, description="The studio's number of this machine's try, counting up.")
     resume: bool = Field(False, description="Go on from the checkpoints in the folder; otherwise they are removed.")
     files: tuple[StartFile, ...] = ()
-    webhook_url: str | None = Field(None, pattern=r"^https?://", description="Where the journal is pushed to.")
+    webhook_url: str | None = Field(None, pattern=r"^https?://", description="Where the event log is pushed to.")
     webhook_secret: SecretStr | None = Field(None, description="This job's own secret; needed with webhook_url.")
     deadline: AwareDatetime | None = Field(None, description="The run is ended then, reason time_limit.")
     max_cost_usd: Decimal | None = Field(None, ge=0, description="Cap for this attempt, reason budget_reached.")
@@ -84,7 +84,7 @@ class StartRequest(_Strict):
 class StopRequest(_Strict):
     """`POST /training/stop/{job_id}`."""
 
-    export: bool = Field(False, description="Also make an adapter of the last whole checkpoint, marked as unproven.")
+    export: bool = Field(False, description="Also make an adapter of the last whole checkpoint, marked as partial.")
     graceful_stop_reason: EndReason | None = Field(
         None,
         description="Let the run end its step, write a checkpoint and an adapter, and tell this reason.",

@@ -62,7 +62,7 @@ _TEXTS: dict[EndReason, ReasonText] = {
     ),
     EndReason.DATASET_REJECTED: ReasonText(
         "The dataset cannot be trained on as it is.",
-        "Read the audit, mend the file and upload it again.",
+        "Read the audit, fix the file and upload it again.",
         False,
     ),
     EndReason.MODEL_UNAVAILABLE: ReasonText(

@@ -1,4 +1,4 @@
-"""The door to the database: one object per URL, sessions that commit at their end, migrations. Knows no table."""
+"""The door to the database: one object per URL, sessions that commit at their end, migrations."""
 
 from __future__ import annotations
 

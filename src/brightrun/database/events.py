@@ -19,7 +19,7 @@ _READ_AT_ONCE = 1000
 
 
 def append_batch(session: Session, *, job_id: str, attempt: int, events: Sequence[Event], recorded_at: datetime) -> int:
-    """Store an attempt's journal lines; how many were not stored before.
+    """Store an attempt's event log lines; how many were not stored before.
 
     Raises:
         NotFound: there is no such job.
@@ -111,7 +111,7 @@ def event_log(session: Session, job_id: str, attempt: int) -> Iterator[TrainingE
 
 
 def highest(session: Session, job_id: str, attempt: int) -> TrainingEvent | None:
-    """The event of an attempt's journal with the highest number among those that are here; None: none is."""
+    """The event of an attempt's event log with the highest number among those that are here; None: none is."""
     query = select(TrainingEvent).where(TrainingEvent.job_id == job_id, TrainingEvent.attempt == attempt)
     numbered = query.where(TrainingEvent.sequence.is_not(None)).order_by(TrainingEvent.sequence.desc())
     return session.scalars(numbered.limit(1)).first()

@@ -27,7 +27,7 @@ _NUMBERS = ("loss", "epoch", "learning_rate", "grad_norm", "tokens_per_second", 
 
 @dataclass(frozen=True, slots=True)
 class MetricPoint:
-    """One step of a curve. Losses in nats per learnt token, memory in bytes; what is unknown is None."""
+    """One step of a curve. Losses in nats per trained token, memory in bytes; what is unknown is None."""
 
     kind: Kind
     step: int

@@ -1,4 +1,4 @@
-"""What machines have cost: lease time × the lease's own price, split over months. Knows no budget."""
+"""What machines have cost: lease time × the lease's own price, split over months."""
 
 from __future__ import annotations
 

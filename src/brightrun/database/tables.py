@@ -169,7 +169,7 @@ class TrainingAttempt(Table):
 
 
 class TrainingEvent(Table):
-    """What happened to a job: lines of a worker's journal, and the studio's own (those have no sequence)."""
+    """What happened to a job: lines of a worker's event log, and the studio's own (those have no sequence)."""
 
     __tablename__ = "training_events"
     __table_args__ = (

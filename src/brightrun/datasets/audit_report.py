@@ -14,7 +14,7 @@ class _Frozen(BaseModel):
 
 
 class CrisisCounts(_Frozen):
-    """Answers that point to a crisis line: in the file, and among those that are learnt."""
+    """Answers that point to a crisis line: in the file, and among those that are trained on."""
 
     before: int
     after: int
@@ -37,7 +37,7 @@ class LengthBin(_Frozen):
 
 
 class AuditReport(_Frozen):
-    """Everything an audit found. Tokens are of what is trained on, after repair, quarantine and drops."""
+    """Everything an audit found. Tokens are of what is trained on, after repair, exclude and drops."""
 
     format: str = Field(description="Detected from the content.")
     file_name: str
@@ -45,12 +45,12 @@ class AuditReport(_Frozen):
     conversations: int
     turns: int = Field(description="Client turns and answers; unanswered last client turns included.")
     answers: int
-    trainable: int = Field(description="Answers that are learnt.")
-    trainable_conversations: int = Field(description="Conversations with at least one learnt answer, none dropped.")
+    trainable: int = Field(description="Answers that are trained on.")
+    trainable_conversations: int = Field(description="Conversations with at least one trained answer, none dropped.")
     repaired: int = Field(description="Answers that were repaired.")
     repaired_user_turns: int
     excluded: int = Field(
-        description="Answers kept as context and not learnt, because they or their history are damaged."
+        description="Answers kept as context and not trained on, because they or their history are damaged."
     )
     dropped: int = Field(description="Conversations left out for their length.")
     tokens: int = Field(description="One sequence per conversation.")

@@ -1,4 +1,4 @@
-"""A conversation as every reader yields it, whatever the format was. Knows no tokens and no file syntax."""
+"""A conversation as every reader yields it, whatever the format was."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class Conversation:
         return bool(self.turns) and not self.turns[-1].is_answer
 
     def messages(self) -> list[Message]:
-        """System prompt and turns up to the last answer that is learnt; nothing after it can be learnt from.
+        """System prompt and turns up to the last answer that is trained on; nothing after it can be learned from.
 
-        Empty where no answer is trainable. Quarantined answers before the last learnt one stay as context,
-        unlearnt.
+        Empty where no answer is trainable. Excluded answers before the last learned one stay as context,
+        untrained.
         """
         last = max((index for index, turn in enumerate(self.turns) if turn.trainable), default=-1)
         if last < 0:

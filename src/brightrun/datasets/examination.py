@@ -1,4 +1,4 @@
-"""One pass over a file: read, mend, check and count. The audit and the preparation both walk it."""
+"""One pass over a file: read, fix, check and count. The audit and the preparation both walk it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Reporting(Protocol):
 
 
 class Examined(NamedTuple):
-    """A conversation as it is after mending. `kept`: it is trained on or held out."""
+    """A conversation as it is after repairing. `kept`: it is trained on or kept for validation."""
 
     conversation: Conversation
     kept: bool
@@ -124,7 +124,7 @@ class Examination:
         self._nothing = NoTrainedAnswers(log)
 
     def conversations(self) -> Iterator[Examined]:
-        """Every conversation of the file, mended and counted.
+        """Every conversation of the file, repaired and counted.
 
         Raises:
             DatasetError: the file cannot be used; all places found are in its details.
@@ -143,7 +143,7 @@ class Examination:
         self._notes.problems.refuse()
 
     def examine(self, conversation: Conversation) -> Examined:
-        """Mend, check and count one conversation. Raises what the chat model raises."""
+        """Fix, check and count one conversation. Raises what the chat model raises."""
         for repair_check in self._menders:
             conversation = repair_check.fix(conversation)
         for check in self._checks:
@@ -155,7 +155,7 @@ class Examination:
         return Examined(conversation, kept, trained_tokens or 0)
 
     def _measure(self, conversation: Conversation) -> int | None:
-        """Learnt tokens of a conversation that is kept; None where it is dropped or cannot be learnt."""
+        """Trained tokens of a conversation that is kept; None where it is dropped or cannot be trained on."""
         if self._control.contains(conversation) or self._nothing.is_untrainable(conversation):
             return None
         if not self._counts_tokens:

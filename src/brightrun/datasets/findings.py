@@ -1,4 +1,4 @@
-"""What a check reports: a count, its explanation and mend, and a few examples. Knows no check."""
+"""What a check reports: a count, its explanation and fix, and a few examples."""
 
 from __future__ import annotations
 

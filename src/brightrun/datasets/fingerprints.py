@@ -1,7 +1,6 @@
 """Which conversations are copies of one another: MinHash signatures in a temporary file, compared at the end.
 
-Memory does not grow with the texts: about 24 bytes per conversation while comparing. Knows only texts and
-ids.
+Memory does not grow with the texts: about 24 bytes per conversation while comparing.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class InspectedConversation:
     Attributes:
         number: From 1, in the file's order.
         written: As it stands in the file.
-        mended: Repaired, and with its damaged answers set aside.
-        kept: Whether it is trained on or held out.
+        repaired: Repaired, and with its damaged answers set aside.
+        kept: Whether it is trained on or kept for validation.
     """
 
     number: int

@@ -1,4 +1,4 @@
-"""A folder that appears whole or not at all: written beside its place, then moved. Knows no data."""
+"""A folder that appears whole or not at all: written beside its place, then moved."""
 
 from __future__ import annotations
 

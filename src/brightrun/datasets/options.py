@@ -14,7 +14,7 @@ class ReadOptions(BaseModel):
 
     repair: bool = Field(
         default=True,
-        description=("Turn escaped line breaks into real ones, each logged. Off: those answers are quarantined."),
+        description=("Turn escaped line breaks into real ones, each logged. Off: those answers are excluded."),
     )
     repair_json: bool = Field(
         default=False,
@@ -25,9 +25,9 @@ class ReadOptions(BaseModel):
         description="Leave the system prompt as it is, or append the client's persona and background to it.",
     )
     max_seq_length: int | None = Field(
-        None, ge=16, description="Longest sequence in tokens; absent means as long as the data needs."
+        None, ge=16, description="Longest example in tokens. Not set: as long as the data needs."
     )
     overlength_policy: Literal["refuse", "drop"] = Field(
         "refuse",
-        description="Refuse the file if a conversation is longer, or drop that conversation into the ledger.",
+        description="Refuse the file if a conversation is longer, or leave that conversation out and log it.",
     )

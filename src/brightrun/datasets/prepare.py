@@ -1,4 +1,4 @@
-"""From a file of conversations to the folder a job trains from: sides, audit, split, ledger, or nothing."""
+"""From a file of conversations to the folder a job trains from: sides, audit, split, repair log, or nothing."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def prepare_dataset(
     previous: Split | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PreparedDataset:
-    """Audit, mend and split a file into the folder `out`, which appears whole or not at all.
+    """Audit, fix and split a file into the folder `out`, which appears whole or not at all.
 
     Args:
         out: A new folder, an empty one, or one that an earlier preparation wrote (it is replaced).
@@ -133,7 +133,7 @@ def _write_all(
     options: ReadOptions,
     progress: Callable[[int, int], None] | None,
 ) -> tuple[AuditReport, _Contents]:
-    """One pass over the file: every kept conversation into `all.jsonl`, every act into the ledger."""
+    """One pass over the file: every kept conversation into `all.jsonl`, every act into the repair log."""
     contents = _Contents()
     with (folder / REPAIR_LOG).open("wb") as repair_log, (folder / _ALL).open("wb") as kept:
         examination = Examination(

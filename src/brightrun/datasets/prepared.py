@@ -1,4 +1,4 @@
-"""Prepared conversations: what training and proof read, one JSON line each. Knows no source file."""
+"""Prepared conversations: what training and proof read, one JSON line each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brightrun.templating.messages import Message, Role
 
 
 class PreparedMessage(BaseModel):
-    """One message; `learnt` marks an answer that is trained on."""
+    """One message; `learned` marks an answer that is trained on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,7 +22,7 @@ class PreparedMessage(BaseModel):
 
 
 class PreparedConversation(BaseModel):
-    """A conversation ready for a chat template, repaired and cut behind its last learnt answer."""
+    """A conversation ready for a chat template, repaired and cut behind its last trained answer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

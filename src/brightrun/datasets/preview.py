@@ -1,4 +1,4 @@
-"""One conversation of a file, mended as training would have it, for looking at what is learnt."""
+"""One conversation of a file, repaired as training would have it, for looking at what is trained on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def preview_conversation(path: Path, wanted: str, *, chat: ChatModel, options: R
     """The conversation with that id (its beginning is enough), or with that number from 1.
 
     Raises:
-        DatasetError: the file is unusable, no conversation is meant, or nothing of it is learnt.
+        DatasetError: the file is unusable, no conversation is meant, or nothing of it is trained on.
     """
     count = 0
     examination = Examination(path, chat, options)
@@ -25,7 +25,7 @@ def preview_conversation(path: Path, wanted: str, *, chat: ChatModel, options: R
         if wanted == str(number) or (conversation.id.startswith(wanted) and not wanted.isdecimal()):
             examination.refuse()  # a broken conversation before this one was passed over: the numbers would be wrong
             if not examined.trained_tokens:
-                raise DatasetError(f"Nothing of conversation {conversation.id} is learnt; the audit says why.")
+                raise DatasetError(f"Nothing of conversation {conversation.id} is trained on; the audit says why.")
             return conversation
     raise DatasetError(
         f"{path.name} has no conversation {wanted}.",

@@ -1,4 +1,4 @@
-"""The conversations of a file in which something was found, each with the reasons, in a form that can be mended and
+"""The conversations of a file in which something was found, each with the reasons, in a form that can be repaired and
 given back: a line is also a conversation in OpenAI's chat format.
 """
 

@@ -60,7 +60,7 @@ class Problems:
         others = f" ({more} more problem{'s' if more > 1 else ''}{stopped})" if more else ""
         raise DatasetError(
             f"{self.file_name}, {first.place}: {first.problem}{others}",
-            hint=first.hint or "Mend the file at the places named and audit it again.",
+            hint=first.hint or "Fix the file at the places named and audit it again.",
             details={
                 **first.details,
                 "place": first.place,

@@ -1,4 +1,4 @@
-"""The ledger: one line for every repair, quarantine and drop, so that nothing changes silently."""
+"""The repair log: one line for every repair, exclude and drop, so that nothing changes silently."""
 
 from __future__ import annotations
 

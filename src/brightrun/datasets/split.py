@@ -1,4 +1,4 @@
-"""Which conversations train and which are held out: by conversation, stratified, stable. Knows no text."""
+"""Which conversations train and which are kept for validation: by conversation, stratified, stable."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Split(BaseModel):
     train: list[str]
     validation: list[str]
     left_out: list[str] = Field(
-        default_factory=list, description="Conversations with no learnt answer: on neither side."
+        default_factory=list, description="Conversations with no trained answer: on neither side."
     )
     strata: list[SplitStratum]
 
@@ -70,10 +70,10 @@ def split_conversations(
     previous: Split | None = None,
     left_out: Sequence[str] = (),
 ) -> Split:
-    """Divide conversations into training and held-out.
+    """Divide conversations into training and validation.
 
-    A conversation is held out if its draw is below the fraction. A cell of persona × arc, a persona or an arc
-    that should have at least one held out (n·f ≥ 1) and has none promotes its lowest draw; then the total is
+    A conversation is for validation if its score is below the fraction. A stratum of persona × arc, a persona or an
+    arc that should have at least one there (n·f ≥ 1) and has none promotes its lowest score; then the total is
     brought into [max(1, ⌊0.75·N·f⌋), max(2, ⌈1.25·N·f⌉)], never all.
 
     Args:
@@ -88,7 +88,7 @@ def split_conversations(
     known = list(candidates)
     if len(known) < 2:
         raise DatasetError(
-            f"A proof needs at least 2 conversations, one of them held out; there {_are(len(known))} to train on.",
+            f"Validation needs at least 2 conversations, one of them kept aside; there {_are(len(known))} to train on.",
             hint="Add conversations to the file: it needs at least 2 conversations to prove anything.",
         )
     division = _Division(_units(known, groups, seed, previous), validation_fraction)
@@ -98,7 +98,7 @@ def split_conversations(
     if not held or len(held) == len(known):
         raise DatasetError(
             "The conversations cannot be divided: all of them are near-duplicates of one another.",
-            hint="Add conversations that differ, so that a held-out one is not a copy of a trained one.",
+            hint="Add conversations that differ, so that a validation one is not a copy of a trained one.",
         )
     return Split(
         seed=seed,
@@ -178,12 +178,12 @@ class _Division:
         return max(movable, key=lambda unit: (self._keeps_another(unit), unit.score))
 
     def _keeps_another(self, unit: _Unit) -> int:
-        """Of how many of its groups (cell, persona, arc) another unit is held out."""
+        """Of how many of its groups (cell, persona, arc) another unit is kept for validation."""
         others = [other for other in self.units if other.held and other is not unit]
         return sum(any(grouping(other) == grouping(unit) for other in others) for grouping in _GROUPINGS)
 
     def _to_promote(self, high: int) -> _Unit | None:
-        """The lowest draw of the stratum with the smallest held-out share; units below the bound first."""
+        """The lowest draw of the stratum with the smallest validation share; units below the bound first."""
         free = [unit for unit in self.units if self._may_validate(unit)]
         fitting = [unit for unit in free if self.held + len(unit.members) <= high] or free
         return min(fitting, key=lambda unit: (self._share(unit.stratum), unit.score), default=None)

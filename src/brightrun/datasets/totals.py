@@ -22,7 +22,7 @@ class Totals:
         self._bins: Counter[int] = Counter()
 
     def add(self, conversation: Conversation) -> None:
-        """Count a conversation of the file, after mending."""
+        """Count a conversation of the file, after repairing."""
         answers = conversation.answers
         clients = [turn for turn in conversation.turns if not turn.is_answer]
         self.counts["conversations"] += 1
@@ -34,7 +34,7 @@ class Totals:
         self._cells[conversation.persona, conversation.arc] += 1
 
     def add_encoded(self, encoded: EncodedConversation) -> None:
-        """Count a sequence that is trained on or held out.
+        """Count a sequence that is trained on or kept for validation.
 
         As a separate example, an answer is everything from the beginning up to its end.
         """

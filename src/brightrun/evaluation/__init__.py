@@ -1,1 +1,1 @@
-"""Before and after, compared honestly; the report and model card that say so. Knows no torch, no dataset."""
+"""Before and after, compared honestly; the report and model card that say so."""

@@ -1,4 +1,4 @@
-"""Where numbers fall on paper: round tick values, straight and logarithmic scales. Knows no SVG."""
+"""Where numbers fall on paper: round tick values, straight and logarithmic scales."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals for few, clustered measurements: the cluster bootstrap. Knows only numbers."""
+"""Intervals for few, clustered measurements: the cluster bootstrap."""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ def caveats(report: RunReport) -> list[str]:
     if report.kept == "best" and len(report.validation) > 1:
         said.append(
             f"The adapter delivered is that of step {report.kept_step:,}, the best of {len(report.validation)} "
-            "measurements on the same held-out answers; choosing it so flatters its figure a little."
+            "measurements on the same validation answers; choosing it so flatters its figure a little."
         )
     if report.comparison.overall.verdict == "too_few":
         said.append(
-            "Fewer than 5 conversations were held out. Their figures are shown as measured; "
+            "Fewer than 5 conversations were kept for validation. Their figures are shown as measured; "
             "they do not tell how the model does on others."
         )
     if report.resumed:

@@ -17,28 +17,28 @@ MAX_GROUPS = 12
 
 
 def loss_chart(report: RunReport) -> dict[str, str]:
-    """Training and held-out loss over the steps, drawn for a wide and for a narrow page."""
+    """Training and validation loss over the steps, drawn for a wide and for a narrow page."""
     training = finite([(point.step, point.loss) for point in report.training])
     validation = finite([(point.step, point.loss) for point in report.validation])
     series = [
         *training_series("Training loss", training, smoothed=True),
-        Series(_titled("Held-out loss", validation), validation, "marked"),
+        Series(_titled("Validation loss", validation), validation, "marked"),
     ]
-    description = f"{_journey('Training loss', training)} {_journey('Held-out loss', validation)}"
+    description = f"{_journey('Training loss', training)} {_journey('Validation loss', validation)}"
     draw = partial(
         line_chart,
         series,
-        title="Training and held-out loss by step",
+        title="Training and validation loss by step",
         description=description,
         x_label="Step",
-        y_label="Loss (nats per learnt token)",
+        y_label="Loss (nats per trained token)",
         marks=[Mark(report.kept_step, f"kept: step {report.kept_step:,}")] if report.kept == "best" else [],
     )
     return {name: draw(chart_id=f"loss-{name}", width=width) for name, width in WIDTHS.items()}
 
 
 def group_chart(name: str, changes: Mapping[str, LossChange]) -> dict[str, str] | None:
-    """Held-out loss before and after by group, the largest groups where there are many.
+    """Validation loss before and after by group, the largest groups where there are many.
 
     Returns:
         A wide and a narrow drawing; None where no answer carries a label.
@@ -58,11 +58,11 @@ def group_chart(name: str, changes: Mapping[str, LossChange]) -> dict[str, str] 
     draw = partial(
         bar_pairs,
         pairs,
-        title=f"Held-out loss by {name}, base and tuned",
+        title=f"Validation loss by {name}, base and tuned",
         description=f"{said}.",
         names=("Base model", "Tuned model"),
         count_noun="answer",
-        x_label="Loss (nats per learnt token), lower is better",
+        x_label="Loss (nats per trained token), lower is better",
     )
     return {size: draw(chart_id=f"{name}-{size}", width=width) for size, width in WIDTHS.items()}
 

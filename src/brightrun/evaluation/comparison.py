@@ -1,4 +1,4 @@
-"""Base against tuned model on held-out answers: figures, intervals and a verdict that may be "unclear".
+"""Base against tuned model on validation answers: figures, intervals and a verdict that may be "unclear".
 
 Knows measurements only; nothing of how they were made or how they will be shown.
 """
@@ -105,7 +105,7 @@ def loss_change(scores: Sequence[AnswerScore], *, seed: int) -> LossChange:
     difference, answers, tokens, base_total, tuned_total = table.sum(axis=0).tolist()
     if base_total <= 0.0:
         raise ContractError(
-            "The base model's held-out loss is exactly zero.",
+            "The base model's validation loss is exactly zero.",
             hint="No token was scored; check that the answers' tokens are unmasked.",
         )
     bounds = _bounds(table, seed=seed)
@@ -136,7 +136,7 @@ def loss_change(scores: Sequence[AnswerScore], *, seed: int) -> LossChange:
 
 
 def _sums_by_conversation(scores: Sequence[AnswerScore]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """One row per conversation: loss difference, answers, learnt tokens, base nats, tuned nats."""
+    """One row per conversation: loss difference, answers, trained tokens, base nats, tuned nats."""
     rows: dict[str, list[float]] = defaultdict(lambda: [0.0] * 5)
     for score in scores:
         row = rows[score.conversation_id]
@@ -197,12 +197,12 @@ def _failed_check(change: LossChange) -> LossChange:
 def _check(scores: Sequence[AnswerScore]) -> None:
     if not scores:
         raise ContractError(
-            "There are no held-out answers to compare.",
+            "There are no validation answers to compare.",
             hint="Hold out at least one conversation with an answer.",
         )
     seen: set[tuple[str, int]] = set()
     for score in scores:
-        place = f"Answer {score.answer_number} of held-out conversation {score.conversation_id}"
+        place = f"Answer {score.answer_number} of validation conversation {score.conversation_id}"
         if (score.conversation_id, score.answer_number) in seen:
             raise ContractError(f"{place} was scored twice.", hint="Number the answers of a conversation from 1.")
         seen.add((score.conversation_id, score.answer_number))

@@ -1,4 +1,4 @@
-"""Long curves made fit to draw: thinned with spikes kept, smoothed to show a trend. Knows only numbers."""
+"""Long curves made fit to draw: thinned with spikes kept, smoothed to show a trend."""
 
 from __future__ import annotations
 

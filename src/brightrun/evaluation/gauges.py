@@ -150,7 +150,7 @@ def _capacity(across: Scale, capacity: float, total: float, top: float, width: i
     if total > capacity:
         parts.append(box(x, top - 3, across(total) - x, _BAR + 6, f'fill="none" stroke="{OVER}" stroke-width="3"'))
     parts.append(ruled(x, top - 6, x, top + _BAR + 6, INK, thick=3))
-    label = f"all there is: {say(capacity)}"
+    label = f"available: {say(capacity)}"
     anchor = "end" if x > width - CHARACTER * len(label) else "start"
     return [*parts, words(min(x + 1, width - 2), top + _BAR + 19, label, anchor=anchor)]
 

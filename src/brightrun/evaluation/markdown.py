@@ -1,4 +1,4 @@
-"""Foreign text made safe inside Markdown and YAML. Knows nothing of model cards."""
+"""Foreign text made safe inside Markdown and YAML."""
 
 from __future__ import annotations
 

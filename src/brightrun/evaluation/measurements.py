@@ -1,4 +1,4 @@
-"""What the worker measures on held-out conversations, before and after. Plain records; they judge nothing."""
+"""What the worker measures on validation conversations, before and after. Plain records; they judge nothing."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Generated(Measurement):
 
     text: str
     tokens: int = Field(ge=0)
-    stopped: bool = Field(description="It ended by itself with a stop token; otherwise it was cut at the limit.")
+    stopped: bool = Field(description="It finished with a stop token; otherwise it was cut off.")
 
 
 class AnswerScore(Measurement):
-    """How likely base and tuned model find one held-out answer. Losses are mean nats per learnt token."""
+    """How likely base and tuned model find one validation answer. Losses are mean nats per trained token."""
 
     conversation_id: str
     answer_number: int = Field(ge=1, description="Which answer of its conversation, from 1.")
@@ -36,7 +36,7 @@ class AnswerScore(Measurement):
 
 
 class SampleAnswer(Measurement):
-    """A held-out prompt answered by the base and by the tuned model, beside the written answer."""
+    """A validation prompt answered by the base and by the tuned model, beside the written answer."""
 
     conversation_id: str
     answer_number: int = Field(ge=1)
@@ -63,13 +63,13 @@ class AdapterCheck(Measurement):
 
 
 class LossChange(Measurement):
-    """How held-out loss changed over a group of answers. Losses in nats per learnt token; lower is better."""
+    """How validation loss changed over a group of answers. Losses in nats per trained token; lower is better."""
 
     conversations: int
     answers: int
     trained_tokens: int
-    base_loss: float = Field(description="Mean weighted by learnt tokens.")
-    tuned_loss: float = Field(description="Mean weighted by learnt tokens.")
+    base_loss: float = Field(description="Mean weighted by trained tokens.")
+    tuned_loss: float = Field(description="Mean weighted by trained tokens.")
     base_perplexity: float
     tuned_perplexity: float
     relative_change: float = Field(description="tuned_loss / base_loss - 1; negative is better.")

@@ -1,4 +1,4 @@
-"""The room's templates and what they may call. Knows nothing of what is told with them."""
+"""The room's templates and what they may call."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Measure:
 MEASURES = {
     measure.name: measure
     for measure in (
-        Measure("loss", "Loss", "Loss (nats per learnt token)", smoothed=True),
+        Measure("loss", "Loss", "Loss (nats per trained token)", smoothed=True),
         Measure("learning_rate", "Learning rate", "Learning rate", from_zero=True),
         Measure("grad_norm", "Gradient norm", "Gradient norm", logarithmic=True, smoothed=True),
         Measure("tokens_per_second", "Tokens per second", "Tokens per second", from_zero=True, smoothed=True),
@@ -80,7 +80,7 @@ def measure_chart(
     steps, measured = _scaled(training, measure), _scaled(validation, measure)
     name = "Training loss" if measure.name == "loss" else measure.label
     series = training_series(name, steps, smoothed=measure.smoothed, even=measure.logarithmic)
-    series += [Series("Held-out loss", measured, "marked")] if measured else []
+    series += [Series("Validation loss", measured, "marked")] if measured else []
     said = _progress(steps, total_steps) + "".join(f" {_journey(one.name, one.points)}" for one in series)
     draw = partial(
         line_chart, series, title=f"{measure.label} by step", description=said, x_label="Step", y_label=measure.axis,
@@ -93,7 +93,7 @@ def overlay_chart(measure: Measure, runs: Sequence[ChartedRun], *, chart_id: str
     """One measure of two to four jobs, told apart by dash and marker as well as by color.
 
     Args:
-        what: What the curves are where it is not the measure's name, such as "Held-out loss".
+        what: What the curves are where it is not the measure's name, such as "Validation loss".
 
     Raises:
         InputError: fewer than two runs, or more than four.

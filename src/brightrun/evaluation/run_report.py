@@ -45,8 +45,8 @@ class DatasetFacts(_Frozen):
     validation_answers: int
     tokens: int = Field(description="Of the training sequences.")
     trained_tokens: int = Field(description="Of the training sequences.")
-    repaired: int = Field(description="Places mended before training, each in the ledger.")
-    excluded: int = Field(description="Answers kept as context but not learnt.")
+    repaired: int = Field(description="Places repaired before training, each in the repair log.")
+    excluded: int = Field(description="Answers kept as context but not trained on.")
     dropped: int = Field(0, description="Conversations left out.")
     findings: tuple[FindingLine, ...] = ()
 
@@ -61,7 +61,7 @@ class TrainingPoint(_Frozen):
 
 
 class ValidationPoint(_Frozen):
-    """Held-out loss after a step; step 0 is the untouched base."""
+    """Validation loss after a step; step 0 is the untouched base."""
 
     step: int
     loss: float | None
@@ -79,7 +79,7 @@ class RunReport(_Frozen):
     recipe: str
     hyperparameters: dict[str, Any]
     steps: int
-    trained_tokens_total: int = Field(description="Learnt tokens seen over all steps, repeats included.")
+    trained_tokens_total: int = Field(description="Trained tokens seen over all steps, repeats included.")
     seconds_by_phase: dict[str, float] = Field(description="In the order of the run.")
     device: str = Field(description="The machine in words.")
     peak_memory_bytes: int | None = None

@@ -50,7 +50,7 @@ def failed_check_sentence(change: LossChange) -> str:
 
 
 def _where(change: LossChange) -> str:
-    answers = counted(change.answers, "held-out answer")
+    answers = counted(change.answers, "validation answer")
     return f"{answers} from {counted(change.conversations, 'conversation')}"
 
 

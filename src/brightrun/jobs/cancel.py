@@ -17,7 +17,7 @@ from brightrun.jobs.transition import transition
 def cancel_job(studio: Studio, *, owner_id: str, job_id: str, export_on_stop: bool = False) -> TrainingJob:
     """Cancel a job; one that is cancelled stays so. The reconciler ends its machine and closes the lease.
 
-    With `export_on_stop` it first has the run end its step and brings an unproven adapter home, where a machine runs;
+    With `export_on_stop` it first has the run end its step and brings a partial adapter home, where a machine runs;
     `export_until` of the answer says whether and until when that is tried.
 
     Raises:

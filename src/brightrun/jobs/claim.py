@@ -1,4 +1,4 @@
-"""A claim that is kept for as long as its job is acted on, however long that takes. Knows no act."""
+"""A claim that is kept for as long as its job is acted on, however long that takes."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _ANSWERS_WITHIN_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a check found. `mend` is empty where nothing needs to be done."""
+    """What a check found. `fix` is empty where nothing needs to be done."""
 
     check: str
     outcome: Outcome
@@ -36,7 +36,7 @@ class Diagnosis:
 
 
 def database_findings(database: Database, *, now: datetime) -> Iterator[Diagnosis]:
-    """Whether it answers and has the newest tables, and whether a job in it does not get on."""
+    """Whether it answers and has the newest tables, and whether a job in it seems stuck."""
     shown = shown_address(database)
     try:
         if not database.is_current():
@@ -45,7 +45,7 @@ def database_findings(database: Database, *, now: datetime) -> Iterator[Diagnosi
         yield Diagnosis("database", "ok", f"{shown} has the newest tables")
         yield _jobs(database, now)
     except BrightRunError as error:
-        yield Diagnosis("database", "fail", error.message, "Start it, or mend BRIGHTRUN_DATABASE_URL.")
+        yield Diagnosis("database", "fail", error.message, "Start it, or fix BRIGHTRUN_DATABASE_URL.")
 
 
 def shown_address(database: Database) -> str:
@@ -78,7 +78,7 @@ def storage_finding(storage: Storage) -> Diagnosis:
         finally:
             storage.delete(key)
     except BrightRunError as error:
-        return Diagnosis("storage", "fail", error.message, error.hint or "Make room, or mend BRIGHTRUN_STORAGE.")
+        return Diagnosis("storage", "fail", error.message, error.hint or "Make room, or fix BRIGHTRUN_STORAGE.")
     if not same:
         return Diagnosis(
             "storage", "fail", "What was stored came back changed.", "Do not train before the disk is well."
@@ -92,7 +92,7 @@ def compute_finding(compute: Compute, *, is_default: bool) -> Diagnosis:
     try:
         machines = compute.list_managed()
     except BrightRunError as error:
-        fix = error.hint or "Start the worker, or mend its address."
+        fix = error.hint or "Start the worker, or fix its address."
         return Diagnosis(check, "fail" if is_default else "warn", error.message, fix)
     return Diagnosis(check, "ok", running_text([machine.name for machine in machines], is_default=is_default))
 
@@ -116,24 +116,24 @@ def models_finding(folder: Path) -> Diagnosis:
 
 
 def webhook_finding(public_url: str | None, *, transport: httpx.BaseTransport | None = None) -> Diagnosis:
-    """How workers' news come home, and whether the address for that answers when it is asked from here."""
+    """How workers' events come home, and whether the address for that answers when it is asked from here."""
     check = "webhooks"
     if public_url is None:
-        return Diagnosis(check, "ok", "The studio asks its workers for news itself; it has no public address.")
+        return Diagnosis(check, "ok", "The studio asks its workers for events itself; it has no public address.")
     try:
         with httpx.Client(transport=transport, timeout=_ANSWERS_WITHIN_SECONDS) as client:
             answer = client.get(f"{public_url}/api/health")
     except httpx.HTTPError as error:
         told = f"{public_url} does not answer from here ({type(error).__name__})."
         return Diagnosis(
-            check, "warn", told, "Start the proxy, or mend BRIGHTRUN_PUBLIC_URL; news are fetched until then."
+            check, "warn", told, "Start the proxy, or fix BRIGHTRUN_PUBLIC_URL; events are fetched until then."
         )
     if answer.status_code != httpx.codes.OK:
         told = f"{public_url} answers with status {answer.status_code}."
         return Diagnosis(check, "warn", told, "Have the proxy pass everything on to the studio.")
     if not public_url.startswith("https://"):
         return Diagnosis(check, "warn", f"{public_url} has no https.", "Put the studio behind a proxy that has it.")
-    return Diagnosis(check, "ok", f"Workers send their news to {public_url}")
+    return Diagnosis(check, "ok", f"Workers send their events to {public_url}")
 
 
 def _computes(studio: Studio) -> list[Diagnosis]:

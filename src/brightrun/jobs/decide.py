@@ -47,7 +47,7 @@ class Lease:
     intended_at: datetime
     last_seen_at: datetime | None
     spent_usd: Decimal
-    worker_end: JobStatus | None  # completed or failed, once the journal told its end
+    worker_end: JobStatus | None  # completed or failed, once the event log told its end
     worker_reason: EndReason | None
     looked: MachineState | None  # what the provider said just now; None: not asked in this round
     has_gaps: bool = False  # the end was told, and lines before it are not here yet

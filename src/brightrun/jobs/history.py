@@ -15,7 +15,7 @@ from brightrun.planning.job_plan import JobPlan
 
 
 def measure_attempt(studio: Studio, attempt: TrainingAttempt) -> Actuals | None:
-    """Read off what is here of an attempt's journal; None where nothing is."""
+    """Read off what is here of an attempt's event log; None where nothing is."""
     with studio.database.reading() as session:
         rows = events.event_log(session, attempt.job_id, attempt.number)
         lines = (TimedEvent(row.happened_at, row.kind, row.status, row.data) for row in rows)

@@ -10,7 +10,7 @@ from brightrun.contract.states import EndReason
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 
 EXPORT_REASONS = frozenset({EndReason.BUDGET_REACHED, EndReason.TIME_LIMIT})
-"""Ends after which an adapter of the last checkpoint is brought home without being asked for."""
+"""Ends after which an adapter of the last checkpoint is downloaded without being asked for."""
 
 
 def cap_of(job: TrainingJob) -> Decimal | None:

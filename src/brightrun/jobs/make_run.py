@@ -71,7 +71,7 @@ def make_run(
     """Prepare the data, settle the hyperparameters, plan, and write `job.json` last: without it there is no run.
 
     Raises:
-        DatasetError, ModelError, RecipeError: what was wished for cannot be made.
+        DatasetError, ModelError, RecipeError: what was asked for cannot be made.
         NotEnoughMemory: the plan does not fit the device; `details["plan"]` is the plan.
         OverBudget, PlanRefused: the plan does not fit its cap in dollars or hours; `details["plan"]` likewise.
         NotEnoughDisk
@@ -92,7 +92,7 @@ def make_run(
 
 
 def require_fit(plan: JobPlan) -> None:
-    """Refuse a plan that failed a check, with the first mend as the hint and the plan as details.
+    """Refuse a plan that failed a check, with the first fix as the hint and the plan as details.
 
     Raises:
         NotEnoughMemory, OverBudget, PlanRefused

@@ -1,4 +1,4 @@
-"""An owner's month in money: spent, promised to jobs, left, and when the budget would be crossed. Stops nothing."""
+"""An owner's month in money: spent, reserved for jobs, left, and when the budget would be crossed. Stops nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MonthBudget:
         reserved_usd: What live jobs may still cost: their cap, else their estimate, less what they have cost.
         unestimated_jobs: Live jobs that have neither, so that nobody knows what they will cost.
         usd_per_hour: Of the machines that run now.
-        forecast_usd: The month's spending if live jobs cost what was estimated.
+        forecast_usd: The month's spending if running jobs cost what was estimated.
         crosses_at: When the budget is crossed if running jobs go on to their cap or estimate; None: not by them.
     """
 
@@ -96,7 +96,7 @@ def read_month(session: Session, studio: Studio, owner_id: str, *, own: Budget |
 
 
 def month_left_usd(session: Session, studio: Studio, owner_id: str) -> Decimal | None:
-    """What is not spent yet of this month's budget, whatever is promised; None: there is no budget."""
+    """What is not spent yet of this month's budget, whatever is reserved; None: there is no budget."""
     budget = budget_of(studio, budgets.get(session, owner_id))
     if budget is None:
         return None

@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What is to be learnt: a file, a recipe and what is set differently. `overrides` are text or typed."""
+    """What is to be trained on: a file, a recipe and what is set differently. `overrides` are text or typed."""
 
     file: Path
     recipe: str
@@ -45,7 +45,7 @@ class RunRequest:
         )
 
     def data_settings(self, context_length: int) -> tuple[Hashable, ...]:
-        """Everything of the wish but the file that `measure_data` depends on. Raises RecipeError as `settle`."""
+        """Everything of the request but the file that `measure_data` depends on. Raises RecipeError as `settle`."""
         draft = self.resolve(0, context_length)
         longest = draft.max_seq_length if self.overrides.get("max_seq_length") else context_length
         settings = (
@@ -99,7 +99,7 @@ def plan_run(
     """Prepare the data into the new folder `data`, settle the hyperparameters and plan; what does not fit is told, too.
 
     Raises:
-        DatasetError, RecipeError: what was wished for cannot be made.
+        DatasetError, RecipeError: what was asked for cannot be made.
         NotEnoughDisk
     """
     return plan_measured(request, measure_data(request, base, data, progress=progress), target)

@@ -1,4 +1,4 @@
-"""A worker's news become rows, whether pushed or pulled: any order, any number of times, never a step back."""
+"""A worker's events become rows, whether pushed or pulled: any order, any number of times, never a step back."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _point(event: Event, kind: metrics.Kind, step: int) -> MetricPoint:
 
 
 class WorkerEnd(NamedTuple):
-    """The last line of an attempt's journal."""
+    """The last line of an attempt's event log."""
 
     status: JobStatus
     reason: EndReason | None
@@ -124,7 +124,7 @@ class WorkerEnd(NamedTuple):
 
 
 def worker_end(session: Session, job_id: str, attempt: int) -> WorkerEnd | None:
-    """How an attempt's journal ended. None: it has not, as far as is known; lines before the end may be missing."""
+    """How an attempt's event log ended. None: it has not, as far as is known; lines before the end may be missing."""
     last = events.highest(session, job_id, attempt)
     if last is None or last.kind != "end" or last.sequence is None:
         return None

@@ -1,4 +1,4 @@
-"""What an attempt's worker is told at its start: the spec, its data, its limits, and where its news go."""
+"""What an attempt's worker is told at its start: the spec, its data, its limits, and where its events go."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _start_file(studio: Studio, job: TrainingJob, attempt: TrainingAttempt, name
 
 
 def _where_to_push(studio: Studio, job_id: str) -> dict[str, Any]:
-    """The webhook's address and this job's own secret, where the studio can be reached; journals are pulled anyway."""
+    """The webhook's address and this job's own secret, where workers can reach the studio; events are pulled anyway."""
     if studio.public_url is None:
         return {}
     secret = job_secret(studio.webhook_secret.get_secret_value(), job_id)

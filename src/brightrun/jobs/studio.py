@@ -34,7 +34,7 @@ class Studio:
         webhook_secret: The master that every job's own secrets are derived from.
         worker_tokens: Bearer token of a provider's worker where it is not the job's own (a standing worker).
         transports: Network to a provider's workers where it is not the real one (simulated machines).
-        public_url: Where workers can reach the studio; None: their journals are pulled.
+        public_url: Where workers can reach the studio; None: their event logs are pulled.
         open_chat: Loads base and tuned model of a folder with a job's spec and adapter; None: not on this machine.
         usd_per_hour: What a machine of a provider costs by its owner's word; absent: nobody said.
         monthly_budget_usd: Budget per month of owners who set none; None: no limit.

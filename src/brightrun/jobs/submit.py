@@ -106,7 +106,7 @@ def _measure(studio: Studio, request: JobRequest, base: BaseChoice, owner_id: st
 
 
 def target_for(studio: Studio, compute: ComputeRequest, *, owner_id: str, to_launch: bool = True) -> PlanTarget:
-    """The machine, its price and the caps of a wish, and what the owner's earlier runs taught.
+    """The machine, its price and the caps of a request, and what the owner's earlier runs taught.
 
     A GPU that is named is planned for as the catalogue knows it, wherever it is; but a job that is launched on this
     very machine gets what this machine has. The price is the provider's as the owner set it. Without one it is not

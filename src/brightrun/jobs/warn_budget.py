@@ -37,7 +37,7 @@ def warn_budget(studio: Studio, job: TrainingJob, known: Situation) -> None:
 
 
 def over_limit_text(known: Situation) -> tuple[str, str] | None:
-    """What ended a job for want of money and the mend; None: the worker said it, or it was something else."""
+    """What ended a job for want of money and the fix; None: the worker said it, or it was something else."""
     spent = None if known.lease is None else known.lease.spent_usd
     if known.max_cost_usd is not None and spent is not None and spent >= known.max_cost_usd:
         words = f"The job reached its cap of {usd(known.max_cost_usd)}: it has cost {usd(spent)}."

@@ -1,4 +1,4 @@
-"""Speaks with a worker's server: start, status, stop, artifacts. Knows no job's row."""
+"""Speaks with a worker's server: start, status, stop, artifacts."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class WorkerClient:
         return self._status(self._send("POST", "/training/start", content=request.model_dump_json()))
 
     def status(self, job_id: str, *, after: int, attempt: int | None = None) -> StatusReply:
-        """News after a line; of an earlier attempt where one is named and its journal is there."""
+        """Events after a line; of an earlier attempt where one is named and its event log is there."""
         query = {"after": after} | ({} if attempt is None else {"attempt": attempt})
         return self._status(self._send("GET", f"/training/status/{job_id}", params=query))
 

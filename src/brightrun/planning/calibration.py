@@ -1,4 +1,4 @@
-"""What earlier runs teach about an estimate: a factor and a band, learnt from ratios of actual to estimate. Pure.
+"""What earlier runs teach about an estimate: a factor and a band, learned from ratios of actual to estimate. Pure.
 
 One run alone never corrects: it may have been the odd one.
 """
@@ -23,7 +23,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    runs: int = Field(ge=MIN_RUNS, description="Earlier runs that were learnt from.")
+    runs: int = Field(ge=MIN_RUNS, description="Earlier runs that were learned from.")
     factor: float = Field(gt=0)
     band: float = Field(ge=1, description="The next run lies within factor ÷ band to factor × band, 9 times in 10.")
 
@@ -39,8 +39,9 @@ def calibrate(ratios: Sequence[float], *, band: float) -> Calibration | None:
     Ratios of actual to estimate are taken as log-normal about an unknown bias μ. The belief before any run is μ = 0
     with the weight of k = `PRIOR_RUNS` runs, so that with n runs of mean log ratio r̄ the expected bias is
     n r̄ / (n + k): the normal-normal estimate (Gelman et al., Bayesian Data Analysis, 3rd ed., section 2.5,
-    equations 2.11 and 2.12, with prior variance σ²/k). The variance is learnt alike: k times that of the estimate's own
-    band and the runs' squares about their mean, by k + n − 1 (section 3.3). The next run's is σ² (1 + 1/(n + k)).
+    equations 2.11 and 2.12, with prior variance σ²/k). The variance is estimated alike: k times that of the
+    estimate's own band and the runs' squares about their mean, by k + n − 1 (section 3.3). The next run's is
+    σ² (1 + 1/(n + k)).
 
     Args:
         ratios: Actual by uncorrected estimate of each run, all above 0.

@@ -1,4 +1,4 @@
-"""What a run costs at a price per hour, interruptions included. Knows no GPU and looks no price up."""
+"""What a run costs at a price per hour, interruptions included."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ CPU_BAND = 0.25
 class DeviceGuess(BaseModel):
     """The speed and memory that a plan counts with.
 
-    `flops_per_second` is what training sustains in products of matrices, not the peak; the other rates are absent
+    `flops_per_second` is what training sustains in matrix products, not the peak; the other rates are absent
     where they are part of it. A run should take between `low_factor` and `high_factor` times the expected time.
     `memory_bytes` is what a run may use; absent means unknown."""
 

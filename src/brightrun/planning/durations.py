@@ -1,4 +1,4 @@
-"""How long something takes: expected seconds with their band, and how they were obtained. Knows no run."""
+"""How long something takes: expected seconds with their band, and how they were obtained."""
 
 from __future__ import annotations
 

@@ -61,7 +61,9 @@ class JobEstimateError(_Frozen):
     memory: Figure | None
     cost: Figure | None
     phases: dict[str, Figure]
-    ratios: dict[str, float] = Field(description="Actual by the estimate before it was corrected: what is learnt from.")
+    ratios: dict[str, float] = Field(
+        description="Actual by the estimate before it was corrected: what is learned from."
+    )
     used_for_calibration: int = Field(description="Earlier runs the estimate was corrected by.")
 
 

@@ -21,7 +21,7 @@ def checked(
     max_cost_usd: Decimal | None = None,
     max_duration_hours: float | None = None,
 ) -> JobPlan:
-    """The plan with everything that was looked at, and with mends where it cannot be started as it is.
+    """The plan with everything that was looked at, and with fixes where it cannot be started as it is.
 
     A cap below the expected cost, or a limit below the expected time, refuses the job: it would more likely than not be
     stopped before its end. One between the expected and the high end is let through with a warning.

@@ -19,7 +19,7 @@ __all__ = ["PHASES", "JobPlan", "Phase", "PlanCheck", "PlanFix", "ValidationSet"
 class PlanFix(BaseModel):
     """A change that makes the plan fit: in words, and as the values to send with the next request.
 
-    `hyperparameters` go where settings of the recipe go, `compute` into the wish for a machine; `base_model` is another
+    `hyperparameters` go where settings of the recipe go, `compute` into the machine request; `base_model` is another
     base model's name. What is not set stays.
     """
 

@@ -1,4 +1,4 @@
-"""Every phase of a run in seconds, in the order in which the worker goes through them. Knows no dataset."""
+"""Every phase of a run in seconds, in the order in which the worker goes through them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brightrun.runs.flops import make_micro_batch
 from brightrun.templating.batches import ExampleSize, spread_marks
 
 Phase = Literal["provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading"]
-"""The journal's statuses that take time, in their order; each is a value of `contract.states.JobStatus`."""
+"""The event log's statuses that take time, in their order; each is a value of `contract.states.JobStatus`."""
 
 PHASES: tuple[Phase, ...] = ("provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading")
 BATCH_OF_ANSWERS = {"cpu": 4, "cuda": 8}
@@ -31,7 +31,7 @@ MIN_ANSWER_TOKENS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ValidationSet:
-    """What is asked before and after: sizes of the held-out sequences, and tokens of each prompt that is answered."""
+    """What is asked before and after: sizes of the validation sequences, and tokens of each prompt that is answered."""
 
     sizes: tuple[ExampleSize, ...] = ()
     prompt_tokens: tuple[int, ...] = field(default=())
@@ -39,7 +39,7 @@ class ValidationSet:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a run consists of beside its held-out part: its steps and their time, its tokens, its adapter's size."""
+    """What a run consists of beside its validation part: its steps and their time, its tokens, its adapter's size."""
 
     steps: int
     training: Duration
@@ -105,7 +105,7 @@ def marks(steps: int, count: int) -> int:
 
 
 def losses_along(steps: int, hyperparameters: Hyperparameters) -> int:
-    """How often held-out loss is measured during training: after the last step only where the best adapter is kept."""
+    """How often validation loss is measured during training; after the last step only if the best adapter counts."""
     return marks(steps, hyperparameters.evaluations) - (1 if hyperparameters.adapter_choice == "last" else 0)
 
 
@@ -118,7 +118,7 @@ def loss_duration(
     *,
     adapter: int,
 ) -> Duration:
-    """The loss of every held-out sequence once, one after the other; with 0 adapter weights by the base alone."""
+    """The loss of every validation sequence once, one after the other; with 0 adapter weights by the base alone."""
     micro_batches = [make_micro_batch([size], packing=True) for size in validation.sizes]
     return device.duration(
         all_of(loss_work(startup, entry, hyperparameters, adapter, held) for startup in micro_batches)

@@ -25,8 +25,8 @@ NO_VALIDATION = ValidationSet()
 class TrainingPlan(BaseModel):
     """What a run will be.
 
-    `training` is the time of the steps alone; `evaluation` that of all measurements of held-out loss, absent
-    where the held-out sequences are not known. Loading the base and answering prompts come on top of both.
+    `training` is the time of the steps alone; `evaluation` that of all measurements of validation loss, absent
+    where the validation sequences are not known. Loading the base and answering prompts come on top of both.
     `fits` is absent where the machine's memory is not known.
     """
 

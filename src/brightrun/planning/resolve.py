@@ -87,7 +87,7 @@ def _refusal(error: ValidationError, chosen: Mapping[str, object]) -> RecipeErro
     key, said = next(iter(wrong.items()))
     told = [{"param": f"hyperparameters.{name}", "message": f"Must be {allowed(name)}."} for name in wrong]
     return RecipeError(
-        f"{key} = {chosen.get(key)!r} is not possible: {said[0].lower()}{said[1:]}.",
+        f"{key} = {chosen.get(key)!r} is not allowed: {said[0].lower()}{said[1:]}.",
         hint=f"{key}: {allowed(key)}. {Hyperparameters.model_fields[key].description or ''}".strip(),
         details={"key": key, "value": str(chosen.get(key)), "param": f"hyperparameters.{key}", "errors": told},
     )
@@ -123,7 +123,7 @@ def _resolved_length(resolved: Hyperparameters, longest_tokens: int, context_len
         raise RecipeError(
             f"The longest sequence has {longest_tokens:,} tokens; the base model holds {context_length:,}.",
             hint="Choose a base model with a longer context, or leave long conversations out with "
-            "--set overlength_policy=drop; they are listed in the ledger.",
+            "--set overlength_policy=drop; they are listed in the repair log.",
         )
     return asked if asked is not None else min(fitting_length(longest_tokens), context_length)
 

@@ -22,7 +22,7 @@ from brightrun.templating.batches import ExampleSize
 MODEL = "llama-3-70b-instruct"
 CONVERSATION = ExampleSize(tokens=1886, trained_tokens=1226, answers=3)
 """The mean conversation, counted with the Llama 3 tokenizer on 138 conversations of the same dataset (training notes,
-section 0): 1,886 tokens, 0.65 of them learnt, 416 answers in 138 conversations."""
+section 0): 1,886 tokens, 0.65 of them learned, 416 answers in 138 conversations."""
 CONVERSATIONS = 242
 VALIDATION = 24
 ROW = (ExampleSize(tokens=2048, trained_tokens=1331, answers=3),) * 4
@@ -59,7 +59,7 @@ def memory_of_the_specification() -> MemoryEstimate:
 
 
 def job_of_the_specification(gpu: str) -> JobPlan:
-    """The balanced recipe on 242 conversations of the mean length, a tenth held out, on that GPU."""
+    """The balanced recipe on 242 conversations of the mean length, a tenth kept for validation, on that GPU."""
     entry, card = find_model(MODEL), find_gpu(gpu)
     chosen = resolve_hyperparameters(
         "balanced", {}, longest_tokens=CONVERSATION.tokens, context_length=entry.context_length
@@ -133,8 +133,8 @@ def cost_table() -> SpecificationTable:
         columns=("", "specification", "ours, hours", "ours, dollars"),
         rows=tuple(rows),
         note=f"Three epochs of {plan.tokens_per_epoch:,} tokens, {plan.steps} steps; tokens are scaled from "
-        f"the 138 that were at hand; a tenth is held out. Hours include the machine's start, the download and both "
-        f"sets of answers. Speed: {plan.training.obtained}.",
+        f"the 138 that were at hand; a tenth is for validation. Hours include the machine's start, the download and "
+        f"both sets of answers. Speed: {plan.training.obtained}.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a row, a loss or an answer asks of a machine: operations, bytes, launches. Knows no machine."""
+"""What a row, a loss or an answer asks of a machine: operations, bytes, launches."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def training_work(
 def loss_work(
     micro_batch: MicroBatchSize, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
 ) -> Work:
-    """The loss of a held-out sequence: forward alone, the head on the learnt positions, no dropout."""
+    """The loss of a validation sequence: forward alone, the head on the trained positions, no dropout."""
     matmul_flops, attention_flops = forward_flops(micro_batch, entry, adapter)
     without = hyperparameters.model_copy(update={"lora_dropout": 0.0})
     saved = saved_per_token(entry, without, kind=held.kind, masked=micro_batch.is_masked)

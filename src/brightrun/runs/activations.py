@@ -1,4 +1,4 @@
-"""What a layer's forward pass saves for its backward pass, counted in numbers per token. Knows no machine.
+"""What a layer's forward pass saves for its backward pass, counted in numbers per token.
 
 Counted with `torch.autograd.graph.saved_tensors_hooks` in the worker's own step (transformers 5.23, PEFT 0.21.2,
 TRL 1.16, 2026-11-25): at SmolLM2's shape the formula gives the count to 0.3 %, without and with dropout. In bf16 at

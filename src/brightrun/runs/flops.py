@@ -1,4 +1,4 @@
-"""Floating point operations of a run, counted from shapes. Knows no machine.
+"""Floating point operations of a run, counted from shapes.
 
 Counts follow the product's training notes, section 2.2: two operations per weight and token in a product; the
 backward pass of a frozen weight needs only the gradient of its input.
@@ -65,7 +65,7 @@ def micro_batch_flops(
     gradient_checkpointing: bool,
     every_position_scored: bool,
 ) -> tuple[float, float]:
-    """Operations of one row, forward and backward: in products of matrices, and in attention.
+    """Operations of one row, forward and backward: in matrix products, and in attention.
 
     Frozen weights 4 (6 with recomputation), adapter weights 6 (8), output head 6 per scored position:
     forward, its recomputation by tiles, the gradient of its input. Attention 3.5 (4.5) times its forward.

@@ -1,4 +1,4 @@
-"""Peak memory of a run, tensor by tensor, from the model's shapes. Knows no machine's own memory.
+"""Peak memory of a run, tensor by tensor, from the model's shapes.
 
 The formulae were derived by counting what autograd saves in the worker's own training step and by measuring peaks
 (`benchmarks/memory.py`); each says where it comes from. Sizes that follow from shapes are exact, the rest has a band.
@@ -172,7 +172,7 @@ def _gradients_per_token(entry: BaseModelEntry, held: Precision) -> int:
 
 
 def _head_bytes(micro_batch: MicroBatchSize, entry: BaseModelEntry, held: Precision) -> int:
-    """Tiles of the output head; a CPU scores every position, with Triton only the learnt ones."""
+    """Tiles of the output head; a CPU scores every position, with Triton only the learned ones."""
     scored = micro_batch.computed_tokens if held.kind == "cpu" else micro_batch.trained_tokens
     tile = min(scored, HEAD_TILE[0]) * min(entry.vocab_size, HEAD_TILE[1]) * held.width
     return int(tile * HEAD_TILES[held.kind]) + scored * entry.hidden_size * (4 + held.width)

@@ -1,4 +1,4 @@
-"""Which validation answers base and tuned model are asked for. Knows no text."""
+"""Which validation answers base and tuned model are asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store of files can do, and what a stored file is. Knows no store."""
+"""What every store of files can do, and what a stored file is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signed links to single files, served by the studio itself. Knows no store; the secret is given to it."""
+"""Signed links to single files, served by the studio itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store in a folder of this machine; links to it are served by the studio. Knows nothing of jobs."""
+"""A store in a folder of this machine; links to it are served by the studio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part of an open file, read as if it were a whole one. Knows nothing of keys or stores."""
+"""A part of an open file, read as if it were a whole one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads what is to be stored, whatever it comes as, block by block. Knows no store."""
+"""Reads what is to be stored, whatever it comes as, block by block."""
 
 from __future__ import annotations
 

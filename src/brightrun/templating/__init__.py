@@ -1,4 +1,4 @@
-"""Messages to tokens and to "which tokens are learnt", in a model's own template.
+"""Messages to tokens and to "which tokens are trained on", in a model's own template.
 
 Knows no torch and no dataset format.
 """

@@ -1,4 +1,4 @@
-"""Makes a ChatModel of a tokenizer and a template, having tried both on a conversation. Knows no files."""
+"""Makes a ChatModel of a tokenizer and a template, having tried both on a conversation."""
 
 from __future__ import annotations
 
@@ -86,8 +86,8 @@ def _end_of_turn(name: str, tokenizer: Tokenizer, template: ChatTemplate) -> str
     places = {token: after.find(token) for token in tokenizer.special_ids if token in after}
     if not places:
         raise ModelError(
-            f"{name}: its chat template writes no control token after an answer; no end could be learnt.",
-            hint="Choose the Instruct model of the family: a base model has not learnt turns.",
+            f"{name}: its chat template writes no control token after an answer; no end could be trained on.",
+            hint="Choose the Instruct model of the family: a base model has not learned turns.",
         )
     return min(places, key=lambda token: (places[token], -len(token)))
 

@@ -15,7 +15,7 @@ from brightrun.errors import DatasetError, RecipeError
 
 @dataclass(frozen=True, slots=True)
 class ExampleSize:
-    """What a sequence weighs: all its tokens, those with loss, and its learnt answers."""
+    """What a sequence weighs: all its tokens, those with loss, and its trained answers."""
 
     tokens: int
     trained_tokens: int
@@ -77,7 +77,7 @@ def spread_marks(steps: int, count: int) -> set[int]:
 
 
 def total_tokens(steps: Sequence[Step], sizes: Sequence[ExampleSize]) -> int:
-    """Tokens that go forward and backward through the model in all `steps`, learnt or not."""
+    """Tokens that go forward and backward through the model in all `steps`, learned or not."""
     return sum(sizes[index].tokens for step in steps for micro_batch in step.micro_batches for index in micro_batch)
 
 

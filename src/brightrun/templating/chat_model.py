@@ -1,4 +1,4 @@
-"""One base model's own way with messages: its tokenizer and its template together. Knows no files."""
+"""One base model's own way with messages: its tokenizer and its template together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class EncodedConversation:
     Attributes:
         input_ids: Its tokens.
         loss_mask: Of the same length; True where the token carries loss (an answer and its end-of-turn token).
-        answer_spans: Half-open token ranges of the learnt answers, in order, end-of-turn token included.
+        answer_spans: Half-open token ranges of the trained answers, in order, end-of-turn token included.
     """
 
     input_ids: list[int]
@@ -34,7 +34,7 @@ class EncodedConversation:
         return sum(self.loss_mask)
 
     def labels(self) -> list[int]:
-        """`input_ids` with -100 where nothing is learnt."""
+        """`input_ids` with -100 where nothing is trained on."""
         return [
             number if trained else IGNORE_INDEX for number, trained in zip(self.input_ids, self.loss_mask, strict=True)
         ]
@@ -46,7 +46,7 @@ class ControlTokens:
 
     Attributes:
         bos_id: The token that opens every sequence exactly once; None where the template writes none such.
-        end_of_turn: The string after every answer, the only control token that is learnt.
+        end_of_turn: The string after every answer, the only control token that is trained on.
         end_of_turn_id: Its id.
         stop_ids: Every id that ends a generated answer.
         pad_id: An id for filling up; never one of `stop_ids`.
@@ -60,7 +60,7 @@ class ControlTokens:
 
 
 class ChatModel:
-    """Messages to text, to token ids, and to which of them are learnt.
+    """Messages to text, to token ids, and to which of them are trained on.
 
     Outer white space of assistant messages is taken off before rendering: Llama 3's template does so itself,
     and in others a leading line break would melt into the header's last token.
@@ -103,7 +103,7 @@ class ChatModel:
         return self._tokenizer.ids(self.render(messages, add_generation_prompt=True))
 
     def encode_conversation(self, messages: Sequence[Message]) -> EncodedConversation:
-        """Ids of `messages` and which are learnt, from two independent computations.
+        """Ids of `messages` and which are trained on, from two independent computations.
 
         Raises:
             DatasetError: As `render`.
@@ -113,7 +113,7 @@ class ChatModel:
         return encoded
 
     def preview_spans(self, messages: Sequence[Message]) -> list[tuple[str, bool]]:
-        """The rendered text in pieces, each with whether it is learnt. Joined, they are the whole text."""
+        """The rendered text in pieces, each with whether it is trained on. Joined, they are the whole text."""
         text, _, answers = self._encode(messages)
         pieces, position = [], 0
         for start, end in answers:
@@ -127,7 +127,7 @@ class ChatModel:
         return self._tokenizer.text(ids, skip_special=skip_special)
 
     def _encode(self, messages: Sequence[Message]) -> tuple[str, EncodedConversation, list[tuple[int, int]]]:
-        """The text, its encoding, and the character ranges of the learnt answers."""
+        """The text, its encoding, and the character ranges of the trained answers."""
         checked = self._checked(messages)
         text = self._template.render(checked)
         tokens = self._tokenizer.tokens(text)
@@ -158,7 +158,7 @@ class ChatModel:
                 if not message.content:
                     raise DatasetError(f"{place} is empty.", details={"message": number})
             elif message.trained:
-                raise DatasetError(f"{place} is marked as learnt; only answers of the assistant can be.")
+                raise DatasetError(f"{place} is marked as learned; only answers of the assistant can be.")
             checked.append(message)
         return checked
 

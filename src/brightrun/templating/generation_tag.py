@@ -1,4 +1,4 @@
-"""The `generation` tag of some chat templates, taken as plain text: what is learnt is computed elsewhere."""
+"""The `generation` tag of some chat templates, taken as plain text: what is trained on is computed elsewhere."""
 
 from __future__ import annotations
 

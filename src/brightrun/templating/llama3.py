@@ -1,4 +1,4 @@
-"""Llama 3 without a pulled model: Meta's tokenizer file from the package `llama-models`. Knows no network."""
+"""Llama 3 without a pulled model: Meta's tokenizer file from the package `llama-models`."""
 
 from __future__ import annotations
 

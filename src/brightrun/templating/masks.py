@@ -1,6 +1,6 @@
-"""Which tokens are learnt, computed twice on separate ways: from characters, and from tokens of prompts.
+"""Which tokens are trained on, computed twice on separate ways: from characters, and from tokens of prompts.
 
-The two share nothing but rendering and tokenizing. Knows no model and no file.
+The two share nothing but rendering and tokenizing.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ _PRIVATE_USE = range(0xE000, 0xF8FF)
 
 
 def answer_characters(template: ChatTemplate, messages: Sequence[Message], text: str, end_of_turn: str) -> list[Span]:
-    """First way, characters: the range of every learnt answer in `text`, its end-of-turn string included.
+    """First way, characters: the range of every trained answer in `text`, its end-of-turn string included.
 
-    The conversation is rendered once more with each learnt answer between two marks that occur nowhere else;
+    The conversation is rendered once more with each trained answer between two marks that occur nowhere else;
     where the marks come out is where the answers stand.
 
     Raises:
@@ -69,7 +69,7 @@ def answer_tokens(
     ids: Sequence[int],
     end_of_turn_id: int,
 ) -> list[Span]:
-    """Second way, tokens: a learnt answer goes from the end of its prompt to the next end-of-turn token.
+    """Second way, tokens: a trained answer goes from the end of its prompt to the next end-of-turn token.
 
     Raises:
         MaskDisagreement: The conversation does not begin with a prompt's tokens, or no end-of-turn follows.
@@ -103,7 +103,7 @@ def agree(
     for number, first, second in zip(numbers, by_characters, by_tokens, strict=True):
         if first != second:
             raise MaskDisagreement(
-                f"Message {number}: its characters say that tokens {_shown(first, tokens, text)} are learnt, "
+                f"Message {number}: its characters say that tokens {_shown(first, tokens, text)} are trained on, "
                 f"its prompt says {_shown(second, tokens, text)}.",
                 details={"message": number, "by_characters": list(first), "by_tokens": list(second)},
             )

@@ -1,4 +1,4 @@
-"""What chat templates speak: messages. Knows nothing of tokens or files."""
+"""What chat templates speak: messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation; `learnt` marks an answer that is trained on."""
+    """One turn of a conversation; `learned` marks an answer that is trained on."""
 
     role: Role
     content: str

@@ -1,4 +1,4 @@
-"""Reads tokenizer and template of a pulled model's folder. Knows nothing of weights or of hubs."""
+"""Reads tokenizer and template of a pulled model's folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _template_text(folder: Path, config: dict[str, Any]) -> str:
         text = named.get("default")
     if not isinstance(text, str) or not text.strip():
         raise ModelError(
-            f"{folder}: the model has no chat template, so it is a base model that has not learnt turns.",
+            f"{folder}: the model has no chat template, so it is a base model that has not learned turns.",
             hint="Choose the Instruct model of the same family.",
         )
     return text

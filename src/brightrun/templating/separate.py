@@ -1,4 +1,4 @@
-"""The alternative to one sequence per conversation: one example for every answer. Knows no tokens."""
+"""The alternative to one sequence per conversation: one example for every answer."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from brightrun.templating.messages import Message
 
 
 def separate_examples(messages: Sequence[Message]) -> list[tuple[Message, ...]]:
-    """One prefix of the conversation per learnt answer; only the last message of each is learnt."""
+    """One prefix of the conversation per trained answer; only the last message of each is trained on."""
     context = [replace(message, trained=False) for message in messages]
     return [(*context[:number], message) for number, message in enumerate(messages) if message.trained]

@@ -1,4 +1,4 @@
-"""Renders chat templates as the transformers library does, but the same on every day. Knows no tokenizer."""
+"""Renders chat templates as the transformers library does, but the same on every day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the chat room asks of any tokenizer: ids with the characters that they cover. Knows no library."""
+"""What the chat room asks of any tokenizer: ids with the characters that they cover."""
 
 from __future__ import annotations
 

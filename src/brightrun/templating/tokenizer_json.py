@@ -1,4 +1,4 @@
-"""A tokenizer.json as pulled models carry it, through the `tokenizers` library. Knows no template."""
+"""A tokenizer.json as pulled models carry it, through the `tokenizers` library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiktoken rank file, the form in which Meta gives the Llama 3 tokenizer. Knows no template."""
+"""A tiktoken rank file, the form in which Meta gives the Llama 3 tokenizer."""
 
 from __future__ import annotations
 

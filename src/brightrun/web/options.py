@@ -36,7 +36,7 @@ class WebOptions:
         webhook_bytes: Largest batch of a worker; a worker halves its batches when this is too little.
         stored_bytes: Largest file put through a storage link, whatever the link says.
         body_bytes: Largest body of any other request.
-        poll_seconds: How often a stream looks for news of its job.
+        poll_seconds: How often a stream looks for events of its job.
         heartbeat_seconds: How long a stream is silent at most.
         stream_seconds: A stream ends after this and is opened again by its reader, who is then known afresh.
         link_lifetime: How long the link to an artifact is good.

@@ -29,7 +29,7 @@ _MEANINGS = {
     400: "The request cannot be read or cannot be granted as it is.",
     401: "Nobody is signed in, or the token or signature is wrong.",
     403: "The request comes from a place that is not allowed, or a link is expired or forged.",
-    404: "There is no such thing, or it belongs to someone else.",
+    404: "Nothing was found here, or you have no access to it.",
     409: "The thing is in a state that does not allow it.",
     413: "The body is too large.",
     416: "The range begins behind the end of the file.",
@@ -64,7 +64,7 @@ class ErrorBody(BaseModel):
     type: str = Field(description="The family of the error.", examples=["not_found_error"])
     param: str | None = Field(description="The field that is meant, if one is.")
     code: str = Field(description="Stable, for programs.", examples=["not_found"])
-    hint: str | None = Field(description="How to mend it.")
+    hint: str | None = Field(description="How to fix it.")
     details: dict[str, Any] = Field(description="Facts for programs; empty where there are none.")
 
 
@@ -196,7 +196,7 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     status = error.status_code
     code = _CODES.get(status, "invalid_request")
-    message = {404: "There is no such address.", 405: "The address does not know this method."}.get(status)
+    message = {404: "This page doesn't exist.", 405: "The address does not know this method."}.get(status)
     return problem(status, message or str(error.detail), code=code, headers=error.headers, asked=request)
 
 

@@ -1,4 +1,4 @@
-"""Sends a stored file, whole or one range of it (RFC 9110, section 14). Knows neither jobs nor links."""
+"""Sends a stored file, whole or one range of it (RFC 9110, section 14)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from brightrun.errors import BrightRunError  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns 0 when done, 1 when the run failed (the journal says why), 2 for bad input, 130 when interrupted."""
+    """Returns 0 when done, 1 when the run failed (the event log says why), 2 for bad input, 130 when interrupted."""
     parser = argparse.ArgumentParser(prog="python -m brightrun.worker", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run the job in a folder, or go on with it")
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     convert.add_argument("target", type=Path)
     chat = commands.add_parser("chat", help="answer lines of JSON as base and tuned")
     chat.add_argument("folder", type=Path)
-    export = commands.add_parser("export", help="make an unproven adapter of an unfinished run's last checkpoint")
+    export = commands.add_parser("export", help="make a partial adapter of an unfinished run's last checkpoint")
     export.add_argument("folder", type=Path)
     _add_serve(commands.add_parser("serve", help="take jobs over HTTP, one at a time"))
     parsed = parser.parse_args(arguments)

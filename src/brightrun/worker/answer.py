@@ -19,7 +19,7 @@ from brightrun.worker.load_model import LoadedBase
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A held-out conversation up to one of its answers, and what the consultant wrote there."""
+    """A validation conversation up to one of its answers, and what the consultant wrote there."""
 
     conversation_id: str
     answer_number: int

@@ -26,7 +26,7 @@ class RunFiles:
         self._hashes: dict[tuple[str, int, int], str] = {}
 
     def artifacts(self) -> tuple[ArtifactFile, ...]:
-        """Everything of an ended run: the bundle as its manifest lists it, comparison, report, journal and log."""
+        """Everything of an ended run: the bundle as its manifest lists it, comparison, report, event log and log."""
         names = [name for name in self._loose if (self._folder.root / name).is_file()]
         return (*self._bundle(), *(self._hashed(name) for name in names))
 

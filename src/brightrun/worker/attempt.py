@@ -1,4 +1,4 @@
-"""One process's try at a run: one at a time, every ending told in the journal with its reason."""
+"""One process's try at a run: one at a time, every ending told in the event log with its reason."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DESCRIBED = {
 
 
 def run_attempt(root: Path, *, attempt: int | None = None) -> int:
-    """Run the job in `root` and return the exit status; whatever ends it is the journal's last line.
+    """Run the job in `root` and return the exit status; whatever ends it is the event log's last line.
 
     A finished run is left as it is.
 
@@ -85,7 +85,7 @@ def reason_for(error: BaseException) -> EndReason:
 
 def _report_end(event_log: EventLog, error: BaseException) -> int:
     if event_log.status is JobStatus.COMPLETED:
-        # A studio may end the worker as soon as it reads "completed", while the worker tidies up: no news.
+        # A studio may end the worker as soon as it reads "completed", while the worker tidies up: no events.
         return 0
     reason = reason_for(error)
     message, hint, code = reason.text.words, reason.text.hint, type(error).__name__

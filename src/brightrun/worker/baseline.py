@@ -24,7 +24,7 @@ _FINGERPRINT_TOKENS = 64
 
 
 class Measured(BaseModel):
-    """Held-out losses and answers of one state of the model."""
+    """Validation losses and answers of one state of the model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -53,7 +53,7 @@ def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     max_tokens: int,
     phase: str,
 ) -> Measured:
-    """Losses of every held-out answer and greedy answers to the prompts.
+    """Losses of every validation answer and greedy answers to the prompts.
 
     Raises:
         LimitReached: the run may not go on; nothing of this is kept.
@@ -95,7 +95,7 @@ def save_baseline(folder: Path, measured: Measured, *, fingerprint: str, logits:
 
 
 def logit_fingerprint(base: LoadedBase, model: Any, validation: list[TokenizedExample]) -> torch.Tensor:
-    """fp32 logits of shape (tokens, vocabulary) over the beginning of the first held-out answer's context."""
+    """fp32 logits of shape (tokens, vocabulary) over the beginning of the first validation answer's context."""
     ids = validation[0].encoded.input_ids[: validation[0].encoded.answer_spans[0][1]][-_FINGERPRINT_TOKENS:]
     with base.inference():
         logits: torch.Tensor = model(input_ids=torch.tensor([ids], device=base.device), use_cache=False).logits

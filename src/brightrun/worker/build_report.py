@@ -1,4 +1,4 @@
-"""Gathers what a finished run has to tell, from its spec, its data's audit and its journal. Judges nothing."""
+"""Gathers what a finished run has to tell, from its spec, its data's audit and its event log. Judges nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Base and tuned side by side, one question at a time, over lines of JSON. Knows no terminal."""
+"""Base and tuned side by side, one question at a time, over lines of JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an attempt can resume from: folders with digests, there whole or not at all. Knows not how they are filled."""
+"""What an attempt can resume from: folders with digests, there whole or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pushes a run's journal home as signed webhooks: batched, repeated until acknowledged, in order. Knows no training."""
+"""Pushes a run's event log home as signed webhooks: batched, repeated until acknowledged, in order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Delivery:
     """Brings every line above the last acknowledged one to the studio, one batch at a time.
 
     Args:
-        book: Address, secret and place in the journal; the place is kept there, so that a restart goes on.
+        book: Address, secret and place in the event log; the place is kept there, so that a restart goes on.
         alive: Whether the run may still write lines.
         stop: Called when the studio says that the job is not to go on, with its answer.
         transport, now, chance: The world, passed in.
@@ -56,8 +56,8 @@ class Delivery:
         while not halt.is_set() and not self.finished():
             try:
                 wait = self.poll()
-            except Exception:  # noqa: BLE001 the journal's sender must outlive anything: one of the three broad excepts
-                _log.exception("The journal could not be sent; it is tried again.")
+            except Exception:  # noqa: BLE001 the event log's sender must outlive anything: one of the three broad excepts
+                _log.exception("The event log could not be sent; it is tried again.")
                 wait = _MAX_PAUSE
             halt.wait(wait.total_seconds())
         self._client.close()

@@ -1,4 +1,4 @@
-"""How a run ends at a limit: an adapter of its last checkpoint is written, unproven, then the journal's last line."""
+"""How a run ends at a limit: an adapter of its last checkpoint is written, partial, then the event log's last line."""
 
 from __future__ import annotations
 

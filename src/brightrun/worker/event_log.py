@@ -1,4 +1,4 @@
-"""Writes a run's journal: numbered events, append-only, whole lines or none. Knows nothing of who reads it."""
+"""Writes a run's event log: numbered events, append-only, whole lines or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SYNCED_KINDS: frozenset[EventKind] = frozenset({"status", "checkpoint", "artifa
 
 
 class EventLog:
-    """Appends events to `events.jsonl`; a new Journal on an old file is the next attempt of the same run.
+    """Appends events to `events.jsonl`; a new Event log on an old file is the next attempt of the same run.
 
     A studio counts attempts by machines and says which one this is; numbers of lines go on over all of them.
     """
@@ -77,7 +77,7 @@ class EventLog:
 
 
 def _drop_half_line(path: Path) -> None:
-    """A process that was killed while writing leaves half a line; it was never part of the journal."""
+    """A process that was killed while writing leaves half a line; it was never part of the event log."""
     if not path.exists():
         return
     content = path.read_bytes()

@@ -1,4 +1,4 @@
-"""Reads a growing journal from any line, without reading again what lies before it. Numbers lines for an attempt."""
+"""Reads a growing event log from any line, without reading again what lies before it. Numbers lines for an attempt."""
 
 from __future__ import annotations
 

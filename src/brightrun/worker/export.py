@@ -92,7 +92,7 @@ def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_che
 def _readme(spec: JobSpec, adapter_check: NotChecked) -> str:
     base = spec.model.hub_id or spec.model.name
     return (
-        f"# An unproven adapter for {base}\n\n{adapter_check.sentence}\n\n"
-        "No held-out answer was scored with it and nothing shows that it is better than the base. Load it with PEFT "
+        f"# A partial adapter for {base}\n\n{adapter_check.sentence}\n\n"
+        "No validation answer was scored with it and nothing shows that it is better than the base. Load it with PEFT "
         "over that base, or check it with `python self_test.py PATH_OF_THE_BASE_MODEL`.\n"
     )

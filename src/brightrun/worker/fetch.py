@@ -1,4 +1,4 @@
-"""Brings a job's files into its folder: what lies there is checked, what has an address is fetched. Knows no job."""
+"""Brings a job's files into its folder: what lies there is checked, what has an address is fetched."""
 
 from __future__ import annotations
 

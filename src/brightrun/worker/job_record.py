@@ -82,7 +82,7 @@ class JobRecord(BaseModel):
         return self.spans[-1]
 
     def limit(self) -> RunLimit | None:
-        """When the run has to be over, and why; the first of money, time and a wish that it stops. None: never."""
+        """When the run has to be over, and why; the first of money, time and a request that it stops. None: never."""
         limits = [RunLimit(self.deadline, EndReason.TIME_LIMIT)] if self.deadline is not None else []
         if self.max_cost_usd is not None and self.price_usd_per_hour:
             since = self.started_at if self.paid_since is None else self.paid_since

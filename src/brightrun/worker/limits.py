@@ -1,4 +1,4 @@
-"""Whether a run may go on: what it may cost, until when, and whether it was asked to stop. Knows no training."""
+"""Whether a run may go on: what it may cost, until when, and whether it was asked to stop."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunLimits:
     The file is read again when it has changed, so that asking after every step costs one look at it.
 
     Args:
-        reserve: What is kept back for the end: the machine is paid while the adapter is written and brought home, too.
+        reserve: What is kept back for the end: the machine is paid while the adapter is written and downloaded, too.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class RunLimits:
 
 
 def time_to_end(adapter_parameters: int) -> timedelta:
-    """What a run keeps back of its money and time to end well: a checkpoint, an adapter of it, and that brought home.
+    """What a run keeps back of its money and time to end well: a checkpoint, an adapter of it, and that downloaded.
 
     Five seconds, and the bytes (a checkpoint is written and read in fp32 with two moments, an adapter sent in bf16: 26
     bytes a parameter) at 100 MB/s. Assumed; a slower disk or line lets the machine cost that much more.

@@ -30,7 +30,7 @@ def prepare_environment() -> None:
 
 
 def hush_libraries() -> None:
-    """Let libraries speak only of errors: the journal is what a run says."""
+    """Let libraries speak only of errors: the event log is what a run says."""
     import transformers
 
     transformers.logging.set_verbosity_error()

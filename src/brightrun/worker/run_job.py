@@ -73,13 +73,13 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
     run = _prepare(folder, event_log)
     run.limits.check()
     base = _load(run)
-    event_log.enter(JobStatus.MODEL_LOADED, "Asking the untouched base model first.")
+    event_log.enter(JobStatus.MODEL_LOADED, "Testing the original model first.")
     before = _measure_baseline(run, base)
     run.limits.check()
     event_log.enter(JobStatus.TRAINING, f"Training {len(run.steps)} steps.")
     trained, kept_step = _train(run, base)
     run.limits.check()
-    event_log.enter(JobStatus.EVALUATING, "Asking the tuned model the same.")
+    event_log.enter(JobStatus.EVALUATING, "Testing the trained model.")
     with whole_folder(folder.adapter) as bundle:
         parameters = write_adapter_weights(trained, bundle, run.spec)
         comparison = _compare(run, base, bundle, before)
@@ -100,7 +100,7 @@ def _prepare(folder: RunFolder, event_log: EventLog) -> Run:
     chat = load_chat_model(Path(spec.model.path))
     conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
     if not conversations:
-        raise DatasetError("No conversation is held out, so nothing could be proven.")
+        raise DatasetError("No conversation is kept for validation, so nothing could be proven.")
     hyperparameters = spec.hyperparameters
     train = encode_examples(read_prepared(folder.root / spec.dataset.train_path), chat, hyperparameters)
     steps = run_steps([example.size for example in train], hyperparameters)

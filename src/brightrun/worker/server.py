@@ -31,7 +31,7 @@ from brightrun.worker.served_job import ServedJob
 from brightrun.worker.supervise import GRACE
 
 MAX_EVENTS = 1000
-_ROOM_BYTES = 1 << 20  # for the spec, the record, and a journal that tells at least its end
+_ROOM_BYTES = 1 << 20  # for the spec, the record, and a event log that tells at least its end
 _LAST_OUTPUT = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
 
@@ -284,7 +284,7 @@ def _is_complete(folder: RunFolder) -> bool:
 
 
 def _begins_after(folder: RunFolder, *, complete: bool) -> int:
-    """Where a new attempt's lines begin: at the journal's end, or with the attempt that completed the run."""
+    """Where a new attempt's lines begin: at the event log's end, or with the attempt that completed the run."""
     tail = EventLogReader(folder.event_log)
     newest = tail.count()
     if not complete:

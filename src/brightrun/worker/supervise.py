@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Watches over one attempt. Its thread ends when the attempt's end is in the journal.
+    """Watches over one attempt. Its thread ends when the attempt's end is in the event log.
 
     The training process keeps its limits by itself; one that hangs is killed here, and `at_limit` called.
     """
@@ -80,7 +80,7 @@ class Supervisor:
             self._in_background(self._kill if self._book.record.ending_for else lambda: None)
 
     def rest(self) -> None:
-        """There is nothing to run: the journal is complete."""
+        """There is nothing to run: the event log is complete."""
         self._ended.set()
 
     def stop_after_step(self, reason: EndReason) -> None:
@@ -179,7 +179,7 @@ class Supervisor:
         return _BEYOND_LIMIT + 2 * _last_step(self._tail)
 
     def _report_end(self, status: int | None) -> None:
-        """Write the journal's last line where the process could not."""
+        """Write the event log's last line where the process could not."""
         last = self._tail.last()
         if last is not None and last.kind == "end" and last.sequence > self._book.record.span.begins_after:
             return

@@ -86,7 +86,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     """TRL's trainer over whole optimizer steps: one item of its data is one step, a list of rows.
 
     TRL counts a step in fixed numbers of micro-batches; ours are counted in answers, so rows are summed here and the
-    loss of each is divided by the learnt tokens of the whole step. That makes 1 row of 16 and 4 rows of 4 one gradient.
+    loss of each is divided by the trained tokens of the whole step. So 1 row of 16 and 4 rows of 4 have one gradient.
     """
 
     def __init__(self, base: LoadedBase, training: Training) -> None:
@@ -149,7 +149,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return 0
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """Forward and backward of every row of one step; returns the step's loss in nats per learnt token."""
+        """Forward and backward of every row of one step; returns the step's loss in nats per trained token."""
         began = time.monotonic()
         model.train()
         step: Step = inputs["step"]
@@ -197,7 +197,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         ]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Every step's line goes into the journal; TRL's own summaries do not."""
+        """Every step's line goes into the event log; TRL's own summaries do not."""
         self._metrics["train"].clear()
         if "loss" not in logs or not self._step_facts:
             return
@@ -221,7 +221,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         )
 
     def _seconds_left(self) -> float:
-        """Tokens still to come, at the mean speed of this attempt (held-out measurements included)."""
+        """Tokens still to come, at the mean speed of this attempt (validation measurements included)."""
         rest = self._training.steps[self.state.global_step :]
         sizes = self._training.examples
         tokens = sum(
@@ -233,7 +233,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return tokens * (time.monotonic() - self._started) / max(self._fresh_tokens, 1)
 
     def _evaluate(self, trial: Any, ignore_keys_for_eval: Any, skip_scheduler: bool = False) -> dict[str, float]:
-        """Held-out loss of the adapter as it stands; the best one is kept where the recipe wishes it."""
+        """Validation loss of the adapter as it stands; the best one is kept where the recipe wishes it."""
         step = self.state.global_step
         last = step == len(self._training.steps)
         if step == self._measured_step or (last and self._training.hyperparameters.adapter_choice == "last"):
@@ -329,7 +329,7 @@ class _Marks(TrainerCallback):  # type: ignore[misc]
 
 
 def save_best(model: Any, folder: Path, *, step: int, loss: float) -> None:
-    """Keep the adapter if its held-out loss is the lowest so far."""
+    """Keep the adapter if its validation loss is the lowest so far."""
     record = folder / "loss.txt"
     if record.exists() and float(record.read_text(encoding="utf-8").split()[1]) <= loss:
         return

@@ -1,4 +1,4 @@
-"""Held-out loss, answer by answer: what the proof is made of. Knows nothing of training."""
+"""Validation loss, answer by answer: what the proof is made of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brightrun.worker.load_model import LoadedBase
 
 @dataclass(frozen=True, slots=True)
 class AnswerLoss:
-    """Mean loss of one held-out answer, in nats per learnt token; `answer_number` counts from 1 in its conversation."""
+    """Mean loss of one validation answer, in nats per trained token; `answer_number` counts from 1."""
 
     conversation_id: str
     answer_number: int
@@ -29,9 +29,9 @@ class AnswerLoss:
 def measure_losses(
     base: LoadedBase, model: Any, examples: Items[TokenizedExample], *, between: Callable[[], None] = lambda: None
 ) -> list[AnswerLoss]:
-    """The loss of every answer of the held-out sequences, one conversation at a time.
+    """The loss of every answer of the validation sequences, one conversation at a time.
 
-    The output head is applied to the learnt positions only: the logits of a whole conversation under a vocabulary of
+    The output head is applied to the trained positions only: the logits of a whole conversation under a vocabulary of
     128,256 would be the largest tensor of the run. `model` is the base, or the base under an adapter. `between` is
     called before each conversation; what it raises ends the measuring, and leaves the model as it was.
 
@@ -53,7 +53,7 @@ def measure_losses(
 
 
 def mean_loss(losses: Items[AnswerLoss]) -> float:
-    """Mean over learnt tokens, as training's own loss is."""
+    """Mean over trained tokens, as training's own loss is."""
     tokens = sum(loss.trained_tokens for loss in losses)
     return sum(loss.loss * loss.trained_tokens for loss in losses) / tokens
 
@@ -62,7 +62,7 @@ def _check_finite(losses: Items[AnswerLoss]) -> None:
     for answer in losses:
         if not math.isfinite(answer.loss):
             raise LossNotFinite(
-                f"The loss of answer {answer.answer_number} of the held-out conversation {answer.conversation_id} "
+                f"The loss of answer {answer.answer_number} of the validation conversation {answer.conversation_id} "
                 f"is {answer.loss}.",
                 hint="Lower the learning rate; if the untouched base was being asked, pull the base model again.",
                 details={"conversation": answer.conversation_id, "answer": answer.answer_number},

@@ -35,7 +35,7 @@ def require_base_files(folder: Path, model: str) -> None:
     if not _has_template(folder):
         raise ModelError(
             f"{model} has no chat template, so it is a base model that was never taught to answer; "
-            "its header tokens are untrained and an adapter cannot mend that.",
+            "its header tokens are untrained and an adapter cannot fix that.",
             hint="Choose the Instruct variant of this model.",
         )
 

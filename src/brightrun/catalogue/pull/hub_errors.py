@@ -1,4 +1,4 @@
-"""The hub's errors in our words, each with its mend and its cause kept."""
+"""The hub's errors in our words, each with its fix and its cause kept."""
 
 from __future__ import annotations
 

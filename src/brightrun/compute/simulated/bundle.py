@@ -1,4 +1,4 @@
-"""The files a make-believe run delivers: a real bundle in form, whose adapter is drawn from the job's fingerprint."""
+"""The files a simulated run delivers: a real bundle in form, whose adapter is drawn from the job's fingerprint."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def make_bundle(spec: JobSpec, *, created_at: datetime, loss: float) -> dict[str
     The adapter's bits depend on the fingerprint alone, as those of a resumed real run do.
     """
     files = {
-        "README.md": b"# A make-believe adapter\n\nNothing was trained.\n",
+        "README.md": b"# A simulated adapter\n\nNothing was trained.\n",
         "adapter_config.json": _json({"peft_type": "LORA", "r": spec.hyperparameters.r}),
         "adapter_model.safetensors": _safetensors(spec.fingerprint()),
         "comparison.json": _comparison(loss),
     }
     adapter_check = {"adapter_off_equals_base": True, "adapter_on_differs": True}
-    report = b"<!doctype html><title>Make-believe</title>"
+    report = b"<!doctype html><title>Simulated</title>"
     beside = {"comparison.json": files["comparison.json"], "report.html": report}
     return _with_manifest(spec, files, created_at=created_at, adapter_check=adapter_check) | beside
 
@@ -39,11 +39,11 @@ def make_bundle(spec: JobSpec, *, created_at: datetime, loss: float) -> dict[str
 def make_partial_bundle(spec: JobSpec, *, created_at: datetime, step: int) -> dict[str, bytes]:
     """The adapter's folder as it is made of a checkpoint: nothing was compared, and its manifest says so."""
     files = {
-        "README.md": b"# An unproven make-believe adapter\n",
+        "README.md": b"# A partial simulated adapter\n",
         "adapter_config.json": _json({"peft_type": "LORA", "r": spec.hyperparameters.r}),
         "adapter_model.safetensors": _safetensors(f"{spec.fingerprint()}:{step}"),
     }
-    adapter_check = {"verified": False, "partial": True, "step": step, "sentence": f"Make-believe, from step {step}."}
+    adapter_check = {"verified": False, "partial": True, "step": step, "sentence": f"Simulated, from step {step}."}
     return _with_manifest(spec, files, created_at=created_at, adapter_check=adapter_check)
 
 
@@ -75,7 +75,7 @@ def described(name: str, content: bytes) -> ArtifactFile:
 
 
 def listed_files(bundle: Mapping[str, bytes]) -> list[ArtifactFile]:
-    """What a run's journal says of its bundle: every file that the manifest lists, by its name there."""
+    """What a run's event log says of its bundle: every file that the manifest lists, by its name there."""
     names = (name for name in bundle if name.startswith(ADAPTER) and not name.endswith("/manifest.json"))
     return [described(name.removeprefix(ADAPTER), bundle[name]) for name in names]
 

@@ -132,7 +132,7 @@ class SimulatedMachine:
             self.script, self.stops_gracefully = stopped_gracefully(self.script, now=now, reason=reason), True
 
     def events(self, now: datetime) -> tuple[Event, ...]:
-        """What stands in the journal now."""
+        """What stands in the event log now."""
         self.settle(now)
         until = now if self.gone_at is None else min(now, self.gone_at)
         return tuple(event for event in self.script if event.timestamp <= until)
@@ -143,7 +143,7 @@ class SimulatedMachine:
         return bool(written) and written[-1].kind != "end"
 
     def delivered(self, now: datetime) -> dict[str, bytes]:
-        """The files of a run that is over, by name; a failed one leaves its journal and its log."""
+        """The files of a run that is over, by name; a failed one leaves its event log and its log."""
         written = self.events(now)
         if not written or written[-1].kind != "end":
             return {}
@@ -152,7 +152,7 @@ class SimulatedMachine:
         step = written[-1].data.get("kept_step") or self.exported
         if step and not bundle and self.request is not None:
             bundle = make_partial_bundle(self.request.spec, created_at=written[-1].timestamp, step=step)
-        return bundle | {"events.jsonl": event_log, "worker.log": b"A make-believe run.\n"}
+        return bundle | {"events.jsonl": event_log, "worker.log": b"A simulated run.\n"}
 
     def checkpoint(self, now: datetime) -> int:
         """The newest step that can be resumed from; 0 where there is none."""

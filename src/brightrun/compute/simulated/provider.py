@@ -24,7 +24,7 @@ from brightrun.errors import ComputeError, ComputeRefused, NoCapacity
 
 
 class SimulatedCompute:
-    """A Compute for make-believe; safe to use from several threads.
+    """A Compute for simulated; safe to use from several threads.
 
     Args:
         clock: Now, with zone; it may only go forward.

@@ -1,6 +1,6 @@
-"""A make-believe training run: its whole journal written down when it starts, told as the clock goes on.
+"""A simulated training run: its whole event log written down when it starts, told as the clock goes on.
 
-Shaped like a real run's journal; its losses are arithmetic. Knows no machine and no network.
+Shaped like a real run's event log; its losses are arithmetic.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A line of the journal before it has its number: when it is written and what it says."""
+    """A line of the event log before it has its number: when it is written and what it says."""
 
     after: float
     kind: EventKind
@@ -119,13 +119,13 @@ def _ended(last: Event, *, at: datetime, reason: EndReason, kept_step: int) -> E
 
 
 def training_loss(step: int, pace: Pace) -> float:
-    """Nats per learnt token; falls from 3 towards 1, the same in every attempt."""
+    """Nats per trained token; falls from 3 towards 1, the same in every attempt."""
     return 1.0 + 2.0 * math.exp(-3.0 * step / pace.steps)
 
 
 def _lines(pace: Pace, resumed: int, artifacts: Sequence[ArtifactFile]) -> Iterator[Cue]:
     yield Cue(0.0, "status", JobStatus.PREPROCESSING, message="Checking the data, the base model and this machine.")
-    yield Cue(pace.load / 2, "status", JobStatus.MODEL_LOADED, message="Asking the untouched base model first.")
+    yield Cue(pace.load / 2, "status", JobStatus.MODEL_LOADED, message="Testing the original model first.")
     yield _evaluation(pace.load * 0.75, JobStatus.MODEL_LOADED, 0, pace, "baseline")
     yield Cue(pace.load, "status", JobStatus.TRAINING, message=f"Training {pace.steps} steps.")
     if resumed:
@@ -161,14 +161,14 @@ def _evaluation(after: float, status: JobStatus, step: int, pace: Pace, phase: s
 
 
 def _ending(pace: Pace, after: float, artifacts: Sequence[ArtifactFile]) -> Iterator[Cue]:
-    yield Cue(after, "status", JobStatus.EVALUATING, message="Asking the tuned model the same.")
+    yield Cue(after, "status", JobStatus.EVALUATING, message="Testing the trained model.")
     judged = after + pace.evaluate
     yield _evaluation(judged, JobStatus.EVALUATING, pace.steps, pace, "final")
     yield Cue(judged, "status", JobStatus.UPLOADING, message="Writing the bundle and the report.")
     for file in artifacts:
         yield Cue(judged + pace.upload, "artifact", JobStatus.UPLOADING, data=file.model_dump())
     loss = training_loss(pace.steps, pace) + 0.05
-    said = "A make-believe run: nothing was trained."
+    said = "A simulated run: nothing was trained."
     yield Cue(judged + pace.upload, "end", JobStatus.COMPLETED, message=said, data={"validation_loss": loss})
 
 

@@ -1,1 +1,1 @@
-"""One defect of real files per module, with explanation and mend. Knows conversations, no file formats."""
+"""One defect of real files per module, with explanation and fix. Knows conversations, no file formats."""

@@ -1,4 +1,4 @@
-"""What the audit asks of a check: look at every conversation once, report at the end. Knows no check."""
+"""What the audit asks of a check: look at every conversation once, report at the end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Check(Protocol):
 
 
 class RepairCheck(Protocol):
-    """Repairs or quarantines, logging each act, and returns the conversation as it is afterwards."""
+    """Repairs or excludes, logging each act, and returns the conversation as it is afterwards."""
 
     def fix(self, conversation: Conversation) -> Conversation: ...
 

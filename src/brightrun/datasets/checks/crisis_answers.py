@@ -8,8 +8,8 @@ from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.findings import Finding, Tally, excerpt
 
 NAME = "crisis_answers"
-EXPLANATION = "These answers point a person in crisis to a helpline, and they are not among those that are learnt."
-FIX = "Bring them back: mend the answer in the file, or raise the maximum length. They are worth the care."
+EXPLANATION = "These answers point a person in crisis to a helpline, and they are not among those that are trained on."
+FIX = "Bring them back: fix the answer in the file, or raise the maximum length. They are worth the care."
 
 _CRISIS = re.compile(
     r"(?<![\d$€£.,-])988(?![\d%]|[.,-]\d| "
@@ -24,7 +24,7 @@ def is_crisis_answer(turn: Turn) -> bool:
 
 
 class CrisisAnswers:
-    """`before` counts all of them, `after` the learnt ones; the audit tells which conversations it keeps."""
+    """`before` counts all of them, `after` the learned ones; the audit tells which conversations it keeps."""
 
     def __init__(self) -> None:
         self.before = 0

@@ -8,7 +8,7 @@ NAME = "duplicates"
 EXPLANATION = (
     "These conversations are word for word the same. All are kept, on one side of the split, so "
     "that none is both "
-    "trained on and held out; but they count double in training."
+    "trained on and kept for validation; but they count double in training."
 )
 FIX = "Remove the copies from the file."
 

@@ -14,14 +14,14 @@ NAME = "escaped_newlines"
 EXPLANATION = (
     "These answers held a literal backslash-n instead of line breaks; a model trained on them "
     "writes backslashes. "
-    "They were repaired, each repair is in the ledger."
+    "They were repaired, each repair is in the repair log."
 )
 EXPLANATION_UNREPAIRED = (
     "These answers hold a literal backslash-n instead of line breaks; a model trained on them "
     "writes backslashes. "
-    "Repair is off, so they are context only and not learnt."
+    "Repair is off, so they are context only and not trained on."
 )
-FIX = "Nothing to do; to be rid of it, mend the program that writes the file. --no-repair quarantines them instead."
+FIX = "Nothing to do; to be rid of it, fix the program that writes the file. --no-repair excludes them instead."
 
 NAME_LEFT = "escaped_newlines_left"
 EXPLANATION_LEFT = (
@@ -33,7 +33,7 @@ FIX_LEFT = "Look at the examples, and where a line break was meant, put it into 
 
 
 class EscapedNewlines:
-    """Repairs answers, or quarantines them where repair is off."""
+    """Repairs answers, or excludes them where repair is off."""
 
     name = NAME
     role: Role = "assistant"

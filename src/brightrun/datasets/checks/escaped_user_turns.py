@@ -9,16 +9,16 @@ NAME = "escaped_user_turns"
 EXPLANATION = (
     "These client turns held a literal backslash-n instead of line breaks, so the model would read "
     "what no client types. "
-    "They were repaired, each repair is in the ledger."
+    "They were repaired, each repair is in the repair log."
 )
 EXPLANATION_UNREPAIRED = (
     "These client turns hold a literal backslash-n instead of line breaks. Repair is off, so they stay as they are."
 )
-FIX = "Nothing to do; to be rid of it, mend the program that writes the file."
+FIX = "Nothing to do; to be rid of it, fix the program that writes the file."
 
 
 class EscapedUserTurns(EscapedNewlines):
-    """Repairs client turns; nothing is quarantined for them."""
+    """Repairs client turns; nothing is excluded for them."""
 
     name = NAME
     role: Role = "user"

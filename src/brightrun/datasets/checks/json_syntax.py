@@ -47,7 +47,7 @@ def offer(strays: int) -> str:
             "the file with "
             "--repair-json to remove just these, each logged."
         )
-    return "Mend the file at the place named, or write it again from its source with a JSON library."
+    return "Fix the file at the place named, or write it again from its source with a JSON library."
 
 
 def findings(repairs: Tally) -> list[Finding]:

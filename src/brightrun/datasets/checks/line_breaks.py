@@ -1,7 +1,7 @@
 """The guarded decode of escaped line breaks: only where a `\\n` can hardly be anything else.
 
 Windows paths, LaTeX commands, code and talk of the escape itself keep their backslashes. Text that has real
-line breaks is left alone, so decoding a text twice gives the same as once. Knows no conversations.
+line breaks is left alone, so decoding a text twice gives the same as once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Conversations that are almost the same: one trained on and the other held out would falsify the proof."""
+"""Conversations that are almost the same: one trained on and the other kept for validation would falsify the proof."""
 
 from __future__ import annotations
 

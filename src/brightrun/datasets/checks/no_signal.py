@@ -6,7 +6,9 @@ from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally
 
 NAME = "no_signal"
-EXPLANATION = "These review fields are the same everywhere, so they tell good conversations from bad ones nowhere."
+EXPLANATION = (
+    "These review fields have the same value everywhere, so they cannot tell good conversations from bad ones."
+)
 FIX = "Nothing to do. To have a signal, let people review answers and write what they find."
 _TIERS_KEPT = 20
 

@@ -6,7 +6,7 @@ from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
 
 NAME = "not_targets"
-EXPLANATION = "The file does not offer these answers for training. They stay as context and are not learnt."
+EXPLANATION = "The file does not offer these answers for training. They stay as context and are not trained on."
 FIX = "Nothing to do, if that is what is meant."
 
 

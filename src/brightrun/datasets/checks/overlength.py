@@ -14,12 +14,12 @@ EXPLANATION = {
     ),
     "drop": (
         "These conversations are longer than max_seq_length ({limit} tokens) and were dropped; "
-        "the ledger says what was lost."
+        "the repair log says what was lost."
     ),
 }
 FIX = (
     "Set max_seq_length to {longest}, which holds all of them, or overlength_policy=drop to leave them out, "
-    "each in the ledger."
+    "each in the repair log."
 )
 _NAMED = 200
 

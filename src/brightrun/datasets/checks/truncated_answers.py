@@ -13,7 +13,7 @@ NAME = "truncated_answers"
 EXPLANATION = (
     "These answers end in a backslash: they were cut in the middle. They and every later answer of "
     "their conversation, "
-    "whose history contains the cut, are quarantined: not learnt."
+    "whose history contains the cut, are excluded: not trained on."
 )
 FIX = "Nothing to do; to use them, export the conversations again from their source."
 
@@ -24,7 +24,7 @@ def is_truncated(text: str) -> bool:
 
 
 class TruncatedAnswers:
-    """Quarantines from the first cut turn of its role on."""
+    """Excludes from the first cut turn of its role on."""
 
     name = NAME
     role: Role = "assistant"

@@ -9,13 +9,13 @@ NAME = "truncated_user_turns"
 EXPLANATION = (
     "These client turns end in a backslash: they were cut in the middle. Every later answer of "
     "their conversation, whose "
-    "history contains the cut, is quarantined: not learnt."
+    "history contains the cut, is excluded: not trained on."
 )
 FIX = "Nothing to do; to use them, export the conversations again from their source."
 
 
 class TruncatedUserTurns(TruncatedAnswers):
-    """Quarantines the answers behind a cut client turn."""
+    """Excludes the answers behind a cut client turn."""
 
     name = NAME
     role: Role = "user"

@@ -1,4 +1,4 @@
-"""Answers whose last sentence has no end. Suspicious and not certain, so they are learnt and shown."""
+"""Answers whose last sentence has no end. Suspicious and not certain, so they are trained on and shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
 
 NAME = "unfinished_answers"
-EXPLANATION = "These answers end without a sentence's end and may have been cut. They are learnt as they are."
+EXPLANATION = "These answers end without a sentence's end and may have been cut. They are trained on as they are."
 FIX = "Read the examples; where an answer was cut, export it again or remove the conversation."
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*•–#>|]|\d+[.)])")

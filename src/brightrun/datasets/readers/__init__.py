@@ -1,1 +1,1 @@
-"""Formats of conversation files, one per module, and their detection by content. Knows no checks."""
+"""Formats of conversation files, one per module, and their detection by content."""

@@ -128,7 +128,7 @@ def _refuse_unknown(path: Path, first: Record) -> NoReturn:
     names += [(known.name, known.recognized_by) for known in RECORD_FORMATS]
     recognized_by = [f"{what} ({name})" for name, what in names]
     raise DatasetError(
-        f"{path.name} is of no known format: at {where} it has {found}. Looked for " + "; ".join(recognized_by) + ".",
+        f"{path.name} is in no format we know: at {where} it has {found}. Looked for " + "; ".join(recognized_by) + ".",
         hint="Convert the file to one of these formats; OpenAI chat JSONL is the simplest.",
         details={"found": list(first.value) if isinstance(first.value, dict) else kind(first.value)},
     )

@@ -1,4 +1,4 @@
-"""OpenAI chat JSONL: `messages` with roles; an assistant message with `weight: 0` is context, not learnt."""
+"""OpenAI chat JSONL: `messages` with roles; an assistant message with `weight: 0` is context, not trained on."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def get_artifact(
 def get_adapter(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> StreamingResponse:
     """The adapter with everything needed to load and to check it, as one zip. 409 until the job has completed.
 
-    Of a job that ended early it is the one of its last checkpoint, where one was kept; the zip's name says unproven.
+    Of a job that ended early it is the one of its last checkpoint, where one was kept; the zip's name says partial.
     """
     with studio.database.reading() as session:
         job = owned(session, principal.owner_id, job_id)
@@ -98,7 +98,7 @@ def get_adapter(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -
 
 def _no_adapter_hint(job: TrainingJob) -> str:
     if job.export_until is not None:
-        return "One of its last checkpoint is being brought home; try again in a moment."
+        return "One of its last checkpoint is being downloaded; try again in a moment."
     if job.status.is_terminal:
-        return "Retry the job; canceling one with export_on_stop keeps what it has learnt."
+        return "Retry the job; canceling one with export_on_stop keeps what it has learned."
     return "Wait until it has completed."

@@ -45,12 +45,12 @@ class BudgetView(Answer):
     default_job_cap_usd: Usd | None
     spent_usd: Usd = Field(description="Machines' time within the month × their price.")
     spent_percent: float | None
-    unpriced_leases: int = Field(description="Machines that ran this month and whose price nobody told.")
+    unpriced_leases: int = Field(description="Machines that ran this month and have no hourly price.")
     reserved_usd: Usd = Field(description="What live jobs may still cost, by their caps, else by their estimates.")
-    unestimated_jobs: int = Field(description="Live jobs of which nobody knows what they will cost.")
+    unestimated_jobs: int = Field(description="Running jobs that have no cost estimate.")
     remaining_usd: Usd | None = Field(description="What a new job may cost; below 0 where too much is promised.")
     usd_per_hour: Usd = Field(description="Of the machines that run now.")
-    forecast_usd: Usd = Field(description="Spending of the month if live jobs cost what was estimated.")
+    forecast_usd: Usd = Field(description="Spending of the month if running jobs cost what was estimated.")
     crosses_at: datetime | None = Field(description="When running jobs would cross the budget; absent: they do not.")
 
     @classmethod

@@ -66,7 +66,7 @@ class UploadView(Answer):
 
 
 class Piece(Answer):
-    """A stretch of text; `learnt` says whether it carries loss."""
+    """A stretch of text; `learned` says whether it carries loss."""
 
     text: str
     trained: bool
@@ -182,7 +182,7 @@ def preview_file(
         str | None, Query(min_length=1, max_length=200, description="Base model; absent: Llama 3.")
     ] = None,
 ) -> Preview:
-    """A conversation as the model sees it, and which parts of it are learnt."""
+    """A conversation as the model sees it, and which parts of it are trained on."""
     with scratch_folder(studio.home) as folder:
         path = folder / "dataset"
         fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)

@@ -69,7 +69,7 @@ class Retry(BaseModel):
 
 
 class Point(Answer):
-    """A step of a curve; losses in nats per learnt token, what is unknown is null."""
+    """A step of a curve; losses in nats per trained token, what is unknown is null."""
 
     step: int
     loss: float | None
@@ -137,7 +137,7 @@ def cancel(
     principal: CurrentPrincipal,
     job_id: JobId,
     export_on_stop: Annotated[  # noqa: FBT002 passed by its name
-        bool, Query(description="First have the run end its step and bring an unproven adapter of it home.")
+        bool, Query(description="First have the run end its step and bring a partial adapter of it home.")
     ] = False,
 ) -> JobView:
     """Cancel a job; its machine ends right after. A job that is cancelled stays so; one that ended cannot be (409).
@@ -177,7 +177,7 @@ def show_metrics(
         metrics.Measure, Query(description="The measure whose spikes stay when a curve is thinned.")
     ] = "loss",
 ) -> Curves:
-    """Loss and the like by step, while training and on what was held out."""
+    """Loss and the like by step, while training and on what was kept for validation."""
     with studio.database.reading() as session:
         owned(session, principal.owner_id, job_id)
         train = metrics.series(session, job_id, "train", points, by=by)

@@ -34,7 +34,7 @@ _AT_ONCE = 1000
     | {200: {"content": {_CSV: {"schema": {"type": "string"}}}, "description": "One line for each point."}},
 )
 def get_metrics_csv(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> StreamingResponse:
-    """Every step and every held-out measurement; a cell is empty where the value is not known."""
+    """Every step and every validation measurement; a cell is empty where the value is not known."""
     with studio.database.reading() as session:
         job = owned(session, principal.owner_id, job_id)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", job.name).strip("-.")[:80] or "job"

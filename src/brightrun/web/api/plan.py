@@ -23,7 +23,7 @@ class PlanView(Answer):
     plan: JobPlan
     fits: bool | None = Field(description="Whether the machine's memory suffices; absent where it is not known.")
     refused: bool = Field(
-        description="Whether starting this job would be refused; the plan's checks and mends say why."
+        description="Whether starting this job would be refused; the plan's checks and fixes say why."
     )
     dataset_refused: bool = Field(description="Whether the audit found an error, so that nothing may be trained on it.")
     estimated_duration_minutes: float

@@ -1,4 +1,4 @@
-"""Only the problem rows of a dataset, with their reasons, as lines of JSON that are written while they are sent."""
+"""Download flagged rows of a dataset, with their reasons, as lines of JSON that are written while they are sent."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LINES = "application/x-ndjson"
 def get_problem_rows(studio: StudioDep, principal: CurrentPrincipal, file_id: FileId) -> StreamingResponse:
     """The conversations in which the audit found a warning or an error, as they stand in the file, with the reasons.
 
-    A line has `id`, `number`, `place`, `problems` and `messages`; mended lines can be uploaded as OpenAI chat JSONL.
+    A line has `id`, `number`, `place`, `problems` and `messages`; repaired lines can be uploaded as OpenAI chat JSONL.
     """
     with ExitStack() as stack:
         path = stack.enter_context(scratch_folder(studio.home)) / "dataset"

@@ -36,7 +36,7 @@ class FileView(Answer):
     sha256: str = Field(description="Of the bytes as they were uploaded.")
     format: str | None
     conversations: int | None
-    answers: int | None = Field(description="Answers that are learnt.")
+    answers: int | None = Field(description="Answers that are trained on.")
     tokens: int | None = Field(description="By the Llama 3 tokenizer.")
     refused: bool = Field(description="Whether the audit found an error, so that nothing may be trained on it.")
     created_at: datetime
@@ -83,10 +83,10 @@ class JobView(Answer):
     job_cap_usd: Usd | None = Field(description="What all attempts together may cost; the job stops there.")
     actual_cost_usd: Usd | None
     adapter: Literal["verified", "partial"] | None = Field(
-        description="Whether there is one to download. unproven: of a checkpoint of a job that ended early."
+        description="Whether there is one to download. partial: of a checkpoint of a job that ended early."
     )
     export_until: datetime | None = Field(
-        description="The job has ended, and an adapter of it is still being brought home, until then at most."
+        description="The job has ended, and an adapter of it is still being downloaded, until then at most."
     )
 
     @classmethod
@@ -104,13 +104,13 @@ class JobView(Answer):
 
 
 class EventView(Answer):
-    """Something that happened to a job: a line of its worker's journal, or what the studio did."""
+    """Something that happened to a job: a line of its worker's event log, or what the studio did."""
 
     object: Literal["training.event"] = "training.event"
     id: int = Field(description="Counts up; streams and lists go on behind it.")
     job_id: str
     attempt: int | None
-    sequence: int | None = Field(description="Number of the journal's line; absent where the studio tells.")
+    sequence: int | None = Field(description="Number of the event log's line; absent where the studio tells.")
     kind: str = Field(examples=["step"])
     status: JobStatus
     step: int | None

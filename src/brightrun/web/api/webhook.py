@@ -1,4 +1,4 @@
-"""Where workers push their journals to. Nothing of a body is believed before its signature was checked."""
+"""Where workers push their event logs to. Nothing of a body is believed before its signature was checked."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def _body(request: Request) -> bytes:
 
 @router.post(PATH, response_model_by_alias=True, responses=declared(400, 401, 404, 413), openapi_extra=_BODY)
 def receive_events(request: Request, studio: StudioDep, body: Annotated[bytes, Depends(_body)]) -> WebhookReply:
-    """A batch of a job's journal, signed as Standard Webhooks does with the job's own secret.
+    """A batch of a job's event log, signed as Standard Webhooks does with the job's own secret.
 
     In any order and any number of times. The answer says how far everything has arrived, and whether to go on.
     """
@@ -48,7 +48,7 @@ def receive_events(request: Request, studio: StudioDep, body: Annotated[bytes, D
     try:
         claim = _Claim.model_validate_json(body)
     except ValidationError as error:
-        raise BodyUnreadable("The body is not a batch of a journal.") from error
+        raise BodyUnreadable("The body is not a batch of a event log.") from error
     try:
         secret = job_secret(studio.webhook_secret.get_secret_value(), claim.job_id)
         verify(secret, request.headers, body, now=now)

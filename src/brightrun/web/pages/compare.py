@@ -93,7 +93,7 @@ def _facts(rows: Sequence[TrainingJob]) -> list[ComparedSetting]:
     return [
         ComparedSetting("Dataset", [str(row.spec["dataset"]["source_name"]) for row in rows]),
         ComparedSetting("Dataset's bytes (sha256)", [str(row.spec["dataset"]["source_sha256"])[:12] for row in rows]),
-        ComparedSetting("Held-out split", [str(row.spec["dataset"]["split_sha256"])[:12] for row in rows]),
+        ComparedSetting("Validation split", [str(row.spec["dataset"]["split_sha256"])[:12] for row in rows]),
         ComparedSetting("Base model", [row.base_model for row in rows]),
         ComparedSetting("Recipe", [row.recipe for row in rows]),
     ]
@@ -128,7 +128,7 @@ def _charts(
     studio: Studio, rows: Sequence[TrainingJob], labels: Mapping[str, str], measure: Measure
 ) -> list[tuple[str, dict[str, str]]]:
     shown: list[tuple[str, Kind]] = [("Training loss" if measure == "loss" else MEASURES[measure].label, "train")]
-    shown += [("Held-out loss", "validation")] if measure == "loss" else []
+    shown += [("Validation loss", "validation")] if measure == "loss" else []
     drawn = []
     with studio.database.reading() as session:
         for heading, kind in shown:

@@ -51,7 +51,7 @@ def _shown(comparison: Comparison) -> dict[str, Any]:
 
 
 def _coverage(scores: Sequence[AnswerScore]) -> dict[str, str] | None:
-    """How many held-out answers are behind each persona and arc; None where none carries both labels."""
+    """How many validation answers are behind each persona and arc; None where none carries both labels."""
     counts = Counter((score.persona, score.arc) for score in scores if score.persona and score.arc)
     if not counts:
         return None
@@ -60,7 +60,7 @@ def _coverage(scores: Sequence[AnswerScore]) -> dict[str, str] | None:
         size: matrix(
             known,
             chart_id=f"coverage-{size}",
-            title="Held-out answers by persona and arc",
+            title="Validation answers by persona and arc",
             sides=("persona", "arc"),
             noun="answer",
             width=width,

@@ -1,4 +1,4 @@
-"""One conversation of a dataset, read as training reads it: what is learnt, what is context, what was set aside."""
+"""One conversation of a dataset, read as training reads it: what is trained on, what is context, what was set aside."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def _shown(row: TrainingFile, looked: InspectedConversation) -> dict[str, Any]:
 
 
 def _as_read(looked: InspectedConversation, chat: ChatModel) -> dict[str, Any]:
-    """The very text that the model is given, in pieces with whether they are learnt; none where nothing is."""
+    """The very text that the model is given, in pieces with whether they are trained on; none where nothing is."""
     if not looked.kept:
         return {"pieces": [], "tokens": None, "trained_tokens": None, "tokenizer": chat.name}
     messages = looked.repaired.messages()
@@ -101,7 +101,7 @@ def _as_read(looked: InspectedConversation, chat: ChatModel) -> dict[str, Any]:
 
 
 def shown_turns(written: Conversation, repaired: Conversation, *, kept: bool) -> list[ShownTurn]:
-    """Every turn of the file. Behind the last learnt answer nothing is part of the sequence."""
+    """Every turn of the file. Behind the last trained answer nothing is part of the sequence."""
     last = max((turn.number for turn in repaired.turns if turn.trainable), default=0) if kept else 0
     before = {turn.number: turn.content for turn in written.turns}
     return [

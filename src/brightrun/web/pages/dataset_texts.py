@@ -17,8 +17,8 @@ FORMATS = {
     "alpaca": "Alpaca",
 }
 SEVERITIES: dict[Severity, tuple[str, str, str]] = {
-    "error": ("Must be mended", "Nothing may be trained on the file until these are gone.", "bad"),
-    "warning": ("Worth a look", "These forbid nothing; read what was done and decide whether you agree.", "warn"),
+    "error": ("Must be repaired", "Nothing may be trained on the file until these are gone.", "bad"),
+    "warning": ("Worth a look", "You can train as it is; read what was done and decide whether you agree.", "warn"),
     "info": ("Good to know", "Nothing to do.", "open"),
 }
 """By severity: the heading, what it means, the badge's look."""
@@ -27,7 +27,7 @@ _TITLES = {
     "client_profile": "The client's profile was added to the instructions",
     "constant_scores": "Scores that are the same everywhere",
     "control_tokens": "Control words of the model inside a text",
-    "crisis_answers": "Crisis answers that are not learnt",
+    "crisis_answers": "Crisis answers that are not trained on",
     "truncated_answers": "Answers that were cut off",
     "truncated_user_turns": "Client messages that were cut off",
     "duplicates": "Conversations that stand there twice",
@@ -41,12 +41,12 @@ _TITLES = {
     "near_duplicates": "Conversations that are almost the same",
     "no_signal": "Review marks that are the same everywhere",
     "not_targets": "Answers that the file does not offer",
-    "no_trained_answers": "Conversations of which nothing is learnt",
+    "no_trained_answers": "Conversations of which nothing is trained on",
     "overlength": "Conversations that are too long",
     "short_answers": "Very short answers",
     "unanswered_end": "Last messages without an answer",
     "unfinished_answers": "Answers that may be unfinished",
-    "unprompted_name": "Names that nobody told the model",
+    "unprompted_name": "Names the model has no way of knowing",
 }
 Done = Literal["repaired", "set aside", "left out", "kept", "not used", "refused"]
 _DONE: dict[str, Done] = {
@@ -69,7 +69,7 @@ _DONE: dict[str, Done] = {
 }
 DONE_TEXTS: dict[Done, str] = {
     "repaired": "Repaired",
-    "set aside": "Not learnt",
+    "set aside": "Not learned",
     "left out": "Left out",
     "kept": "Kept as it is",
     "not used": "Not used",
@@ -77,7 +77,7 @@ DONE_TEXTS: dict[Done, str] = {
 }
 # The audit's own words name options of the command line, which pages do not have.
 _FIXES = {
-    "escaped_newlines": "Nothing to do; to be rid of it, mend the program that writes the file.",
+    "escaped_newlines": "Nothing to do; to be rid of it, fix the program that writes the file.",
     "unprompted_name": "Put the client's name into the system prompt or into what the client says, "
     "or keep it as it is, knowingly.",
     "json_syntax": "Write the file again from its source with a JSON library.",
@@ -122,7 +122,7 @@ def header_text(audit: AuditReport) -> str | None:
     if pairs == header.turns:
         return (
             f"The file says {pairs:,} training pairs. That is every message of both sides; "
-            f"the answers, which are what is learnt, are {header.answers:,}."
+            f"the answers, which are what is trained on, are {header.answers:,}."
         )
     return (
         f"The file says {pairs:,} training pairs. It holds {header.turns:,} messages and {header.answers:,} answers; "

@@ -69,7 +69,7 @@ class Downloads:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """A job as its page shows it. `last_event` is where the page's stream of news goes on."""
+    """A job as its page shows it. `last_event` is where the page's stream of events goes on."""
 
     row: TrainingJob
     view: JobView
@@ -84,12 +84,12 @@ class JobFacts:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing will change any more, but for an adapter that is still brought home."""
+        """Whether nothing will change any more, but for an adapter that is still downloaded."""
         return self.view.status.is_terminal
 
     @property
     def may_export(self) -> bool:
-        """Whether canceling can keep what was learnt so far."""
+        """Whether canceling can keep what was trained on so far."""
         return not self.is_over and bool(self.attempts) and may_have_adapter(self.attempts[-1])
 
 

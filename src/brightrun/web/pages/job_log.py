@@ -1,4 +1,4 @@
-"""A job's events in the words of its page, and which of them are shown. Knows no other page."""
+"""A job's events in the words of its page, and which of them are shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brightrun.jobs.studio import Studio
 from brightrun.web.pages.format import STATUS_TEXTS
 
 Show = Literal["important", "progress", "all"]
-SHOWN: dict[Show, str] = {"important": "What matters", "progress": "Steps and measurements", "all": "Everything"}
+SHOWN: dict[Show, str] = {"important": "Key events", "progress": "Steps and measurements", "all": "Everything"}
 _PROGRESS = ("step", "evaluation", "sample", "checkpoint")
 _CHATTER = ("step", "sample", "artifact")
 LINES = 200
@@ -77,7 +77,7 @@ def event_text(row: TrainingEvent) -> str:
 
 def _evaluation_text(_: TrainingEvent, data: dict[str, Any]) -> str:
     which = _PHASES.get(str(data.get("phase")), "")
-    return f"Held-out loss {which}: {_loss(data.get('loss'))}{_counted_answers(data)}"
+    return f"Validation loss {which}: {_loss(data.get('loss'))}{_counted_answers(data)}"
 
 
 def _checkpoint_text(row: TrainingEvent, _: dict[str, Any]) -> str:
@@ -85,7 +85,7 @@ def _checkpoint_text(row: TrainingEvent, _: dict[str, Any]) -> str:
 
 
 def _sample_text(_: TrainingEvent, data: dict[str, Any]) -> str:
-    return f"Answered held-out prompt {data.get('done', '?')} of {data.get('total', '?')}"
+    return f"Answered validation prompt {data.get('done', '?')} of {data.get('total', '?')}"
 
 
 def _artifact_text(_: TrainingEvent, data: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Turns a template and values into a page: its environment, its headers, its theme. Knows no noun."""
+"""Turns a template and values into a page: its environment, its headers, its theme."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _TOKENS = 100
 def _require_operator(principal: CurrentPrincipal, options: OptionsDep) -> None:
     """What an installation stands on is nobody's business but its operator's; others find nothing here."""
     if principal.owner_id != options.operator:
-        raise NotFound("There is no such address.")
+        raise NotFound("This page doesn't exist.")
 
 
 @router.get("")

@@ -28,13 +28,13 @@ from brightrun.web.pages.job_settings import SettingField, setting_fields
 MAX_DATASETS = 50
 _PROVIDERS = {LocalProcess.name: "This machine", "static_worker": "Your worker server", "runpod": "RunPod"}
 _TITLES = {
-    "conservative": "Light touch",
+    "conservative": "Conservative",
     "balanced": "Balanced",
     "aggressive": "Strong pull",
     "quickstart": "Quick try",
 }
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("How much is learnt", ("num_epochs", "max_steps", "learning_rate", "r", "lora_alpha", "lora_dropout")),
+    ("How much is trained on", ("num_epochs", "max_steps", "learning_rate", "r", "lora_alpha", "lora_dropout")),
     ("What a step sees", (
         "batch_size", "gradient_accumulation_steps", "example_unit", "packing", "max_seq_length", "overlength_policy",
     )),
@@ -49,7 +49,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 _LABELS = {
     "num_epochs": "Passes over the data",
-    "max_steps": "Most steps",
+    "max_steps": "Max steps",
     "r": "Rank",
     "lora_alpha": "Alpha",
     "lora_dropout": "Dropout",
@@ -58,11 +58,11 @@ _LABELS = {
     "max_seq_length": "Longest sequence",
     "overlength_policy": "What is longer",
     "optim": "Optimizer",
-    "lr_scheduler_type": "Fall of the learning rate",
+    "lr_scheduler_type": "LR schedule",
     "warmup_ratio": "Warm-up",
-    "max_grad_norm": "Longest gradient",
+    "max_grad_norm": "Gradient clipping",
     "target_modules": "Adapted layers",
-    "validation_fraction": "Held out",
+    "validation_fraction": "Validation",
     "sample_answers": "Prompts answered",
     "sample_tokens": "Longest answer",
     "adapter_choice": "Delivered adapter",

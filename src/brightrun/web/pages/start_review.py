@@ -33,7 +33,7 @@ _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("adapter and optimizer", ("adapter", "gradients", "optimizer")),
     ("activations", ("activations", "mask")),
     ("working set", ("work", "dequantized")),
-    ("reserved, unused", ("allocator",)),
+    ("allocator overhead", ("allocator",)),
     ("the program itself", ("program",)),
 )
 
@@ -102,7 +102,7 @@ def review_job(studio: Studio, owner_id: str, request: JobRequest) -> Review:
         fixes.append(Fix("Leave the cap out.", json.dumps({"compute": {"max_cost_usd": None}})))
     fixes += _own_cap(request, planned, month)
     if planned.plan.base_model not in here and here:
-        fixes.append(Fix(f"Take {here[0]}, which is here.", json.dumps({"base_model": here[0]})))
+        fixes.append(Fix(f"Use {here[0]}, already installed.", json.dumps({"base_model": here[0]})))
     return Review(
         request, choice, month, planned=planned, checks=checks, fixes=fixes, cap=cap,
         memory=_memory_chart(planned.plan.memory, planned.plan.memory_available_bytes),
@@ -184,7 +184,7 @@ def _price_check(choice: ProviderChoice, planned: Planned) -> ReviewCheck:
     if cost is None:
         setting = _PRICE_SETTINGS.get(choice.name)
         how = "" if setting is None else f"; {setting} tells it"
-        return ReviewCheck("warn", "Price", f"nobody told what {choice.title.lower()} costs an hour{how}")
+        return ReviewCheck("warn", "Price", f"no hourly price is set for {choice.title.lower()}{how}")
     if choice.usd_per_hour is not None:
         return ReviewCheck("ok", "Price", f"{usd(cost.usd_per_hour)} an hour, as it was set for {choice.title.lower()}")
     day = "" if cost.price_date is None else f", read on {cost.price_date.isoformat()}"

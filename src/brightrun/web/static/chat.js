@@ -55,7 +55,7 @@ function show(prompt, said) {
   for (const side of ["base", "tuned"]) {
     shown.querySelector(`[data-${side}]`).textContent = said[side].text.trim() || "(no text)";
     const tokens = said[side].tokens === 1 ? "1 token" : `${said[side].tokens} tokens`;
-    shown.querySelector(`[data-${side}-note]`).textContent = `${tokens}, ${said[side].stopped ? "ended by itself" : "cut at the limit"}`;
+    shown.querySelector(`[data-${side}-note]`).textContent = `${tokens}, ${said[side].stopped ? "finished" : "cut off"}`;
   }
   answers.prepend(shown);
 }

@@ -1,6 +1,6 @@
 // Regions that stay current. <div id=… data-live="/fragment" data-every="5"> is fetched every 5 seconds;
 // with data-now at once too, and without either only when refreshLive is called;
-// with data-stream="/api/…/events/stream" it is fetched when the stream tells news, once a second at most.
+// with data-stream="/api/…/events/stream" it is fetched when the stream tells events, once a second at most.
 // The server draws, this only puts the new drawing in place: focus, open details and typed text stay as they are.
 import { localizeTimes } from "./times.js";
 import { morph } from "./morph.js";

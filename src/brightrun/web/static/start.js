@@ -1,4 +1,4 @@
-// The form of "Start training": steps, the plan while choosing, wrongs beside their fields, mends as buttons, one start.
+// The form of "Start training": steps, the plan while choosing, wrongs beside their fields, fixes as buttons, one start.
 import { clearWrongs, showWrongs } from "./actions.js";
 import { ask, Refused } from "./api_client.js";
 import { localizeTimes } from "./times.js";
@@ -230,7 +230,7 @@ class StartForm {
     const plan = place.querySelector("[data-plan]");
     const ready = plan?.dataset.mayStart === "yes";
     this.allow(ready);
-    const words = ready ? "Everything was checked. This is what it takes:" : plan ? "Something is in the way of a start:" : "It cannot be planned like this:";
+    const words = ready ? "Everything was checked. This is what it takes:" : plan ? "This can't start yet. Ways to fix it:" : "This can't be planned as it is:";
     this.status(words, false);
   }
 
