@@ -40,7 +40,7 @@ from transformers import PrinterCallback, TrainerCallback  # noqa: E402
 from trl import SFTConfig, SFTTrainer  # noqa: E402
 
 from brightrun.catalogue.recipes import find_recipe  # noqa: E402
-from brightrun.contract.hyperparameters import Hyperparameters  # noqa: E402
+from brightrun.contract.hyperparameters import Hyperparameters, Precision  # noqa: E402
 from brightrun.contract.run_folder import RunFolder  # noqa: E402
 from brightrun.datasets.options import ReadOptions  # noqa: E402
 from brightrun.datasets.prepare import prepare_dataset  # noqa: E402
@@ -53,6 +53,7 @@ from brightrun.templating.chat_model import ChatModel, EncodedConversation  # no
 from brightrun.templating.messages import Message  # noqa: E402
 from brightrun.templating.model_folder import load_chat_model  # noqa: E402
 from brightrun.templating.separate import separate_examples  # noqa: E402
+from brightrun.worker.device import device_kind  # noqa: E402
 from brightrun.worker.event_log import EventLog  # noqa: E402
 from brightrun.worker.load_model import load_base  # noqa: E402
 from brightrun.worker.train_adapter import Training, _AnswerTrainer  # noqa: E402
@@ -230,7 +231,7 @@ class OurSide:
             validation_loss=lambda _: 0.0,
             pad_id=chat.pad_id,
         )
-        self._trainer = _AnswerTrainer(load_base(model, nf4=False), self._training)
+        self._trainer = _AnswerTrainer(load_base(model, _unquantized(settings)), self._training)
         self._trainer.add_callback(self._clock)
 
     def take(self, step: Step) -> Turn:
@@ -244,11 +245,15 @@ class OurSide:
         )
 
 
+def _unquantized(settings: Hyperparameters) -> Precision:
+    return settings.model_copy(update={"quantization": "none"}).resolve(device_kind())
+
+
 class LiteralSide:
     """TRL's trainer as it comes, over padded batches of separate examples."""
 
     def __init__(self, model: Path, folder: Path, settings: Hyperparameters, *, checkpointing: bool) -> None:
-        base = load_base(model, nf4=False)
+        base = load_base(model, _unquantized(settings))
         self._clock = StepClock()
         self._padded_tokens = 0
         self._trainer = SFTTrainer(

@@ -167,6 +167,7 @@ def measure_here(case: dict[str, Any], folder: str) -> None:
     from brightrun.contract.run_folder import RunFolder
     from brightrun.runs.examples import TokenizedExample
     from brightrun.templating.chat_model import EncodedConversation
+    from brightrun.worker.device import device_kind
     from brightrun.worker.event_log import EventLog
     from brightrun.worker.load_model import load_base
     from brightrun.worker.memory import peak_memory_bytes
@@ -174,7 +175,7 @@ def measure_here(case: dict[str, Any], folder: str) -> None:
 
     hush_libraries()
     what = Case(**case)
-    base = load_base(Path(folder), nf4=what.hyperparameters().quantization == "nf4")
+    base = load_base(Path(folder), what.hyperparameters().resolve(device_kind()))
     examples = []
     for size in what.sizes():
         first = size.tokens - size.trained_tokens

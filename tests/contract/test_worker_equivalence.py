@@ -25,6 +25,7 @@ from brightrun.templating.batches import ExampleSize, Step, plan_steps
 from brightrun.templating.messages import Message
 from brightrun.templating.model_folder import load_chat_model
 from brightrun.templating.separate import separate_examples
+from brightrun.worker.device import device_kind
 from brightrun.worker.event_log import EventLog
 from brightrun.worker.load_model import load_base
 from brightrun.worker.micro_batches import MicroBatch, build_micro_batches
@@ -114,11 +115,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterato
     examples = [TokenizedExample(name, chat.encode_conversation(messages)) for name, messages in conversations.items()]
     separate: dict[str, list[int]] = {}
     for name, messages in conversations.items():
-        examples = [
-            TokenizedExample(name, chat.encode_conversation(example)) for example in separate_examples(messages)
-        ]
-        separate[name] = list(range(len(examples), len(examples) + len(examples)))
-        examples += examples
+        parts = [TokenizedExample(name, chat.encode_conversation(part)) for part in separate_examples(messages)]
+        separate[name] = list(range(len(examples), len(examples) + len(parts)))
+        examples += parts
     folder = tmp_path_factory.mktemp("equivalence")
     event_log = EventLog(folder / "events.jsonl")
     training = Training(
@@ -131,7 +130,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterato
         validation_loss=lambda _: 0.0,
         pad_id=chat.pad_id,
     )
-    trainer = _AnswerTrainer(load_base(tiny_model, nf4=False), training)
+    trainer = _AnswerTrainer(load_base(tiny_model, training.hyperparameters.resolve(device_kind())), training)
     # A fresh adapter's B is zero, and with it every gradient of A: nothing to compare.
     generator = torch.Generator().manual_seed(11)
     for name, parameter in trainer.model.named_parameters():
@@ -155,7 +154,7 @@ def test_a_conversation_is_the_sum_of_its_separate_examples(bench: Bench, name: 
 def test_a_learnt_quarantined_answer_would_be_seen(bench: Bench) -> None:
     """The comparison above can fail: with the untrained answer learned, loss and gradient are others."""
     chat_labels = bench.examples[bench.merged["quarantined-middle"]].encoded
-    everything = replace(chat_labels, trained=[False] + [True] * (len(chat_labels.input_ids) - 1))
+    everything = replace(chat_labels, loss_mask=[False] + [True] * (len(chat_labels.input_ids) - 1))
     bench.examples.append(TokenizedExample("all-learnt", everything))
     try:
         loss, gradient = bench.step([len(bench.examples) - 1])

@@ -20,12 +20,14 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from brightrun.contract.events import read_event_log
+from brightrun.contract.hyperparameters import Hyperparameters, Precision
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.prepared import read_prepared
 from brightrun.runs.examples import encode_examples
 from brightrun.runs.steps import run_steps
 from brightrun.templating.model_folder import load_chat_model
+from brightrun.worker.device import device_kind
 from brightrun.worker.event_log import EventLog
 from brightrun.worker.load_model import LoadedBase, load_base
 from tests.runs import make_run, run_worker
@@ -58,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_d
     folder = make_run(tmp_path_factory.mktemp("nf4") / "run", tiny_model, sample_dataset, **SETTINGS)
     spec, chat = JobSpec.load(folder.spec), load_chat_model(tiny_model)
     examples = encode_examples(read_prepared(folder.root / spec.dataset.train_path), chat, spec.hyperparameters)
-    base = load_base(tiny_model, nf4=True)
+    base = load_base(tiny_model, in_nf4())
     ask(base)  # as a run does before it trains
     before = {name: value.clone() for name, value in base.model.state_dict().items()}
     with closing(EventLog(folder.event_log)) as event_log:
@@ -83,6 +85,10 @@ def delivered(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample
     return folder
 
 
+def in_nf4() -> Precision:
+    return Hyperparameters(quantization="nf4").resolve(device_kind())
+
+
 def ask(base: LoadedBase) -> torch.Tensor:
     with base.inference():
         logits: torch.Tensor = base.model(input_ids=torch.tensor([[0, 7, 11, 13]]), use_cache=False).logits
@@ -91,7 +97,7 @@ def ask(base: LoadedBase) -> torch.Tensor:
 
 def test_a_base_that_was_asked_still_passes_gradients(tiny_model: Path) -> None:
     """bitsandbytes repacks weights for AVX-512 when first evaluated, and that layout has no gradient."""
-    base = load_base(tiny_model, nf4=True)
+    base = load_base(tiny_model, in_nf4())
     embedded = base.model.get_input_embeddings()(torch.tensor([[0, 7, 11, 13]])).detach().requires_grad_()
     fresh = gradient_through(base, embedded)
     ask(base)
@@ -212,7 +218,7 @@ def test_the_held_out_loss_is_that_of_plain_transformers_in_nf4(delivered: RunFo
 def test_the_file_of_weights_is_let_go_of_once_it_is_quantized(tiny_model: Path) -> None:
     """Embeddings are views into it; its projections in fp32 would stay in memory beside those in 4 bits."""
     before = mapped_weights()
-    base = load_base(tiny_model, nf4=True)
+    base = load_base(tiny_model, in_nf4())
     assert ask(base).isfinite().all()
     assert mapped_weights() <= before
 

@@ -7,11 +7,28 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 LLAMA_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+NAMED_TWICE = "named_twice"
+"""Type of the validation error of a list that names something more than once."""
 
+NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
+"""Bytes per weight in NF4 with double quantization (QLoRA, arXiv 2305.14314, section 3): 4.127 bits."""
 
 DeviceKind = Literal["cpu", "cuda"]
+ComputeType = Literal["fp32", "bf16"]
+
+
+def compute_type(kind: DeviceKind) -> ComputeType:
+    """What a device computes in: bf16 on a GPU; fp32 on a CPU, where bf16 products are about 60 times slower
+    (measured)."""
+    return "bf16" if kind == "cuda" else "fp32"
+
+
+def bytes_per_number(kind: DeviceKind) -> int:
+    """Of a number in products, and of a weight that is not quantized."""
+    return {"fp32": 4, "bf16": 2}[compute_type(kind)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +46,28 @@ class Precision:
     quantized: bool
 
     @property
+    def compute(self) -> ComputeType:
+        return compute_type(self.kind)
+
+    @property
     def width(self) -> int:
         """Bytes of a number in products: fp32 on a CPU, bf16 on a GPU."""
-        return 4 if self.kind == "cpu" else 2
+        return bytes_per_number(self.kind)
+
+    @property
+    def weights(self) -> Literal["nf4", "fp32", "bf16"]:
+        """What the base's projections are held in; embeddings, output head and norms are in `compute`."""
+        return "nf4" if self.quantized else self.compute
+
+    @property
+    def weight_bytes(self) -> float:
+        """Bytes of a weight of the base's projections."""
+        return NF4_BYTES if self.quantized else self.width
+
+    @property
+    def quantization(self) -> Literal["nf4", "none"]:
+        """What the setting of that name came to."""
+        return "nf4" if self.quantized else "none"
 
 
 class Hyperparameters(BaseModel):
@@ -111,7 +147,9 @@ class Hyperparameters(BaseModel):
     def _each_once(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
         twice = [name for name, count in Counter(modules).items() if count > 1]
         if twice:
-            raise ValueError(f"names {', '.join(twice)} more than once; name every layer once")
+            raise PydanticCustomError(
+                NAMED_TWICE, "it names {names} more than once; name every layer once", {"names": ", ".join(twice)}
+            )
         return modules
 
     def resolve(self, kind: DeviceKind) -> Precision:

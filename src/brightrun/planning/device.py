@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.catalogue.gpus import Gpu
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.catalogue.speeds import PrecisionName, load_accelerator_costs, load_processor_costs
+from brightrun.catalogue.speeds import load_accelerator_costs, load_processor_costs
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.planning.cpu_benchmark import CpuBenchmark
 from brightrun.planning.durations import Duration
@@ -101,8 +101,7 @@ def guess_processor(benchmark: CpuBenchmark, *, memory_bytes: int | None) -> Dev
 
 def guess_gpu(gpu: Gpu, entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
     """A GPU of the catalogue at the share of its nominal speed that is recorded for this model, or the nearest one."""
-    precision: PrecisionName = "nf4" if hyperparameters.resolve("cuda").quantized else "bf16"
-    share = find_mfu(entry, gpu, precision)
+    share = find_mfu(entry, gpu, hyperparameters.resolve("cuda").weights)
     return DeviceGuess(
         kind="cuda",
         name=gpu.title,

@@ -79,7 +79,7 @@ class Summary(_Frozen):
 
 def kind_of(plan: JobPlan, hyperparameters: Hyperparameters) -> RunKind:
     """Which runs a plan can learn from."""
-    held = "nf4" if hyperparameters.resolve(plan.device).quantized else "none"
+    held = hyperparameters.resolve(plan.device).quantization
     name = plan.gpu or plan.device_name
     return RunKind(base_model=plan.base_model, device=plan.device, device_name=name, precision=held)
 

@@ -59,7 +59,7 @@ def plan_phases(
     On a GPU the machine has to be found and the base model to be downloaded; on this machine both are here already.
     """
     held = hyperparameters.resolve(device.kind)
-    stored = entry.parameters * (4 if device.kind == "cpu" else 2)
+    stored = entry.parameters * held.width
     tokens = outline.tokens_per_epoch + sum(size.tokens for size in validation.sizes)
 
     def outside(key: StartupKey, amount: float = 1.0) -> Duration:

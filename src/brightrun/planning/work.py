@@ -9,7 +9,6 @@ from brightrun.catalogue.models import BaseModelEntry
 from brightrun.contract.hyperparameters import Hyperparameters, Precision
 from brightrun.runs.activations import saved_per_token
 from brightrun.runs.flops import MicroBatchSize, forward_flops, micro_batch_flops
-from brightrun.runs.memory import NF4_BYTES
 
 FORWARD_SHARE = 1 / 3
 """Of a training step's traffic, what its forward pass alone causes; two thirds are the backward pass's."""
@@ -88,8 +87,7 @@ def loss_work(
 
 def token_work(entry: BaseModelEntry, adapter: int, held: Precision) -> Work:
     """One more token of every answer of a batch: all weights are read once."""
-    per_weight = NF4_BYTES if held.quantized else held.width
-    weights = entry.linear_parameters * per_weight + entry.head_parameters * held.width + 4 * adapter
+    weights = entry.linear_parameters * held.weight_bytes + entry.head_parameters * held.width + 4 * adapter
     return Work(
         answer_kernel_launches=float(entry.layers),
         adapter_kernel_launches=float(entry.layers) if adapter else 0.0,

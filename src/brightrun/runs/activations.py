@@ -7,16 +7,12 @@ Llama 3 70B's shape it gives the 365 KB per token and layer of the product's tra
 
 from __future__ import annotations
 
-from typing import Literal
-
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters, bytes_per_number
 from brightrun.runs.flops import MicroBatchSize
 
 
-def saved_per_token(
-    entry: BaseModelEntry, hyperparameters: Hyperparameters, *, kind: Literal["cpu", "cuda"], masked: bool
-) -> int:
+def saved_per_token(entry: BaseModelEntry, hyperparameters: Hyperparameters, *, kind: DeviceKind, masked: bool) -> int:
     """Bytes that one layer keeps of one token where nothing is recomputed.
 
     Args:
@@ -26,7 +22,7 @@ def saved_per_token(
         masked: An attention mask is given (several sequences in the row), for which keys and values are repeated for
             every head.
     """
-    width = 4 if kind == "cpu" else 2
+    width = bytes_per_number(kind)
     hidden, inner = entry.hidden_size, entry.intermediate_size
     attention_flops, kv = entry.heads * entry.head_dim, entry.kv_heads * entry.head_dim
     keys_and_values = 2 * attention_flops if masked else 2 * kv
@@ -54,7 +50,7 @@ def _inputs(entry: BaseModelEntry, hyperparameters: Hyperparameters, width: int,
 
 
 def mask_bytes(
-    micro_batch: MicroBatchSize, entry: BaseModelEntry, *, kind: Literal["cpu", "cuda"], gradient_checkpointing: bool
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, *, kind: DeviceKind, gradient_checkpointing: bool
 ) -> int:
     """Masks of a row with several sequences: tokens² numbers per sequence of the batch.
 

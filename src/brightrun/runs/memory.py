@@ -15,8 +15,6 @@ from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters, Prec
 from brightrun.runs.activations import mask_bytes, saved_per_token
 from brightrun.runs.flops import MicroBatchSize
 
-NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
-"""Bytes per weight in NF4 with double quantization (QLoRA, arXiv 2305.14314, section 3): 4.127 bits."""
 HEAD_TILE = (4096, 32768)
 """TRL 1.16 computes the output head in tiles of so many positions × words (`trl/kernels/chunked_logprob.py`)."""
 HEAD_TILES = {"cpu": 8.25, "cuda": 1.0}
@@ -123,17 +121,17 @@ def _base(entry: BaseModelEntry, held: Precision) -> list[_Part]:
     embeddings and norms are not linear."""
     tables = entry.head_parameters * (1 if entry.tied_embeddings else 2)
     norms = (2 * entry.layers + 1) * entry.hidden_size
-    per_weight = NF4_BYTES if held.quantized else held.width
-    number = {2: "bf16", 4: "fp32"}[held.width]
+    named = "NF4" if held.quantized else held.compute
     return [
-        (
-            "projections",
-            f"projections, {'NF4' if held.quantized else number}",
-            int(entry.linear_parameters * per_weight),
-        ),
-        ("embeddings", f"embeddings and output head, {number}", tables * held.width),
-        ("norms", f"norms, {number}", norms * held.width),
+        ("projections", f"projections, {named}", int(entry.linear_parameters * held.weight_bytes)),
+        ("embeddings", f"embeddings and output head, {held.compute}", tables * held.width),
+        ("norms", f"norms, {held.compute}", norms * held.width),
     ]
+
+
+def base_bytes(entry: BaseModelEntry, held: Precision) -> int:
+    """The frozen base model alone, as it is held."""
+    return _total(_base(entry, held))
 
 
 def _state_bytes(optim: str) -> float:

@@ -105,14 +105,14 @@ def _chat(folder: Path) -> int:
     from brightrun.contract.job_spec import JobSpec
     from brightrun.contract.run_folder import RunFolder
     from brightrun.worker.chat_session import chat_lines
-    from brightrun.worker.preflight import device_kind
+    from brightrun.worker.device import device_kind
     from brightrun.worker.quiet import hush_libraries
 
     hush_libraries()
     run = RunFolder(folder)
     spec = JobSpec.load(run.spec)
-    nf4 = spec.hyperparameters.resolve(device_kind()).quantized
-    for line in chat_lines(Path(spec.model.path), run.adapter, sys.stdin, nf4=nf4):
+    precision = spec.hyperparameters.resolve(device_kind())
+    for line in chat_lines(Path(spec.model.path), run.adapter, sys.stdin, precision):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     return 0

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from brightrun.contract.hyperparameters import Precision
 from brightrun.templating.messages import Message
 from brightrun.templating.model_folder import load_chat_model
 from brightrun.worker.answer import answer_prompts
 from brightrun.worker.load_model import load_base
 
 
-def chat_lines(model_folder: Path, adapter: Path, lines: Iterable[str], *, nf4: bool) -> Iterator[str]:
+def chat_lines(model_folder: Path, adapter: Path, lines: Iterable[str], precision: Precision) -> Iterator[str]:
     """For every line `{"base": [messages], "tuned": [messages], "max_tokens": n}` one line with both answers.
 
     The two sides keep histories of their own, since they said different things before. The first line out is
@@ -21,7 +22,7 @@ def chat_lines(model_folder: Path, adapter: Path, lines: Iterable[str], *, nf4: 
     from peft import PeftModel
 
     chat = load_chat_model(model_folder)
-    base = load_base(model_folder, nf4=nf4)
+    base = load_base(model_folder, precision)
     tuned = PeftModel.from_pretrained(base.model, adapter)
     yield json.dumps({"ready": True})
     for line in lines:

@@ -1,11 +1,20 @@
-"""Names this machine's device without importing torch."""
+"""What this machine trains on. Imports torch only where it is asked for the kind."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 
+from brightrun.contract.hyperparameters import DeviceKind
+
 _QUESTION = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+
+
+def device_kind() -> DeviceKind:
+    """What a run on this machine computes on."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def describe_device() -> tuple[str, int | None]:

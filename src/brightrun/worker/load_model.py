@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
+from brightrun.contract.hyperparameters import Precision
 from brightrun.errors import ModelError
 
 
@@ -22,16 +23,16 @@ class LoadedBase:
     model: Any
     tokenizer: Any
     device: torch.device
-    nf4: bool
+    precision: Precision
 
     @contextmanager
     def inference(self) -> Iterator[None]:
         """No gradients; on CUDA under the same bf16 autocast as training, so that numbers are comparable."""
-        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=self.precision.compute == "bf16"):
             yield
 
 
-def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
+def load_base(folder: Path, precision: Precision) -> LoadedBase:
     """Load the model in `folder`.
 
     On CUDA the compute type is bf16; on a CPU fp32, since bf16 products there are about 60 times slower (measured).
@@ -41,8 +42,8 @@ def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
     Raises:
         ModelError: the folder holds no model that transformers can load.
     """
-    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
-    compute = torch.bfloat16 if device.type == "cuda" else torch.float32
+    device = torch.device("cuda", 0) if precision.kind == "cuda" else torch.device("cpu")
+    compute = {"bf16": torch.bfloat16, "fp32": torch.float32}[precision.compute]
     quantization = (
         BitsAndBytesConfig(
             load_in_4bit=True,
@@ -50,7 +51,7 @@ def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=compute,
         )
-        if nf4
+        if precision.quantized
         else None
     )
     try:
@@ -65,11 +66,11 @@ def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise ModelError(f"The model in {folder.name} cannot be loaded: {error}") from error
     model.eval()
-    if nf4:
+    if precision.quantized:
         _use_trainable_layout(model)
         if device.type == "cpu":
             _release_weights_file(model)
-    return LoadedBase(model=model, tokenizer=tokenizer, device=device, nf4=nf4)
+    return LoadedBase(model=model, tokenizer=tokenizer, device=device, precision=precision)
 
 
 def _use_trainable_layout(model: Any) -> None:

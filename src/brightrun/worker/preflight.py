@@ -10,12 +10,12 @@ from typing import Any
 
 from brightrun.catalogue.folders import verify_model_folder
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import DeviceKind
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.errors import DatasetError, NotEnoughMemory
 from brightrun.files import require_free_space
 from brightrun.runs.flops import MicroBatchSize
 from brightrun.runs.memory import estimate_memory
+from brightrun.worker.device import device_kind
 
 _PACKAGES = (
     "brightrun",
@@ -102,15 +102,8 @@ def check_machine(
         "memory_available_bytes": int(available),
         "python": platform.python_version(),
         "packages": package_versions(),
-        "quantization": "nf4" if spec.hyperparameters.resolve(kind).quantized else "none",
+        "quantization": spec.hyperparameters.resolve(kind).quantization,
     }
-
-
-def device_kind() -> DeviceKind:
-    """What this machine trains on."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def package_versions() -> dict[str, str]:

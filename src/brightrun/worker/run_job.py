@@ -40,10 +40,11 @@ from brightrun.worker.bundle import (
     write_manifest,
 )
 from brightrun.worker.checkpoint import latest_checkpoint
+from brightrun.worker.device import device_kind
 from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import RunLimits, time_to_end
 from brightrun.worker.load_model import LoadedBase, load_base
-from brightrun.worker.preflight import check_data, check_machine, check_model, device_kind, package_versions
+from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions
 from brightrun.worker.validation import mean_loss, measure_losses
 
 
@@ -131,7 +132,7 @@ def _prepare(folder: RunFolder, event_log: EventLog) -> Run:
 
 
 def _load(run: Run) -> LoadedBase:
-    return load_base(Path(run.spec.model.path), nf4=run.spec.hyperparameters.resolve(device_kind()).quantized)
+    return load_base(Path(run.spec.model.path), run.spec.hyperparameters.resolve(device_kind()))
 
 
 def _measure_baseline(run: Run, base: LoadedBase) -> Measured:
