@@ -12,8 +12,8 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.jobs.make_run import MadeRun, RunFolderRequest, make_run
 from brightrun.jobs.plan_run import PlanTarget
 from brightrun.planning.job_plan import PHASES
-from brightrun.planning.phases import losses_along, marks
 from brightrun.planning.this_machine import this_machine
+from brightrun.runs.steps import checkpoint_steps, evaluation_steps
 from tests.runs import start_worker
 
 pytestmark = [pytest.mark.worker, pytest.mark.slow]
@@ -54,8 +54,8 @@ def test_a_plan_comes_true(settings: dict[str, Any], tiny_model: Path, sample_da
     assert [event.step for event in steps] == list(range(1, plan.steps + 1))
     assert sum(event.data["tokens"] for event in steps) == plan.tokens_total
     along = [event for event in told if event.kind == "evaluation" and event.data["phase"] == "during"]
-    assert len(along) == losses_along(plan.steps, chosen)
-    assert sum(event.kind == "checkpoint" for event in told) == marks(plan.steps, chosen.checkpoints)
+    assert {event.step for event in along} == evaluation_steps(plan.steps, chosen)
+    assert {event.step for event in told if event.kind == "checkpoint"} == checkpoint_steps(plan.steps, chosen)
     assert {event.status.value for event in told} == {*PHASES, "completed"} - {"provisioning"}
     peak = max(event.data["memory_bytes"] for event in steps)
     assert plan.memory.total_bytes == pytest.approx(peak, rel=0.15)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from brightrun.catalogue.folders import ModelRecord, write_model_record
 from brightrun.catalogue.gpus import load_gpus
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.compute.chat_process import ChatProcess
+from brightrun.contract.hyperparameters import NF4_BYTES
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.states import JobStatus
 from brightrun.errors import BundleDamaged, ComputeError, Conflict, NoMachine, NotFound
@@ -22,6 +27,10 @@ from brightrun.jobs.studio import Studio
 from tests.unit.finished_job import INSTRUCTIONS, a_finished_job
 from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_job, a_studio
 
+SHAPE = {
+    "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "vocab_size": 400, "max_position_embeddings": 4096,
+}  # fmt: skip
 PROGRAM = """
 import json, sys
 folder = sys.argv[1]
@@ -74,6 +83,7 @@ def pulled(studio: Studio, name: str = "tiny-llama", revision: str = "test") -> 
         pulled_at=datetime(2026, 11, 1, tzinfo=UTC),
     )  # fmt: skip
     write_model_record(folder, record)
+    (folder / "config.json").write_text(json.dumps(SHAPE), encoding="utf-8")
     return folder
 
 
@@ -82,8 +92,6 @@ def scratch(studio: Studio) -> list[Path]:
 
 
 def heard(answers: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    import json
-
     asked, path = json.loads(answers["tuned"]["text"])
     return asked, path
 
@@ -179,6 +187,25 @@ def test_without_the_base_model_here_it_says_what_a_machine_costs(studio: Studio
     with pytest.raises(NoMachine) as refused:
         playground.require_possible(job)
     assert re_dollars(refused.value.hint)
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_a_machine_with_too_little_memory_does_not_begin(
+    studio: Studio, playground: Playground, monkeypatch: pytest.MonkeyPatch, quantization: str
+) -> None:
+    """What is needed are the weights as the job's settings hold them on a CPU, and a fifth more."""
+    job = a_finished_job(studio)
+    spec = JobSpec.model_validate(job.spec)
+    chosen = spec.hyperparameters.model_copy(update={"quantization": quantization})
+    job.spec = spec.model_copy(update={"hyperparameters": chosen}).model_dump(mode="json")
+    entry = entry_of_folder(studio.models / "tiny-llama")
+    projections = 4 * entry.linear_parameters if quantization == "none" else NF4_BYTES * entry.linear_parameters
+    needed = 1.2 * (projections + 4 * (entry.parameters - entry.linear_parameters))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=needed + 8))
+    playground.require_possible(job)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=needed - 8))
+    with pytest.raises(NoMachine, match="to answer, and"):
+        playground.require_possible(job)
 
 
 def re_dollars(text: str) -> bool:

@@ -19,9 +19,10 @@ from brightrun.planning.device import DeviceGuess, guess_gpu, guess_processor
 from brightrun.planning.fixes import checked, memory_fixes
 from brightrun.planning.job_plan import PHASES, JobPlan, plan_job, priced
 from brightrun.planning.mfu import find_mfu
-from brightrun.planning.phases import ValidationSet, losses_along, marks
+from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import RunShape, shape_run
 from brightrun.planning.work import token_work
+from brightrun.runs.steps import checkpoint_steps, evaluation_steps
 from brightrun.templating.batches import ExampleSize
 
 SMOL = find_model("smollm2-135m-instruct")
@@ -145,12 +146,12 @@ def test_answers_and_losses_take_longer_under_an_adapter() -> None:
 
 @pytest.mark.parametrize(("steps", "count", "expected"), [(20, 5, 5), (3, 10, 3), (1, 10, 1), (7, 3, 3)])
 def test_marks_fall_on_different_steps(steps: int, count: int, expected: int) -> None:
-    assert marks(steps, count) == expected
+    assert len(checkpoint_steps(steps, Hyperparameters(checkpoints=count))) == expected
 
 
 def test_the_last_adapter_is_measured_as_delivered_and_not_twice() -> None:
-    assert losses_along(20, Hyperparameters(evaluations=4)) == 3
-    assert losses_along(20, Hyperparameters(evaluations=4, adapter_choice="best")) == 4
+    assert evaluation_steps(20, Hyperparameters(evaluations=4)) == {5, 10, 15}
+    assert evaluation_steps(20, Hyperparameters(evaluations=4, adapter_choice="best")) == {5, 10, 15, 20}
 
 
 def test_a_busy_processor_has_a_wider_band_and_says_so() -> None:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.folders import list_pulled
 from brightrun.catalogue.gpus import Gpu, GpuPrice, load_gpus
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import load_models
 from brightrun.compute.base import Chat
 from brightrun.contract.job_spec import JobSpec
@@ -30,11 +31,12 @@ from brightrun.files import write_model
 from brightrun.jobs.ingest import BUNDLE
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
+from brightrun.runs.memory import base_bytes
 
 SCRATCH_PREFIX = ".trying-"
 IDLE_SECONDS = 300.0
 ANSWER_SECONDS = 240.0
-_ROOM = 1.2  # times the weights, for what answering needs beside them
+_ROOM = 1.2  # times the weights as they are held, for what answering needs beside them
 
 
 class Question(BaseModel):
@@ -81,10 +83,11 @@ class Playground:
         """
         if job.status is not JobStatus.COMPLETED:
             raise Conflict(f"A job that is {job.status.value} has no models to ask.", hint="Wait until it completed.")
-        wanted = JobSpec.model_validate(job.spec).model
+        spec = JobSpec.model_validate(job.spec)
+        wanted = spec.model
         for folder, record in list_pulled(self._studio.models) if self._studio.open_chat is not None else ():
             if record.name == wanted.name and record.version == wanted.revision and not record.needs_conversion:
-                _require_memory(record.total_bytes, wanted.name)
+                _require_memory(base_bytes(entry_of_folder(folder), spec.hyperparameters.resolve("cpu")), wanted.name)
                 return folder
         raise NoMachine(
             f"No machine is up that holds {wanted.name}.", hint=_what_it_would_cost(wanted.name), details={}
@@ -191,14 +194,14 @@ def _own_instructions(golden: Path) -> str | None:
     return str(first["content"]) if first.get("role") == "system" else None
 
 
-def _require_memory(model_bytes: int, name: str) -> None:
-    """Weights of 16 bits become 32 on a processor; a machine that begins to swap would answer nobody."""
+def _require_memory(held_bytes: int, name: str) -> None:
+    """A machine that begins to swap would answer nobody."""
     import psutil
 
     free = psutil.virtual_memory().available
-    if 2 * model_bytes * _ROOM > free:
+    if held_bytes * _ROOM > free:
         raise NoMachine(
-            f"{name} needs about {2 * model_bytes * _ROOM / 1e9:.0f} GB to answer, and {free / 1e9:.0f} GB are free.",
+            f"{name} needs about {held_bytes * _ROOM / 1e9:.0f} GB to answer, and {free / 1e9:.0f} GB are free.",
             hint=_what_it_would_cost(name),
         )
 

@@ -10,8 +10,9 @@ from brightrun.planning.calibration import Calibration
 from brightrun.planning.cost import CostEstimate, HourlyPrice, estimate_cost
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
-from brightrun.planning.phases import PHASES, Outline, Phase, ValidationSet, marks, plan_phases
+from brightrun.planning.phases import PHASES, Outline, Phase, ValidationSet, plan_phases
 from brightrun.planning.plan import NO_VALIDATION, RunShape, TrainingPlan, plan_shape
+from brightrun.runs.steps import checkpoint_steps
 
 __all__ = ["PHASES", "JobPlan", "Phase", "PlanCheck", "PlanFix", "ValidationSet", "plan_job", "priced"]
 
@@ -102,7 +103,8 @@ def plan_job(
         phases=phases,
         duration=in_sequence(phases.values(), "the sum of the phases"),
         tokens_per_second=training.tokens_total / training.training.expected_seconds,
-        checkpoint_seconds=phases["training"].expected_seconds / marks(shape.steps, shape.hyperparameters.checkpoints),
+        checkpoint_seconds=phases["training"].expected_seconds
+        / len(checkpoint_steps(shape.steps, shape.hyperparameters)),
         restart_seconds=phases["provisioning"].expected_seconds + phases["preprocessing"].expected_seconds,
     )
     return priced(plan, price)

@@ -13,16 +13,15 @@ from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
 from brightrun.planning.work import Work, all_of, loss_work, token_work
 from brightrun.runs.flops import make_micro_batch
-from brightrun.templating.batches import ExampleSize, spread_marks
+from brightrun.runs.prompts import PROMPTS_AT_ONCE
+from brightrun.runs.steps import checkpoint_steps, evaluation_steps
+from brightrun.runs.weights_on_disk import CHECKPOINT_BYTES, DELIVERED_BYTES
+from brightrun.templating.batches import ExampleSize
 
 Phase = Literal["provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading"]
 """The event log's statuses that take time, in their order; each is a value of `contract.states.JobStatus`."""
 
 PHASES: tuple[Phase, ...] = ("provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading")
-BATCH_OF_ANSWERS = {"cpu": 4, "cuda": 8}
-"""Prompts answered at once (`worker/answer.py`)."""
-CHECKPOINT_BYTES = 12
-"""Per adapter weight: the weight and two moments in fp32."""
 COMPANION_BYTES = 10_000_000
 """Tokenizer, report and the like in a bundle; rough."""
 MIN_ANSWER_TOKENS = 0.5
@@ -71,8 +70,8 @@ def plan_phases(
     asked = [loss_duration(validation, hyperparameters, entry, device, held, adapter=0)]
     asked.append(answers_duration(validation, hyperparameters, entry, device, held, adapter=0))
     again = [loss_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter)]
-    along = [again[0].scaled(losses_along(outline.steps, hyperparameters))]
-    saved = marks(outline.steps, hyperparameters.checkpoints)
+    along = [again[0].scaled(len(evaluation_steps(outline.steps, hyperparameters)))]
+    saved = len(checkpoint_steps(outline.steps, hyperparameters))
     along.append(outside("write", CHECKPOINT_BYTES * outline.adapter).scaled(saved))
     again.append(answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
     return {
@@ -80,8 +79,8 @@ def plan_phases(
         "preprocessing": in_sequence(load),
         "model_loaded": in_sequence(asked),
         "training": in_sequence([outline.training, *along]),
-        "evaluating": in_sequence([outside("write", 2 * outline.adapter), *again]),
-        "uploading": outside("write", 2 * outline.adapter + COMPANION_BYTES),
+        "evaluating": in_sequence([outside("write", DELIVERED_BYTES * outline.adapter), *again]),
+        "uploading": outside("write", DELIVERED_BYTES * outline.adapter + COMPANION_BYTES),
     }
 
 
@@ -97,16 +96,6 @@ def startup_duration(device: Literal["cpu", "cuda"], key: StartupKey, amount: fl
         high_seconds=value.high,
         obtained=f"{startup.origin}: {startup.source} ({startup.date})",
     )
-
-
-def marks(steps: int, count: int) -> int:
-    """How many different steps `count` marks fall on, as the worker spreads them."""
-    return len(spread_marks(steps, count))
-
-
-def losses_along(steps: int, hyperparameters: Hyperparameters) -> int:
-    """How often validation loss is measured during training; after the last step only if the best adapter counts."""
-    return marks(steps, hyperparameters.evaluations) - (1 if hyperparameters.adapter_choice == "last" else 0)
 
 
 def loss_duration(
@@ -135,7 +124,7 @@ def answers_duration(
     adapter: int,
 ) -> Duration:
     """Every prompt answered: read in padded batches, then token by token to the longest allowed."""
-    size = BATCH_OF_ANSWERS[device.kind]
+    size = PROMPTS_AT_ONCE[device.kind]
     batches = [
         validation.prompt_tokens[start : start + size] for start in range(0, len(validation.prompt_tokens), size)
     ]

@@ -12,11 +12,11 @@ from brightrun.catalogue.models import BaseModelEntry
 from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
-from brightrun.planning.phases import ValidationSet, loss_duration, losses_along
+from brightrun.planning.phases import ValidationSet, loss_duration
 from brightrun.planning.work import Work, all_of, training_work
 from brightrun.runs.flops import micro_batches_of
 from brightrun.runs.memory import MemoryEstimate, estimate_memory
-from brightrun.runs.steps import run_steps
+from brightrun.runs.steps import evaluation_steps, run_steps
 from brightrun.templating.batches import ExampleSize
 
 NO_VALIDATION = ValidationSet()
@@ -158,4 +158,5 @@ def _evaluation(shape: RunShape, device: DeviceGuess, validation: ValidationSet)
         loss_duration(validation, shape.hyperparameters, shape.entry, device, held, adapter=adapter)
         for adapter in (0, shape.adapter)
     )
-    return in_sequence([before, tuned.scaled(losses_along(shape.steps, shape.hyperparameters) + 1)])
+    along = len(evaluation_steps(shape.steps, shape.hyperparameters))
+    return in_sequence([before, tuned.scaled(along + 1)])

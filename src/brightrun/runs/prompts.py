@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from brightrun.contract.hyperparameters import DeviceKind
+
+PROMPTS_AT_ONCE: dict[DeviceKind, int] = {"cpu": 4, "cuda": 8}
+"""Prompts that are answered in one batch."""
+
 
 class AnswerPlace(NamedTuple):
     """One answer: of a conversation's trained ones the `number`th, from 1."""

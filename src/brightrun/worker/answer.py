@@ -11,7 +11,7 @@ from transformers import GenerationConfig
 
 from brightrun.datasets.prepared import PreparedConversation
 from brightrun.evaluation.comparison import Generated
-from brightrun.runs.prompts import sampled_answers
+from brightrun.runs.prompts import PROMPTS_AT_ONCE, sampled_answers
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
 from brightrun.worker.load_model import LoadedBase
@@ -58,7 +58,7 @@ def answer_prompts(
 ) -> list[Generated]:
     """Greedy answers to prompts, in order. `done` hears how many are finished."""
     answers: list[Generated] = []
-    batch = 8 if base.device.type == "cuda" else 4
+    batch = PROMPTS_AT_ONCE[base.precision.kind]
     for start in range(0, len(prompts), batch):
         encoded = [chat.encode_prompt(messages) for messages in prompts[start : start + batch]]
         answers.extend(_answer_batch(base, model, chat, encoded, max_tokens))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from brightrun.contract.states import EndReason
 from brightrun.errors import BrightRunError
+from brightrun.runs.weights_on_disk import CHECKPOINT_BYTES, DELIVERED_BYTES
 from brightrun.worker.job_record import RECORD_NAME, JobRecord
 
 
@@ -69,7 +70,7 @@ class RunLimits:
 def time_to_end(adapter_parameters: int) -> timedelta:
     """What a run keeps back of its money and time to end well: a checkpoint, an adapter of it, and that downloaded.
 
-    Five seconds, and the bytes (a checkpoint is written and read in fp32 with two moments, an adapter sent in bf16: 26
-    bytes a parameter) at 100 MB/s. Assumed; a slower disk or line lets the machine cost that much more.
+    Five seconds, and the bytes (a checkpoint is written and read, an adapter sent) at 100 MB/s. Assumed; a slower disk
+    or line lets the machine cost that much more.
     """
-    return timedelta(seconds=5 + 26 * adapter_parameters / 100e6)
+    return timedelta(seconds=5 + (2 * CHECKPOINT_BYTES + DELIVERED_BYTES) * adapter_parameters / 100e6)

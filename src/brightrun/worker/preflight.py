@@ -15,6 +15,7 @@ from brightrun.errors import DatasetError, NotEnoughMemory
 from brightrun.files import require_free_space
 from brightrun.runs.flops import MicroBatchSize
 from brightrun.runs.memory import estimate_memory
+from brightrun.runs.weights_on_disk import CHECKPOINT_BYTES
 from brightrun.worker.device import device_kind
 
 _PACKAGES = (
@@ -73,9 +74,8 @@ def check_machine(
 ) -> dict[str, Any]:
     """Room on disk and in memory; returns the facts for the event log.
 
-    A checkpoint holds the adapter and two moments in fp32 (12 bytes a parameter); two are kept and one may be in the
-    making. Memory is what the plan counts (`runs/memory.py`), at the low end of its range and without the program
-    itself, which runs already.
+    Two checkpoints are kept and one may be in the making. Memory is what the plan counts (`runs/memory.py`), at the
+    low end of its range and without the program itself, which runs already.
 
     Raises:
         NotEnoughDisk, NotEnoughMemory
@@ -83,7 +83,7 @@ def check_machine(
     import psutil
     import torch
 
-    require_free_space(folder, 4 * 12 * adapter_parameters + 200_000_000, "This run")
+    require_free_space(folder, 4 * CHECKPOINT_BYTES * adapter_parameters + 200_000_000, "This run")
     kind = device_kind()
     cuda = kind == "cuda"
     estimate = estimate_memory(

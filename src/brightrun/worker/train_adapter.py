@@ -26,7 +26,8 @@ from brightrun.contract.states import EndReason
 from brightrun.errors import LossNotFinite, TrainingError
 from brightrun.files import whole_folder, write_text
 from brightrun.runs.examples import TokenizedExample
-from brightrun.templating.batches import Step, spread_marks
+from brightrun.runs.steps import checkpoint_steps, evaluation_steps
+from brightrun.templating.batches import Step
 from brightrun.worker.checkpoint import Checkpoint, writing_checkpoint
 from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import LimitReached, RunLimits
@@ -51,10 +52,6 @@ class Training:
     limits: RunLimits = field(default_factory=RunLimits)
     resume: Checkpoint | None = None
     stopped: EndReason | None = None
-
-    def marks(self, count: int) -> set[int]:
-        """`count` step numbers spread evenly over the run; the last step is always one."""
-        return spread_marks(len(self.steps), count)
 
 
 def train_adapter(base: LoadedBase, training: Training) -> Any:
@@ -235,9 +232,8 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     def _evaluate(self, trial: Any, ignore_keys_for_eval: Any, skip_scheduler: bool = False) -> dict[str, float]:
         """Validation loss of the adapter as it stands; the best one is kept where the recipe wishes it."""
         step = self.state.global_step
-        last = step == len(self._training.steps)
-        if step == self._measured_step or (last and self._training.hyperparameters.adapter_choice == "last"):
-            return {}  # the Trainer asks once more when it ends, and the last adapter is measured as delivered
+        if step == self._measured_step:
+            return {}  # the Trainer asks once more when it ends
         self._measured_step = step
         began = time.monotonic()
         try:
@@ -303,8 +299,8 @@ class _Marks(TrainerCallback):  # type: ignore[misc]
         self._training = training
         self._began = time.monotonic()
         self._longest = timedelta(0)
-        self._evaluations = training.marks(training.hyperparameters.evaluations)
-        self._checkpoints = training.marks(training.hyperparameters.checkpoints)
+        self._evaluations = evaluation_steps(len(training.steps), training.hyperparameters)
+        self._checkpoints = checkpoint_steps(len(training.steps), training.hyperparameters)
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> Any:
         self._began = time.monotonic()
