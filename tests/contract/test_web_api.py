@@ -115,6 +115,12 @@ def test_what_cannot_be_started_says_why(trained: tuple[Studio, TestClient], sam
         "no recipe": (request | {"recipe": "bold"}, 400, "invalid_hyperparameter"),
         "no setting": (request | {"hyperparameters": {"lr": 1}}, 400, "invalid_hyperparameter"),
         "bad value": (request | {"hyperparameters": {"r": "many"}}, 400, "invalid_hyperparameter"),
+        "unknown layer": (request | {"hyperparameters": {"target_modules": ["qproj"]}}, 400, "invalid_hyperparameter"),
+        "layer twice": (
+            request | {"hyperparameters": {"target_modules": ["q_proj"] * 2}},
+            400,
+            "invalid_hyperparameter",
+        ),
         "no provider": (request | {"compute": {"provider": "moon"}}, 400, "invalid_input"),
     }
     for why, (body, status, code) in refused.items():
@@ -124,6 +130,8 @@ def test_what_cannot_be_started_says_why(trained: tuple[Studio, TestClient], sam
             answer = client.post(f"{API}/{route}", json=body)
             assert (answer.status_code, answer.json()["error"]["code"]) == (status, code), (why, route)
             assert answer.json()["error"]["hint"], why
+            if "layer" in why:
+                assert answer.json()["error"]["param"] == "hyperparameters.target_modules"
     assert client.get(f"{API}/jobs").json()["data"] == []
 
 

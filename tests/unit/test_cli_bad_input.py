@@ -179,6 +179,7 @@ def test_a_conversation_that_is_dropped_stands_in_the_ledger(cli: CommandLine) -
         (("--set", "learning_rate=fast"), "valid number", "above 0"),
         (("--set", "learning_rate"), "--set learning_rate has no value", "--set key=value"),
         (("--set", "target_modules=left_proj"), "left_proj", "q_proj"),
+        (("--set", "target_modules=q_proj,v_proj,q_proj"), "it names q_proj more than once", "target_modules"),
         (("--set", "max_seq_length=100000"), "max_seq_length", "8192"),
         (("--recipe", "balancd"), "No recipe is called 'balancd'", "balanced"),
         (("--model", "llama-3-8b"), "No base model is called 'llama-3-8b'", "llama-3-8b-instruct"),

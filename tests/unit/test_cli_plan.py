@@ -91,6 +91,22 @@ def test_a_cap_below_the_expected_cost_is_refused(cli: CommandLine, sample_datas
     assert cli(*given, "500").json["refused"] is False
 
 
+@pytest.mark.parametrize(
+    ("modules", "message", "hint"),
+    [
+        ("q_proj,kproj", "no projection of a Llama model: kproj", "k_proj"),
+        ("q_proj,q_proj", "more than once", "layers"),
+    ],
+)
+def test_layers_that_are_unknown_or_named_twice_are_refused(
+    cli: CommandLine, sample_dataset: Path, modules: str, message: str, hint: str
+) -> None:
+    said = cli("plan", sample_dataset, "--model", MODEL, "--set", f"target_modules={modules}")
+    assert said.status == 2
+    assert message in said.error()[0]
+    assert hint in said.error()[1]
+
+
 def test_too_little_memory_names_a_setting_that_helps(
     cli: CommandLine, sample_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

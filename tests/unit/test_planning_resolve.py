@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from brightrun.catalogue.models import load_models
 from brightrun.catalogue.recipes import load_recipes
 from brightrun.contract.hyperparameters import LLAMA_PROJECTIONS, Hyperparameters
 from brightrun.errors import RecipeError
@@ -34,10 +35,33 @@ def test_text_is_read_as_the_fields_type() -> None:
 
 
 def test_modules_are_a_list_with_commas() -> None:
-    assert resolve(target_modules="q_proj, v_proj,q_proj").target_modules == ("q_proj", "v_proj")
-    assert resolve(target_modules="all-linear").target_modules == LLAMA_PROJECTIONS
-    with pytest.raises(RecipeError, match="qproj"):
-        resolve(target_modules="qproj")
+    assert resolve(target_modules="q_proj, v_proj").target_modules == ("q_proj", "v_proj")
+    all_of_them: list[Override] = ["all-linear", ["all-linear"], list(LLAMA_PROJECTIONS)]
+    for modules in all_of_them:
+        assert resolve(target_modules=modules).target_modules == LLAMA_PROJECTIONS
+
+
+@pytest.mark.parametrize("unknown", ["qproj", "v_proj, qproj", ["qproj"]])
+def test_a_module_that_no_model_has_is_refused_with_near_ones(unknown: Override) -> None:
+    with pytest.raises(RecipeError, match="no projection of a Llama model: qproj") as refused:
+        resolve(target_modules=unknown)
+    assert "q_proj" in refused.value.hint
+    assert refused.value.details["param"] == "hyperparameters.target_modules"
+
+
+@pytest.mark.parametrize("twice", ["q_proj, v_proj,q_proj", ["q_proj", "v_proj", "q_proj"]])
+def test_a_module_that_is_named_twice_is_refused_with_the_way_out(twice: Override) -> None:
+    with pytest.raises(RecipeError, match="names q_proj more than once; name every layer once") as refused:
+        resolve(target_modules=twice)
+    assert refused.value.message.startswith("target_modules = ['q_proj', 'v_proj', 'q_proj'] is not possible: it names")
+    assert refused.value.details["param"] == "hyperparameters.target_modules"
+    (beside,) = refused.value.details["errors"]
+    assert beside["message"] == "It names q_proj more than once; name every layer once."
+
+
+def test_the_modules_that_are_known_are_those_of_every_model() -> None:
+    for entry in load_models().values():
+        assert tuple(entry.projection_shapes()) == LLAMA_PROJECTIONS
 
 
 @pytest.mark.parametrize(

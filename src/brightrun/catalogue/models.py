@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Literal
 
@@ -88,19 +88,13 @@ class BaseModelEntry(BaseModel):
         }
 
     def adapter_parameters(self, r: int, target_modules: Sequence[str]) -> int:
-        """Trainable weights of a LoRA adapter: r × (inputs + outputs) of every chosen projection of every layer.
+        """Trainable weights of a LoRA adapter: r × (inputs + outputs) of every chosen projection in every layer.
 
         Raises:
             RecipeError: a chosen module is no projection of this model.
         """
         shapes = self.projection_shapes()
-        unknown = [name for name in target_modules if name not in shapes]
-        if unknown:
-            raise RecipeError(
-                f"target_modules names no projection of {self.name}: {', '.join(unknown)}.",
-                hint=f"Choose among {', '.join(shapes)}.",
-                details={"param": "hyperparameters.target_modules"},
-            )
+        require_projections(target_modules, shapes, of=self.name)
         return self.layers * r * sum(sum(shapes[name]) for name in set(target_modules))
 
     @property
@@ -118,6 +112,17 @@ class BaseModelEntry(BaseModel):
         embeddings = self.head_parameters * (1 if self.tied_embeddings else 2)
         norms = (2 * self.layers + 1) * self.hidden_size
         return embeddings + self.linear_parameters + norms
+
+
+def require_projections(target_modules: Sequence[str], known: Collection[str], *, of: str) -> None:
+    """Raise RecipeError where a module is not among the projections of that model; the hint names near ones."""
+    unknown = [name for name in target_modules if name not in known]
+    if unknown:
+        raise RecipeError(
+            f"target_modules names no projection of {of}: {', '.join(unknown)}.",
+            hint=suggest(unknown[0], known),
+            details={"param": "hyperparameters.target_modules"},
+        )
 
 
 @cache

@@ -7,12 +7,16 @@ from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from brightrun.catalogue.models import require_projections
 from brightrun.catalogue.recipes import find_recipe
-from brightrun.contract.hyperparameters import LLAMA_PROJECTIONS, Hyperparameters
+from brightrun.contract.hyperparameters import LLAMA_PROJECTIONS, NAMED_TWICE, Hyperparameters
 from brightrun.errors import RecipeError
 
-Override = str | int | float | bool | None
+Override = str | int | float | bool | list[str] | None
+ALL_LINEAR = "all-linear"
+"""Stands for every projection, as in PEFT."""
 LENGTH_MULTIPLE = 64
 """A maximum chosen from the data is rounded up to this many tokens."""
 
@@ -23,17 +27,18 @@ _HABITS = {"lr": "learning_rate", "rank": "r", "max_length": "max_seq_length", "
 def resolve_hyperparameters(
     recipe: str, overrides: Mapping[str, Override], *, longest_tokens: int, context_length: int
 ) -> Hyperparameters:
-    """The resolved settings of a run.
+    """The settings of a run: the recipe's, with the person's own, and a maximum length.
 
     Args:
         recipe: A recipe's name.
         overrides: Fields set by the person, as text or typed; text `none` clears an optional field, and
-            `target_modules` is a list with commas.
+            `target_modules` is a list, or text with commas.
         longest_tokens: The longest sequence of the data; it decides `max_seq_length` where that is not set.
         context_length: What the base model can hold, in tokens.
 
     Raises:
-        RecipeError: unknown recipe or field, a value out of bounds, or more tokens than the model holds.
+        RecipeError: unknown recipe or field, a value out of bounds, a module that no model here has, or more tokens
+            than the model holds.
     """
     chosen: dict[str, Any] = dict(find_recipe(recipe).hyperparameters)
     for key, value in overrides.items():
@@ -43,6 +48,7 @@ def resolve_hyperparameters(
         resolved = Hyperparameters.model_validate(chosen)
     except ValidationError as error:
         raise _refusal(error, chosen) from error
+    require_projections(resolved.target_modules, LLAMA_PROJECTIONS, of="a Llama model")
     length = _resolved_length(resolved, longest_tokens, context_length)
     return resolved.model_copy(update={"max_seq_length": length})
 
@@ -59,38 +65,36 @@ def _require_field(key: str) -> None:
 
 
 def _parsed(key: str, value: Override) -> object:
+    if key == "target_modules":
+        names = _names(value) if isinstance(value, str) else value
+        return LLAMA_PROJECTIONS if names == [ALL_LINEAR] else names
     if not isinstance(value, str):
         return value
     text = value.strip()
-    if key == "target_modules":
-        return _modules(text)
     default = Hyperparameters.model_fields[key].default
     return None if default is None and text.lower() in {"", "none", "null", "auto"} else text
 
 
-def _modules(text: str) -> list[str]:
-    names = [name.strip(" '\"") for name in text.strip("[]()").split(",") if name.strip()]
-    if names == ["all-linear"]:
-        return list(LLAMA_PROJECTIONS)
-    unknown = [name for name in names if name not in LLAMA_PROJECTIONS]
-    if unknown:
-        raise RecipeError(
-            f"target_modules names no projection of a Llama model: {', '.join(unknown)}.",
-            hint=f"Choose among {', '.join(LLAMA_PROJECTIONS)}, or all-linear.",
-            details={"param": "hyperparameters.target_modules"},
-        )
-    return list(dict.fromkeys(names))
+def _names(text: str) -> list[str]:
+    return [name.strip(" '\"") for name in text.strip("[]()").split(",") if name.strip()]
 
 
 def _refusal(error: ValidationError, chosen: Mapping[str, object]) -> RecipeError:
-    wrong = {str(each["loc"][0]) if each["loc"] else "recipe": each["msg"] for each in error.errors(include_url=False)}
-    key, said = next(iter(wrong.items()))
-    told = [{"param": f"hyperparameters.{name}", "message": f"Must be {allowed(name)}."} for name in wrong]
+    wrong = {str(each["loc"][0]) if each["loc"] else "recipe": each for each in error.errors(include_url=False)}
+    key, first = next(iter(wrong.items()))
+    said = first["msg"]
+    told = [{"param": f"hyperparameters.{name}", "message": _beside(name, each)} for name, each in wrong.items()]
     return RecipeError(
         f"{key} = {chosen.get(key)!r} is not allowed: {said[0].lower()}{said[1:]}.",
         hint=f"{key}: {allowed(key)}. {Hyperparameters.model_fields[key].description or ''}".strip(),
         details={"key": key, "value": str(chosen.get(key)), "param": f"hyperparameters.{key}", "errors": told},
     )
+
+
+def _beside(name: str, wrong: ErrorDetails) -> str:
+    """What stands beside the field on a form."""
+    said = wrong["msg"]
+    return f"{said[0].upper()}{said[1:]}." if wrong["type"] == NAMED_TWICE else f"Must be {allowed(name)}."
 
 
 def allowed(key: str) -> str:
