@@ -54,9 +54,9 @@ def test_a_module_that_is_named_twice_is_refused_with_the_way_out(twice: Overrid
     with pytest.raises(RecipeError, match="names q_proj more than once; name every layer once") as refused:
         resolve(target_modules=twice)
     assert refused.value.message.startswith("target_modules = ['q_proj', 'v_proj', 'q_proj'] is not possible: it names")
-    assert refused.value.details["param"] == "hyperparameters.target_modules"
-    (beside,) = refused.value.details["errors"]
-    assert beside["message"] == "It names q_proj more than once; name every layer once."
+    param, message = "hyperparameters.target_modules", "It names q_proj more than once; name every layer once."
+    assert refused.value.details["param"] == param
+    assert refused.value.details["errors"] == [{"param": param, "message": message}]
 
 
 def test_the_modules_that_are_known_are_those_of_every_model() -> None:
