@@ -110,7 +110,7 @@ def loss_duration(
     """The loss of every validation sequence once, one after the other; with 0 adapter weights by the base alone."""
     micro_batches = [make_micro_batch([size], packing=True) for size in validation.sizes]
     return device.duration(
-        all_of(loss_work(startup, entry, hyperparameters, adapter, held) for startup in micro_batches)
+        all_of(loss_work(micro_batch, entry, hyperparameters, adapter, held) for micro_batch in micro_batches)
     )
 
 

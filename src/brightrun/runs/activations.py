@@ -24,10 +24,10 @@ def saved_per_token(entry: BaseModelEntry, hyperparameters: Hyperparameters, *, 
     """
     width = bytes_per_number(kind)
     hidden, inner = entry.hidden_size, entry.intermediate_size
-    attention_flops, kv = entry.heads * entry.head_dim, entry.kv_heads * entry.head_dim
-    keys_and_values = 2 * attention_flops if masked else 2 * kv
+    attention, kv = entry.heads * entry.head_dim, entry.kv_heads * entry.head_dim
+    keys_and_values = 2 * attention if masked else 2 * kv
     # The gate, its activation, the up projection; query, output, keys, values; each head's normalizer.
-    numbers = 3 * inner + 2 * attention_flops + keys_and_values
+    numbers = 3 * inner + 2 * attention + keys_and_values
     fp32 = 2 * hidden + entry.heads + 2  # both norms keep their input in fp32
     return (
         width * (numbers + hyperparameters.r * len(hyperparameters.target_modules))
