@@ -58,7 +58,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_da
         tmp_path_factory.mktemp("chosen") / "run",
         tiny_model,
         sample_dataset,
-        examples="answer",
+        example_unit="answer",
         packing=False,
         max_steps=3,
         evaluations=3,
