@@ -24,6 +24,7 @@ from brightrun.jobs.plan_run import DataWish, Planned, Terms, plan_run
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import InstanceType
 from brightrun.planning.this_machine import current_probe, rented
+from brightrun.platforms import Ability, require
 from brightrun.settings import read_settings
 
 
@@ -121,6 +122,7 @@ def _terms(gpu: str | None, *, spot: bool, probe: bool, max_cost: float | None) 
     cap = None if max_cost is None else Decimal(str(max_cost))
     kind: InstanceType = "spot" if spot else "on_demand"
     if gpu is None:
+        require(Ability.TRAINING, hint="Use Linux, macOS or WSL 2, or name a GPU to plan for with --gpu.")
         return Terms(this_machine(again=probe), instance_type=kind, max_cost_usd=cap)
     card = find_gpu(gpu)
     return Terms(rented(card), gpu_price(card, instance_type=kind), kind, max_cost_usd=cap)
