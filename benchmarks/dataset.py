@@ -1,4 +1,4 @@
-"""How long the audit, tokenisation and split of a dataset take, and how much memory a million answers need.
+"""How long the audit, tokenization and split of a dataset take, and how much memory a million answers need.
 
     python benchmarks/dataset.py                       both parts, the stream with a tenth of its full size
     python benchmarks/dataset.py --answers 1000000     the full stream
@@ -23,9 +23,9 @@ from typing import Any
 
 import psutil
 
-from brightrun.chat.llama3 import llama3_chat_model
 from brightrun.datasets.audit import ReadOptions, audit_dataset
 from brightrun.datasets.prepare import prepare_dataset
+from brightrun.templating.llama3 import llama3_chat_model
 
 CONVERSATIONS = 242
 AIM_SECONDS = 3.0
@@ -86,7 +86,7 @@ def time_container(runs: int) -> Json:
                 Path(name) / f"out-{run}",
                 chat=chat,
                 options=ReadOptions(),
-                held_out_fraction=0.1,
+                validation_fraction=0.1,
                 seed=42,
             )
             seconds.append(time.perf_counter() - started)
@@ -96,7 +96,7 @@ def time_container(runs: int) -> Json:
         "answers": prepared.audit.answers,
         "tokens": prepared.audit.tokens,
         "tokens_per_conversation": round(prepared.audit.tokens / CONVERSATIONS),
-        "held_out": prepared.held_out.conversations,
+        "validation": prepared.validation.conversations,
         "file_megabytes": round(size / 1e6, 1),
         "load_tokenizer_seconds": round(loaded, 2),
         "best_seconds": round(min(seconds), 2),
@@ -149,7 +149,7 @@ def container(count: int) -> Json:
     numbers = random.Random(242)
     conversations = []
     for index in range(count):
-        said = talk(numbers, turns=numbers.randint(5, 9), client_words=(80, 150), answer_words=(330, 450))
+        said = talk(numbers, turns=numbers.randint(5, 9), client_words=(80, 150), answer_text=(330, 450))
         pairs = [pair(index, said, number, f"turn{number}") for number in range(1, len(said) + 1)]
         scaffolding = {"persona_key": PERSONAS[index % 3], "emotional_arc_key": ARCS[index % 4]}
         metadata = {"conversation_id": identity(index), "total_turns": len(said), "scaffolding": scaffolding}
@@ -171,7 +171,7 @@ def stream_lines(answers: int) -> Iterator[Json]:
     numbers = random.Random(1_000_000)
     written = index = 0
     while written < answers:
-        said = talk(numbers, turns=8, client_words=(8, 20), answer_words=(20, 45))
+        said = talk(numbers, turns=8, client_words=(8, 20), answer_text=(20, 45))
         for number in range(2, 9, 2):
             if written < answers:
                 yield {
@@ -182,8 +182,8 @@ def stream_lines(answers: int) -> Iterator[Json]:
         index += 1
 
 
-def talk(numbers: random.Random, *, turns: int, client_words: tuple[int, int], answer_words: tuple[int, int]) -> Said:
-    lengths = {"user": client_words, "assistant": answer_words}
+def talk(numbers: random.Random, *, turns: int, client_words: tuple[int, int], answer_text: tuple[int, int]) -> Said:
+    lengths = {"user": client_words, "assistant": answer_text}
     roles = ["user" if number % 2 == 0 else "assistant" for number in range(turns)]
     return [(role, prose(numbers, numbers.randint(*lengths[role]))) for role in roles]
 

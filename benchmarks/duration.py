@@ -24,22 +24,22 @@ from typing import Any
 import psutil
 
 from brightrun.catalogue.folders import find_pulled
-from brightrun.contract.events import read_journal
+from brightrun.contract.events import read_event_log
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.sample_dataset import sample_dataset_path
-from brightrun.jobs.make_run import RunWish, make_run
-from brightrun.jobs.plan_run import Terms
+from brightrun.jobs.make_run import RunFolderRequest, make_run
+from brightrun.jobs.plan_run import PlanTarget
+from brightrun.planning.cpu_benchmark import CPU_BENCHMARK_SECONDS
 from brightrun.planning.job_plan import JobPlan
-from brightrun.planning.probe import PROBE_SECONDS
-from brightrun.planning.this_machine import current_probe, this_machine
+from brightrun.planning.this_machine import current_cpu_benchmark, this_machine
 from brightrun.settings import read_settings
 
 MODEL = "smollm2-135m-instruct"
 TOLERANCE = 0.25
 RECIPES: dict[str, dict[str, Any]] = {
     "quickstart": {},
-    "conservative": {"held_out_fraction": 0.25, "evaluations": 2, "sample_answers": 4, "sample_tokens": 60},
-    "aggressive": {"held_out_fraction": 0.15, "evaluations": 1, "sample_answers": 4, "sample_tokens": 60},
+    "conservative": {"validation_fraction": 0.25, "evaluations": 2, "sample_answers": 4, "sample_tokens": 60},
+    "aggressive": {"validation_fraction": 0.15, "evaluations": 1, "sample_answers": 4, "sample_tokens": 60},
 }
 """Settings beside the recipe's, so that the phases differ from run to run and all three end in time."""
 OWN_STEPS = {"quickstart": 1.0, "conservative": 0.5, "aggressive": 0.5}
@@ -81,11 +81,15 @@ def main() -> None:
     model = find_pulled(MODEL, settings.models)
     if model is None:
         sys.exit(f"error: {MODEL} is not on this machine\nhint: brightrun model pull {MODEL}")
-    probe = current_probe(settings.home, PROBE_SECONDS, again=True)
-    say(f"{probe.processor}, {probe.threads} threads: {probe.products_per_second / 1e9:.0f} GFLOP/s")
+    benchmark = current_cpu_benchmark(settings.home, CPU_BENCHMARK_SECONDS, again=True)
+    say(f"{benchmark.processor}, {benchmark.threads} threads: {benchmark.matmul_flops_per_second / 1e9:.0f} GFLOP/s")
     runs = [run_once(recipe, model, settings.home, arguments.steps) for recipe in arguments.recipe or RECIPES]
     if arguments.json:
-        print(json.dumps({"probe": probe.model_dump(mode="json"), "runs": [asdict(run) for run in runs]}, indent=2))
+        print(
+            json.dumps(
+                {"benchmark": benchmark.model_dump(mode="json"), "runs": [asdict(run) for run in runs]}, indent=2
+            )
+        )
     else:
         print(as_table(runs))
 
@@ -97,8 +101,8 @@ def run_once(recipe: str, model: Path, home: Path, steps: int) -> Timed:
         wished["max_steps"] = max(1, round(steps * OWN_STEPS[recipe]))
     with tempfile.TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "run")
-        terms = Terms(this_machine(home, probe_seconds=PROBE_SECONDS))
-        plan = make_run(RunWish(sample_dataset_path(), model, recipe, wished), folder, terms=terms).plan
+        target = PlanTarget(this_machine(home, cpu_benchmark_seconds=CPU_BENCHMARK_SECONDS))
+        plan = make_run(RunFolderRequest(sample_dataset_path(), model, recipe, wished), folder, target=target).plan
         say(f"{recipe}: {plan.steps} steps, planned {plan.duration.expected_seconds:.0f} s")
         before, began = busy_seconds(), time.time()
         worker = subprocess.run(
@@ -146,7 +150,7 @@ def busy_seconds() -> float:
 def phases_of(plan: JobPlan, folder: RunFolder, began: float, seconds: float) -> dict[str, tuple[float, float]]:
     """Planned and measured seconds of every phase; a phase lasts until the journal enters the next."""
     entered: dict[str, float] = {}
-    for event in read_journal(folder.journal):
+    for event in read_event_log(folder.event_log):
         entered.setdefault(str(event.status), event.timestamp.timestamp() - began)
     starts = [(phase, entered[phase]) for phase in plan.phases if phase in entered]
     ends = [start for _, start in starts[1:]] + [seconds]
@@ -157,7 +161,7 @@ def phases_of(plan: JobPlan, folder: RunFolder, began: float, seconds: float) ->
 
 def peak_of(folder: RunFolder) -> int:
     """The most bytes that a step reported."""
-    return max(int(event.data.get("memory_bytes", 0)) for event in read_journal(folder.journal))
+    return max(int(event.data.get("memory_bytes", 0)) for event in read_event_log(folder.event_log))
 
 
 def say(text: str) -> None:

@@ -123,7 +123,7 @@ def _ended(now: datetime, number: int) -> dict[str, Any]:
     began = now - timedelta(minutes=50 * (number + 1))
     end = began + timedelta(minutes=30)
     times = {"created_at": began, "started_at": began, "completed_at": end, "status_changed_at": end}
-    return {**times, "next_look_at": None}
+    return {**times, "next_check_at": None}
 
 
 def measure(browser: Browser, base: str, path: str) -> Figures:

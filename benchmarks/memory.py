@@ -22,11 +22,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from brightrun.catalogue.shapes import entry_of_folder
-from brightrun.chat.batches import SequenceSize, Step
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.memory import estimate_memory
-from brightrun.planning.operations import adapter_parameters, make_row
+from brightrun.runs.flops import make_micro_batch
+from brightrun.runs.memory import estimate_memory
+from brightrun.templating.batches import ExampleSize, Step
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -62,16 +62,16 @@ class Case:
     name: str
     shape: str
     tokens: int
-    sequences: int = 1
+    examples: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
 
     def hyperparameters(self) -> Hyperparameters:
         return Hyperparameters.model_validate({"lora_dropout": 0.0, **self.settings})
 
-    def sizes(self) -> list[SequenceSize]:
+    def sizes(self) -> list[ExampleSize]:
         """Of the sequences of each row."""
         tokens = [int(self.tokens * share) for share in LENGTHS]
-        return [SequenceSize(count, count - count // 3, 1) for count in tokens]
+        return [ExampleSize(count, count - count // 3, 1) for count in tokens]
 
 
 CASES = (
@@ -84,8 +84,8 @@ CASES = (
     Case("usual, rank 64", "smollm2-135m", 500, settings={"r": 64}),
     Case("usual, two modules", "smollm2-135m", 500, settings={"target_modules": ("q_proj", "v_proj")}),
     Case("usual, recomputed", "smollm2-135m", 500, settings={"gradient_checkpointing": "on"}),
-    Case("three joined", "smollm2-135m", 200, sequences=3),
-    Case("three padded", "smollm2-135m", 200, sequences=3, settings={"packing": False}),
+    Case("three joined", "smollm2-135m", 200, examples=3),
+    Case("three padded", "smollm2-135m", 200, examples=3, settings={"packing": False}),
     Case("long", "smollm2-135m", 1100),
     Case("long, recomputed", "smollm2-135m", 1100, settings={"gradient_checkpointing": "on", "lora_dropout": 0.05}),
     Case("in 4 bits", "smollm2-135m", 300, settings={"quantization": "nf4"}),
@@ -145,8 +145,8 @@ def compare_one(case: Case, folder: Path) -> Found:
     memory = estimate_memory(
         entry,
         chosen,
-        adapter_parameters=adapter_parameters(entry, chosen),
-        rows=[make_row([size] * case.sequences, packing=chosen.packing) for size in case.sizes()],
+        adapter_parameters=entry.adapter_parameters(chosen.r, chosen.target_modules),
+        micro_batches=[make_micro_batch([size] * case.examples, packing=chosen.packing) for size in case.sizes()],
         kind="cpu",
     )
     wish = {"case": asdict(case), "folder": str(folder)}
@@ -164,35 +164,35 @@ def measure_here(case: dict[str, Any], folder: str) -> None:
     from brightrun.worker.quiet import hush_libraries, prepare_environment
 
     prepare_environment()
-    from brightrun.chat.chat_model import EncodedConversation
     from brightrun.contract.run_folder import RunFolder
-    from brightrun.worker.journal import Journal
+    from brightrun.runs.examples import TokenizedExample
+    from brightrun.templating.chat_model import EncodedConversation
+    from brightrun.worker.event_log import EventLog
     from brightrun.worker.load_model import load_base
     from brightrun.worker.memory import peak_memory_bytes
-    from brightrun.worker.sequences import Sequence
     from brightrun.worker.train_adapter import Training, train_adapter
 
     hush_libraries()
     what = Case(**case)
     base = load_base(Path(folder), nf4=what.hyperparameters().quantization == "nf4")
-    sequences = []
+    examples = []
     for size in what.sizes():
-        first = size.tokens - size.learnt_tokens
+        first = size.tokens - size.trained_tokens
         ids = [6 + 7 * position % (base.model.config.vocab_size - 6) for position in range(size.tokens)]  # 5 pads
-        learnt = [position >= first for position in range(size.tokens)]
-        sequences.append(Sequence("one", EncodedConversation(ids, learnt, [(first, size.tokens)])))
-    rows = tuple((number,) * what.sequences for number in range(len(sequences)))
+        trained = [position >= first for position in range(size.tokens)]
+        examples.append(TokenizedExample("one", EncodedConversation(ids, trained, [(first, size.tokens)])))
+    micro_batches = tuple((number,) * what.examples for number in range(len(examples)))
     with tempfile.TemporaryDirectory() as scratch:
         train_adapter(
             base,
             Training(
                 hyperparameters=what.hyperparameters(),
-                sequences=sequences,
-                steps=[Step(1.0, rows), Step(1.0, rows[::-1])],
+                examples=examples,
+                steps=[Step(1.0, micro_batches), Step(1.0, micro_batches[::-1])],
                 folder=RunFolder(Path(scratch)),
                 fingerprint="benchmark",
-                journal=Journal(Path(scratch) / "events.jsonl"),
-                held_out_loss=lambda _: 0.0,
+                event_log=EventLog(Path(scratch) / "events.jsonl"),
+                validation_loss=lambda _: 0.0,
                 pad_id=0,
             ),
         )

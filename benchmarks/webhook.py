@@ -25,9 +25,9 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
-from brightrun.compute.pretend import Pretend
+from brightrun.compute.simulated.provider import SimulatedCompute
 from brightrun.contract.events import Event
-from brightrun.contract.messages import JournalBatch
+from brightrun.contract.messages import EventBatch
 from brightrun.contract.signatures import job_secret, sign
 from brightrun.contract.states import JobStatus
 from brightrun.database import attempts, events, files, jobs
@@ -72,7 +72,7 @@ def main() -> None:
 def measure(studio: Studio, url: str, workers: int, total: int, batch: int) -> dict[str, Any]:
     """Tell `total` events, divided over as many jobs as workers, each in order over a connection of its own."""
     made = [make_job(studio) for _ in range(workers)]
-    stories = [make_story(job_id, total // workers, batch) for job_id in made]
+    stories = [make_report(job_id, total // workers, batch) for job_id in made]
     start = time.perf_counter()
     with ThreadPoolExecutor(workers) as pool:
         slowest = max(pool.map(lambda story: tell(url, story), stories))
@@ -97,7 +97,7 @@ def tell(url: str, story: list[Message]) -> float:
     return slowest
 
 
-def make_story(job_id: str, count: int, batch: int) -> list[Message]:
+def make_report(job_id: str, count: int, batch: int) -> list[Message]:
     now = datetime.now(UTC)
     told = [
         Event(
@@ -110,7 +110,7 @@ def make_story(job_id: str, count: int, batch: int) -> list[Message]:
     secret = job_secret(MASTER, job_id)
     story = []
     for at in range(0, count, batch):
-        body = JournalBatch.telling(job_id, 1, "bench", told[at : at + batch]).model_dump_json(exclude_none=True)
+        body = EventBatch.telling(job_id, 1, "bench", told[at : at + batch]).model_dump_json(exclude_none=True)
         headers = sign(secret, f"{job_id}.{at}", now, body.encode())
         story.append((body.encode(), headers | {"content-type": "application/json"}))
     return story
@@ -122,11 +122,11 @@ def make_studio(folder: Path) -> Studio:
     return Studio(
         database=database,
         storage=InMemory(LinkSigner("a secret of the benchmark", "http://localhost")),
-        computes={"pretend": Pretend(utc_now)},
+        computes={"simulated": SimulatedCompute(utc_now)},
         models=folder / "models",
         home=folder / "home",
         webhook_secret=SecretStr(MASTER),
-        default_compute="pretend",
+        default_compute="simulated",
     )
 
 
@@ -148,7 +148,7 @@ def make_job(studio: Studio) -> str:
             ),
         )  # fmt: skip
         attempt = TrainingAttempt(
-            job_id=job.id, number=1, provider="pretend", machine_name=f"train-{job.id}-1", launch_intended_at=now,
+            job_id=job.id, number=1, provider="simulated", machine_name=f"train-{job.id}-1", launch_intended_at=now,
             last_sequence=0,
         )  # fmt: skip
         attempts.open_lease(session, attempt)

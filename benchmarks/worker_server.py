@@ -93,7 +93,7 @@ def start_request(run: RunFolder) -> StartRequest:
     spec.save(run.spec)
     files = tuple(
         StartFile(name=name, sha256=file_sha256(run.root / name), bytes=(run.root / name).stat().st_size)
-        for name in ("data/train.jsonl", "data/held_out.jsonl")
+        for name in ("data/train.jsonl", "data/validation.jsonl")
     )
     return StartRequest(spec=spec, attempt=1, files=files)
 

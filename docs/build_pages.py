@@ -18,11 +18,11 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src" / "brightrun"
 TOP_DOWN = (
     *("cli", "web", "worker", "jobs", "database", "storage", "compute"),
-    *("evaluation", "planning", "datasets", "chat", "catalogue", "contract"),
+    *("evaluation", "planning", "datasets", "templating", "catalogue", "contract"),
 )
 OTHER_FILES = {
     "catalogue/gpus.toml": "GPUs: memory, nominal speed, dated prices with their sources.",
-    "catalogue/models.toml": "Base models: hub ids, pinned revisions, shapes, licences.",
+    "catalogue/models.toml": "Base models: hub ids, pinned revisions, shapes, licenses.",
     "catalogue/recipes.toml": "The recipes' values.",
     "catalogue/speeds.toml": "How fast machines train, and times beside the steps: each with its origin.",
     "evaluation/templates/model_card.md": "The adapter's model card.",
@@ -124,14 +124,14 @@ def specification_tables() -> str:
 
 def figures_table() -> str:
     """Every recorded speed and time with its origin."""
-    from brightrun.catalogue.speeds import load_processor_costs, load_startup, load_utilisation
+    from brightrun.catalogue.speeds import load_mfu, load_processor_costs, load_startup
 
     lines = ["| figure | value | origin | date | source |", "|---|---|---|---|---|"]
-    for use in load_utilisation():
+    for use in load_mfu():
         name = f"{use.model} in {use.precision} on {use.gpu}, {use.engine}"
         lines.append(f"| {name} | {use.share:.1%} of nominal | {use.origin} | {use.date} | {use.source} |")
     costs = load_processor_costs()
-    shares = f"{costs.products_share:.0%} of the probe's products, {costs.attention_share:.0%} in attention"
+    shares = f"{costs.matmul_share:.0%} of the probe's products, {costs.attention_share:.0%} in attention"
     lines.append(f"| a processor, {costs.engine} | {shares} | {costs.origin} | {costs.date} | {costs.source} |")
     for (device, key), row in load_startup().items():
         value = row.value

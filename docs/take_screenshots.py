@@ -228,7 +228,7 @@ def everything(camera: Camera, base: str) -> None:
 
 
 def choose(folder: Path) -> None:
-    """The chosen ones into docs/images, cropped, in few colours."""
+    """The chosen ones into docs/images, cropped, in few colors."""
     for name, (taken, height) in CHOSEN.items():
         with Image.open(folder / f"{taken}.png") as picture:
             shown = picture.convert("RGB").crop((0, 0, picture.width, min(height, picture.height)))

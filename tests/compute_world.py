@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
-from brightrun.compute.base import MachineWish, machine_name
+from brightrun.compute.base import MachineRequest, machine_name
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.messages import StartRequest
@@ -41,15 +41,15 @@ def job_spec(job_id: str) -> JobSpec:
             source_sha256="1" * 64,
             train_path="data/train.jsonl",
             train_sha256="2" * 64,
-            held_out_path="data/held_out.jsonl",
-            held_out_sha256="3" * 64,
+            validation_path="data/validation.jsonl",
+            validation_sha256="3" * 64,
             split_sha256="4" * 64,
         ),
     )
 
 
-def wish(job_id: str, attempt: int = 1, *, run_folder: Path | None = None) -> MachineWish:
-    return MachineWish(
+def machine_request(job_id: str, attempt: int = 1, *, run_folder: Path | None = None) -> MachineRequest:
+    return MachineRequest(
         name=machine_name(job_id, attempt),
         job_id=job_id,
         attempt=attempt,

@@ -15,14 +15,14 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from brightrun.compute.pretend import Pretend
-from brightrun.compute.pretend_machine import PretendMachine
-from brightrun.compute.pretend_run import Pace, interrupted
+from brightrun.compute.simulated.machine import SimulatedMachine
+from brightrun.compute.simulated.provider import SimulatedCompute
+from brightrun.compute.simulated.script import Pace, interrupted
 from brightrun.contract.events import Event
-from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database.database import Database, DatabaseUnavailable
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.record_event import record_events
 from brightrun.jobs.studio import Studio
@@ -51,8 +51,8 @@ class FaultyWorld(World):
         self.deaths = self.locked_out = 0
         self._holder: sqlite3.Connection | None = None
         self._held_until: datetime | None = None
-        super().__init__(home, limits=Limits(poll=timedelta(seconds=poll)))
-        self.pretend = Pretend(self.clock, price=Decimal("3.60"), pace=pace)
+        super().__init__(home, limits=ReconcileLimits(poll=timedelta(seconds=poll)))
+        self.simulated = SimulatedCompute(self.clock, price=Decimal("3.60"), pace=pace)
         self.studio = self.another_studio()
         self.add_job(JOB)
 
@@ -63,8 +63,8 @@ class FaultyWorld(World):
         return replace(
             super().reborn(),
             storage=self.faulty,
-            computes={"pretend": SeamedCompute(self.pretend, self.seam)},
-            transports={"pretend": SeamedTransport(self.pretend.transport(), self.seam)},
+            computes={"simulated": SeamedCompute(self.simulated, self.seam)},
+            transports={"simulated": SeamedTransport(self.simulated.transport(), self.seam)},
         )
 
     def another_studio(self) -> Studio:
@@ -80,7 +80,7 @@ class FaultyWorld(World):
             self._let_go()
         try:
             if self.webhook is not None:
-                self.webhook.look()
+                self.webhook.poll()
             reconcile_once(self.studio, owner=f"studio-{self.deaths}")
         except DatabaseUnavailable:  # the loop around a studio goes on, as `serve` does
             self.locked_out += 1
@@ -97,7 +97,7 @@ class FaultyWorld(World):
 
     def ended(self) -> bool:
         job = self.job(JOB)
-        return job.status.is_terminal and job.next_look_at is None
+        return job.status.is_terminal and job.next_check_at is None
 
     def die(self) -> None:
         raise StudioDied
@@ -116,8 +116,8 @@ class FaultyWorld(World):
         self._holder.close()
         self._holder = self._held_until = None
 
-    def newest_machine(self) -> PretendMachine:
-        return self.pretend.machines()[-1]
+    def newest_machine(self) -> SimulatedMachine:
+        return self.simulated.machines()[-1]
 
     def kill_machine(self) -> None:
         """The worker server's process is gone, and its machine with it."""
@@ -132,16 +132,16 @@ class FaultyWorld(World):
         assert written
         assert written[-1].kind != "end"
         told = {"reason": reason, "message": reason.text.words, "data": {"hint": reason.text.hint}}
-        machine.story = (*written, interrupted(written[-1], at=now).model_copy(update=told))
+        machine.script = (*written, interrupted(written[-1], at=now).model_copy(update=told))
 
     def push(self, attempt: int, told: list[Event]) -> WebhookReply:
         name = self.leases(JOB)[attempt - 1].machine_name
-        return record_events(self.database, JournalBatch.telling(JOB, attempt, name, told), now=self.clock())
+        return record_events(self.database, EventBatch.telling(JOB, attempt, name, told), now=self.clock())
 
     def push_everything_again(self) -> list[WebhookReply]:
         """The whole journal of every attempt, as one late webhook each."""
-        journals = [(lease.number, list(self.pretend.journal(lease.machine_name))) for lease in self.leases(JOB)]
-        return [self.push(number, journal) for number, journal in journals if journal]
+        event_logs = [(lease.number, list(self.simulated.event_log(lease.machine_name))) for lease in self.leases(JOB)]
+        return [self.push(number, event_log) for number, event_log in event_logs if event_log]
 
     def close(self) -> None:
         if self._holder is not None:
@@ -159,12 +159,12 @@ class Webhook:
         self.dice = random.Random(0)
         self.pushed = 0
 
-    def look(self) -> None:
+    def poll(self) -> None:
         lease = self._world.leases(JOB)[-1]
-        journal = self._world.pretend.journal(lease.machine_name)
+        event_log = self._world.simulated.event_log(lease.machine_name)
         first = self._told.get(lease.number, 0)
-        self._told[lease.number] = len(journal)
-        new = [list(journal[place : place + 2]) for place in range(first, len(journal), 2)]
+        self._told[lease.number] = len(event_log)
+        new = [list(event_log[place : place + 2]) for place in range(first, len(event_log), 2)]
         if new:
             self.deliver(lease.number, new)
 
@@ -222,7 +222,7 @@ class Fault:
     """
 
     name: str
-    strike: Callable[[FaultyWorld], None]
+    inject: Callable[[FaultyWorld], None]
     states: tuple[JobStatus, ...]
     reason: EndReason | None = None
     struck: Callable[[FaultyWorld, JobStatus], bool] = lambda _world, _state: True
@@ -307,13 +307,13 @@ def storage_failing() -> list[Fault]:
 
 
 def webhook(name: str, kind: type[Webhook]) -> Fault:
-    def strike(world: FaultyWorld) -> None:
+    def inject(world: FaultyWorld) -> None:
         world.webhook = kind(world)
 
     def pushed(world: FaultyWorld, _: JobStatus) -> bool:
         return world.webhook is not None and world.webhook.pushed > 0
 
-    return Fault(f"webhook {name}", strike, WITH_PROCESS, struck=pushed)
+    return Fault(f"webhook {name}", inject, WITH_PROCESS, struck=pushed)
 
 
 def worker_disk_full() -> Fault:

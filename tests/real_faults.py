@@ -21,8 +21,8 @@ from pathlib import Path
 import psutil
 from fastapi.testclient import TestClient
 
-from brightrun.contract.events import Event, read_journal
-from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.events import Event, read_event_log
+from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.web.api.webhook import PATH
@@ -48,7 +48,7 @@ def stopped_at(
     run = RunFolder(folder or studio.studio.run_folder(job_id).root)
     deadline = time.monotonic() + _PATIENCE_SECONDS
     size = 0
-    while size == (size := _bytes(run.journal)) or not _is_in(_told(run), state, attempt):
+    while size == (size := _bytes(run.event_log)) or not _is_in(_told(run), state, attempt):
         assert time.monotonic() < deadline, f"never {state}: {[event.message for event in _told(run)][-3:]}"
         time.sleep(0.001)
     record = JobRecord.load(run.root)
@@ -71,7 +71,7 @@ def _bytes(file: Path) -> int:
 
 
 def _told(run: RunFolder) -> list[Event]:
-    return list(read_journal(run.journal))
+    return list(read_event_log(run.event_log))
 
 
 def _is_in(told: list[Event], state: JobStatus, attempt: int) -> bool:
@@ -203,15 +203,15 @@ class BadNetwork:
         """The answer to the worker; None: there is none, the connection breaks."""
         with self._lock:
             self.seen.append((body, headers))
-            batch = JournalBatch.model_validate_json(body)
-            news = {event.status for event in batch.events if event.sequence > self._newest.get(batch.attempt, 0)}
+            batch = EventBatch.model_validate_json(body)
+            updates = {event.status for event in batch.events if event.sequence > self._newest.get(batch.attempt, 0)}
             top = max((event.sequence for event in batch.events), default=0)
             self._newest[batch.attempt] = max(self._newest.get(batch.attempt, 0), top)
-            if self.strikes(body, headers, new=bool(news)):
-                self.struck.update(news)
+            if self.strikes(body, headers, new=bool(updates)):
+                self.struck.update(updates)
                 return None
             answer = self.forward(body, headers)
-            self.after(news)
+            self.after(updates)
             return answer
 
     def forward(self, body: bytes, headers: dict[str, str]) -> bytes:
@@ -224,7 +224,7 @@ class BadNetwork:
         """Whether the batch does not get through now."""
         raise NotImplementedError
 
-    def after(self, news: set[JobStatus]) -> None:
+    def after(self, updates: set[JobStatus]) -> None:
         """What happens once a batch got through."""
 
     def everything_again(self) -> list[WebhookReply]:
@@ -246,8 +246,8 @@ class Duplicates(BadNetwork):
         self.forward(body, headers)
         return False
 
-    def after(self, news: set[JobStatus]) -> None:
-        self.struck.update(news)
+    def after(self, updates: set[JobStatus]) -> None:
+        self.struck.update(updates)
 
 
 class Reorders(BadNetwork):
@@ -262,7 +262,7 @@ class Reorders(BadNetwork):
             self._kept.append((body, headers))
         return new
 
-    def after(self, news: set[JobStatus]) -> None:  # noqa: ARG002 the others' signature
+    def after(self, updates: set[JobStatus]) -> None:  # noqa: ARG002 the others' signature
         for body, headers in reversed(self._kept):
             self.forward(body, headers)
         self._kept = []

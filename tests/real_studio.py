@@ -21,15 +21,15 @@ from pydantic import SecretStr
 from brightrun.assembly import BUCKET
 from brightrun.cli.reconciler import Reconciler
 from brightrun.compute.local_process import WORKER_SERVER, LocalProcess
-from brightrun.contract.events import Event, read_journal
+from brightrun.contract.events import Event, read_event_log
 from brightrun.database import attempts, jobs
 from brightrun.database.database import Database
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 from brightrun.jobs.add_dataset import add_dataset
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.submit import StartJob, submit_job
+from brightrun.jobs.submit import JobRequest, submit_job
 from brightrun.storage.links import LinkSigner
 from brightrun.storage.local_folder import LocalFolder
 from tests.runs import SMALL
@@ -76,7 +76,7 @@ class RealStudio:
             home=home,
             webhook_secret=SecretStr(SECRET),
             public_url=public_url,
-            limits=Limits(
+            limits=ReconcileLimits(
                 poll=timedelta(seconds=0.2),
                 silence=timedelta(seconds=60),
                 launch=timedelta(seconds=90),
@@ -87,7 +87,7 @@ class RealStudio:
     def submit(self, dataset: Path, model: str, **settings: Any) -> str:
         file = add_dataset(self.studio, owner_id=OWNER, file_name=dataset.name, source=dataset)
         hyperparameters = {**SMALL, "max_seq_length": 4096, **settings}
-        request = StartJob(training_file_id=file.id, base_model=model, hyperparameters=hyperparameters)
+        request = JobRequest(training_file_id=file.id, base_model=model, hyperparameters=hyperparameters)
         return submit_job(self.studio, request, owner_id=OWNER).id
 
     @contextmanager
@@ -100,7 +100,7 @@ class RealStudio:
         finally:
             assert loop.stop()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         reconcile_once(self.studio, owner=LOOP)
         time.sleep(0.1)
 
@@ -109,7 +109,7 @@ class RealStudio:
         while not reached():
             assert time.monotonic() < deadline, "it never came to it"
             if looking:
-                self.look()
+                self.poll()
             else:
                 time.sleep(0.02)
 
@@ -125,11 +125,11 @@ class RealStudio:
 
     def ended(self, job_id: str) -> bool:
         job = self.job(job_id)
-        return job.status.is_terminal and job.next_look_at is None
+        return job.status.is_terminal and job.next_check_at is None
 
-    def journal(self, job_id: str) -> list[Event]:
-        path = self.studio.run_folder(job_id).journal
-        return list(read_journal(path)) if path.exists() else []
+    def event_log(self, job_id: str) -> list[Event]:
+        path = self.studio.run_folder(job_id).event_log
+        return list(read_event_log(path)) if path.exists() else []
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Living processes that carry this studio's folder, and `words`, in their command line."""
@@ -151,4 +151,4 @@ if __name__ == "__main__":
     price = Decimal(sys.argv[3]) if len(sys.argv) > 3 else None
     own = RealStudio(Path(sys.argv[1]), Path(sys.argv[2]), price=price)
     while True:
-        own.look()
+        own.poll()

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from brightrun.catalogue.folders import read_model_record
-from brightrun.chat.model_folder import load_chat_model
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.prepare import prepare_dataset
+from brightrun.templating.model_folder import load_chat_model
 
 SMALL: dict[str, Any] = {
     "num_epochs": 1,
@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {
     "checkpoints": 4,
     "sample_answers": 2,
     "sample_tokens": 8,
-    "held_out_fraction": 0.25,
+    "validation_fraction": 0.25,
 }
 
 
@@ -39,7 +39,7 @@ def make_run(root: Path, model: Path, dataset: Path, **settings: Any) -> RunFold
         root / "data",
         chat=load_chat_model(model),
         options=ReadOptions(),
-        held_out_fraction=hyperparameters.held_out_fraction,
+        validation_fraction=hyperparameters.validation_fraction,
         seed=hyperparameters.seed,
     )
     spec = JobSpec(
@@ -52,8 +52,8 @@ def make_run(root: Path, model: Path, dataset: Path, **settings: Any) -> RunFold
             source_sha256=prepared.source_sha256,
             train_path="data/train.jsonl",
             train_sha256=prepared.train_sha256,
-            held_out_path="data/held_out.jsonl",
-            held_out_sha256=prepared.held_out_sha256,
+            validation_path="data/validation.jsonl",
+            validation_sha256=prepared.validation_sha256,
             split_sha256=prepared.split_sha256,
         ),
     )

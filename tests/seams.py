@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import httpx
 
-from brightrun.compute.base import Compute, Machine, MachineWish
+from brightrun.compute.base import Compute, Machine, MachineRequest
 from brightrun.errors import NotEnoughDisk, StorageError
 from brightrun.storage.base import Storage, StoredFile
 
@@ -38,8 +38,8 @@ class SeamedCompute:
         self._compute, self._seam = compute, seam
         self.name, self.supports_spot, self.shares_disk = compute.name, compute.supports_spot, compute.shares_disk
 
-    def launch(self, wish: MachineWish) -> Machine:
-        machine = self._compute.launch(wish)
+    def launch(self, machine_request: MachineRequest) -> Machine:
+        machine = self._compute.launch(machine_request)
         self._seam.passed()
         return machine
 
@@ -48,17 +48,17 @@ class SeamedCompute:
         self._seam.passed()
         return machine
 
-    def look(self, machine_id: str) -> Machine:
-        machine = self._compute.look(machine_id)
+    def get(self, machine_id: str) -> Machine:
+        machine = self._compute.get(machine_id)
         self._seam.passed()
         return machine
 
-    def end(self, machine_id: str) -> None:
-        self._compute.end(machine_id)
+    def terminate(self, machine_id: str) -> None:
+        self._compute.terminate(machine_id)
         self._seam.passed()
 
-    def list_ours(self) -> list[Machine]:
-        return self._compute.list_ours()
+    def list_managed(self) -> list[Machine]:
+        return self._compute.list_managed()
 
 
 class SeamedTransport(httpx.BaseTransport):

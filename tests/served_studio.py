@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import psutil
 
 from brightrun.cli.studio_client import StudioClient
-from brightrun.compute.marked_processes import MARK
+from brightrun.compute.tagged_processes import MARK
 from brightrun.database import attempts
 from brightrun.database.database import Database
 from tests.runs import SMALL

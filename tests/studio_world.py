@@ -1,4 +1,4 @@
-"""A studio in a small world for tests: SQLite, files in memory, pretend machines, a clock that is turned by hand."""
+"""A studio in a small world for tests: SQLite, files in memory, simulated machines, a clock that is turned by hand."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from brightrun.compute.mishaps import MishapScript, nothing_goes_wrong
-from brightrun.compute.pretend import Pretend
+from brightrun.compute.simulated.faults import FaultScript, no_faults
+from brightrun.compute.simulated.provider import SimulatedCompute
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.states import JobStatus
 from brightrun.database import attempts, files, jobs
 from brightrun.database.database import Database
 from brightrun.database.tables import TrainingAttempt, TrainingFile, TrainingJob
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
 from brightrun.storage.in_memory import InMemory
@@ -48,42 +48,42 @@ class World:
         self,
         home: Path,
         *,
-        script: MishapScript = nothing_goes_wrong,
+        script: FaultScript = no_faults,
         database_url: str | None = None,
-        limits: Limits | None = None,
+        limits: ReconcileLimits | None = None,
         capacity: int | None = None,
     ) -> None:
         self.clock = Clock()
         self.home = home
-        self.pretend = Pretend(self.clock, script, capacity=capacity, price=Decimal("3.60"))
+        self.simulated = SimulatedCompute(self.clock, script, capacity=capacity, price=Decimal("3.60"))
         self.storage = InMemory(_signer(), clock=self.clock)
         self.database = Database(database_url or f"sqlite:///{_fast_folder(home)}/studio.db")
         self.database.migrate()
-        self.limits = limits or Limits(poll=timedelta(seconds=15))
+        self.limits = limits or ReconcileLimits(poll=timedelta(seconds=15))
         self.studio = self.reborn()
 
     def reborn(self) -> Studio:
         return Studio(
             database=self.database,
             storage=self.storage,
-            computes={"pretend": self.pretend},
+            computes={"simulated": self.simulated},
             models=self.home / "models",
             home=self.home,
             webhook_secret=SecretStr("a secret of tests"),
-            default_compute="pretend",
-            transports={"pretend": self.pretend.transport()},
+            default_compute="simulated",
+            transports={"simulated": self.simulated.transport()},
             clock=self.clock,
             limits=self.limits,
-            usd_per_hour={"pretend": Decimal("3.60")},
+            usd_per_hour={"simulated": Decimal("3.60")},
         )
 
     def add_job(self, job_id: str, *, max_cost_usd: str | None = None, max_hours: float | None = None) -> str:
-        """A job as submit leaves it; what its data says does not matter to pretend machines."""
+        """A job as submit leaves it; what its data says does not matter to simulated machines."""
         now = self.clock()
         spec = make_spec(job_id)
         data = self.studio.run_folder(job_id).data
         data.mkdir(parents=True)
-        for name in ("train.jsonl", "held_out.jsonl", "audit.json"):
+        for name in ("train.jsonl", "validation.jsonl", "audit.json"):
             (data / name).write_text("{}\n", encoding="utf-8")
         with self.database.session() as session:
             file = files.find_same(session, owner_id=OWNER, sha256=_NO_HASH) or files.add(session, _file(now))
@@ -97,11 +97,11 @@ class World:
                 base_model=spec.model.name,
                 recipe=spec.recipe,
                 hyperparameters=spec.hyperparameters.model_dump(mode="json"),
-                compute={"provider": "pretend", "max_cost_usd": max_cost_usd, "max_duration_hours": max_hours},
+                compute={"provider": "simulated", "max_cost_usd": max_cost_usd, "max_duration_hours": max_hours},
                 attempt=0,
                 created_at=now,
                 status_changed_at=now,
-                next_look_at=now,
+                next_check_at=now,
             )
             jobs.add(session, job)
         return job_id
@@ -133,12 +133,12 @@ class World:
         """No job will ever be looked at again."""
         with self.database.reading() as session:
             page = jobs.list_page(session, owner_id=OWNER, limit=100)
-        return all(job.next_look_at is None and job.status.is_terminal for job in page.items)
+        return all(job.next_check_at is None and job.status.is_terminal for job in page.items)
 
     def _anything_due(self) -> bool:
         with self.database.reading() as session:
             page = jobs.list_page(session, owner_id=OWNER, limit=100)
-        return any(job.next_look_at is not None and job.next_look_at <= self.clock() for job in page.items)
+        return any(job.next_check_at is not None and job.next_check_at <= self.clock() for job in page.items)
 
 
 def make_spec(job_id: str) -> JobSpec:
@@ -152,8 +152,8 @@ def make_spec(job_id: str) -> JobSpec:
             source_sha256=_NO_HASH,
             train_path="data/train.jsonl",
             train_sha256=_NO_HASH,
-            held_out_path="data/held_out.jsonl",
-            held_out_sha256=_NO_HASH,
+            validation_path="data/validation.jsonl",
+            validation_sha256=_NO_HASH,
             split_sha256=_NO_HASH,
         ),
     )

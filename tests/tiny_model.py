@@ -56,7 +56,7 @@ def pull_shape(home: Path, name: str, shape: dict[str, Any], *, seed: int = 7) -
     settings = {"vocab_size": vocabulary, "max_position_embeddings": 8192, "initializer_range": 0.2, **shape}
     config = LlamaConfig(bos_token_id=0, eos_token_id=4, pad_token_id=5, **settings)
     LlamaForCausalLM(config).save_pretrained(source)
-    return pull_from_folder(source, home / "models", name=name, licence="Apache-2.0").folder
+    return pull_from_folder(source, home / "models", name=name, license="Apache-2.0").folder
 
 
 def _write_tokenizer(folder: Path) -> int:

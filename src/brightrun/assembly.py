@@ -15,7 +15,7 @@ from sqlalchemy import URL
 from brightrun.compute.base import Compute
 from brightrun.compute.chat_process import ChatProcess
 from brightrun.compute.local_process import LocalProcess
-from brightrun.compute.standing_worker import StandingWorker
+from brightrun.compute.static_worker import StaticWorker
 from brightrun.database.database import Database
 from brightrun.errors import InputError, MachineError
 from brightrun.jobs.studio import Studio
@@ -29,7 +29,7 @@ from brightrun.web.sign_in import SignedInAccess
 OWNER = "local"
 """Whose everything is that is made on this machine without a login; tokens are made for the same owner."""
 BUCKET = "model-artifacts"
-STANDING_WORKER = "standing_worker"
+STATIC_WORKER = "static_worker"
 
 
 def build_studio(settings: Settings) -> Studio:
@@ -56,10 +56,10 @@ def build_studio(settings: Settings) -> Studio:
         home=home,
         webhook_secret=secret,
         default_compute=settings.compute,
-        worker_tokens={STANDING_WORKER: token} if token is not None and STANDING_WORKER in computes else {},
+        worker_tokens={STATIC_WORKER: token} if token is not None and STATIC_WORKER in computes else {},
         public_url=settings.public_url,
         open_chat=ChatProcess,
-        month_budget_usd=settings.month_budget_usd,
+        monthly_budget_usd=settings.monthly_budget_usd,
         usd_per_hour=_own_prices(settings),
     )
 
@@ -93,7 +93,7 @@ def build_computes(settings: Settings) -> dict[str, Compute]:
                 "RUNPOD_ENDPOINT_URL is set, but TRAINING_WORKER_TOKEN is not.",
                 hint="Set the token that the worker server was started with.",
             )
-        computes[STANDING_WORKER] = StandingWorker(
+        computes[STATIC_WORKER] = StaticWorker(
             settings.runpod_endpoint_url,
             settings.worker_token.get_secret_value(),
             price=settings.worker_usd_per_hour,
@@ -108,7 +108,7 @@ def build_computes(settings: Settings) -> dict[str, Compute]:
 
 def _own_prices(settings: Settings) -> dict[str, Decimal]:
     """What machines cost by their owner's word, by provider; those nobody said anything of are absent."""
-    said = {LocalProcess.name: settings.local_usd_per_hour, STANDING_WORKER: settings.worker_usd_per_hour}
+    said = {LocalProcess.name: settings.local_usd_per_hour, STATIC_WORKER: settings.worker_usd_per_hour}
     return {provider: price for provider, price in said.items() if price is not None}
 
 

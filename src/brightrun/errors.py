@@ -18,7 +18,7 @@
     │   ├── MaskDisagreement    two computations of the learnt tokens differ
     │   ├── LossNotFinite
     │   ├── ResumeMismatch      a checkpoint does not belong to this job or is damaged
-    │   └── AdapterUnproven     adapter-off is not the base, or adapter-on changes nothing
+    │   └── AdapterCheckFailed     adapter-off is not the base, or adapter-on changes nothing
     ├── StorageError            the file store failed; trying again may help
     │   ├── StoredFileMissing   no file under that key
     │   ├── KeyRefused          a key that no store may hold (.., absolute, reserved); trying again never helps
@@ -168,7 +168,7 @@ class ResumeMismatch(TrainingError):
     default_hint = "Start again in a new folder with --out; this one is left as it is."
 
 
-class AdapterUnproven(TrainingError):
+class AdapterCheckFailed(TrainingError):
     code = "artifact_unverified"
     default_hint = "The adapter was not delivered. Keep the folder and report it with its events.jsonl."
 

@@ -20,7 +20,7 @@ from brightrun.errors import InputError
 PREFIX = "BRIGHTRUN_"
 ENV_FILE = ".env"
 SECRET_LENGTH = 16
-Provider = Literal["local_process", "standing_worker"]
+Provider = Literal["local_process", "static_worker"]
 _USER = re.compile(r"//[^/@]*@")  # name and password inside an address
 
 
@@ -62,12 +62,12 @@ class Settings(BaseSettings):
         description="The studio's database, sqlite:///file or postgresql://…; by default `studio.db` in home.",
     )
     compute: Provider = Field(
-        "local_process", description="Where jobs run that do not say: local_process or standing_worker."
+        "local_process", description="Where jobs run that do not say: local_process or static_worker."
     )
     runpod_endpoint_url: str | None = Field(
         None,
         validation_alias="RUNPOD_ENDPOINT_URL",
-        description="Address of a worker server that runs already; sets up the provider standing_worker.",
+        description="Address of a worker server that runs already; sets up the provider static_worker.",
     )
     worker_token: SecretStr | None = Field(
         None, validation_alias="TRAINING_WORKER_TOKEN", description="Bearer token of that worker server."
@@ -81,7 +81,7 @@ class Settings(BaseSettings):
         min_length=SECRET_LENGTH,
         description="What every job's own secrets are derived from; by default made once and kept in `secret` in home.",
     )
-    month_budget_usd: Decimal | None = Field(
+    monthly_budget_usd: Decimal | None = Field(
         None,
         ge=0,
         lt=100_000_000,
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
         None, description="API token for that studio, where it asks for one: brightrun token create."
     )
 
-    probe_seconds: float = Field(
+    cpu_benchmark_seconds: float = Field(
         10.0, gt=0, le=120, description="How long this processor is timed for a plan; the result is kept for a day."
     )
 

@@ -18,7 +18,7 @@ class Cable:
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self.port = 0
-        self.mend()
+        self.fix()
 
     @property
     def url(self) -> str:
@@ -34,7 +34,7 @@ class Cable:
         if listener is not None:
             listener.close()
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         """Listens again, at the port it had."""
         self._listener = listener = socket.create_server(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]

@@ -22,7 +22,7 @@ from tests.unit.web_studio import ME, START, a_job, a_studio, end, tell
 
 _SAID = {"current_user_input", "target_response", "content", "system_prompt", "persona_key", "emotional_arc_key"}
 _LABELS = {"persona_name", "client_persona", "emotional_arc", "training_topic", "business", "name"}
-_TOLD = {"loss": 1.4321, "held_out_loss": 1.61, "base_held_out_loss": 2.4, "tokens_per_second": 812.0}
+_TOLD = {"loss": 1.4321, "validation_loss": 1.61, "base_held_out_loss": 2.4, "tokens_per_second": 812.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ def _running(studio: Studio, dataset: str) -> str:
         metrics=_TOLD,
         estimated_seconds=2400.0,
         estimated_cost_usd=Decimal("1.75"),
-        cap_usd=Decimal("5"),
+        job_cap_usd=Decimal("5"),
     )
     add_curve(studio, job, 42)
     tell(studio, job, "A machine was found in 12 seconds.")
@@ -155,7 +155,7 @@ def _failed(studio: Studio, dataset: str) -> str:
     message = "The machine had 22.1 GiB of memory; step 7 needed 23.9 GiB."
     job = a_job(studio, file_id=dataset, current_step=7, total_steps=120, started_at=START, message=message,
                 hint=reason.text.hint)  # fmt: skip
-    add_curve(studio, job, 7, held_out=False)
+    add_curve(studio, job, 7, validation=False)
     end(studio, job, JobStatus.FAILED, reason)
     return job.id
 

@@ -75,7 +75,7 @@ def test_refreshed_doubled_and_cut_off_it_loses_nothing(chromium: Browser, train
         assert before is not None
         second.wait_for_timeout(1000 * max(0.0, _CUT_SECONDS - (time.monotonic() - began)))
         assert shown_step(first) == before, "what was seen before stays to be read"
-        cable.mend()
+        cable.fix()
 
         for page in (first, second):
             expect(page.locator("[data-offline]")).to_be_hidden(timeout=_LIVE_MS)

@@ -42,7 +42,7 @@ def test_from_an_empty_studio_to_an_adapter_at_home(chromium: Browser, trainer: 
     job = trainer.place.job(job_id)
     assert job["hyperparameters"]["sample_tokens"] == 8
     assert job["total_steps"] == job["current_step"]
-    assert f"{job['metrics']['held_out_loss']:.3f}" in comparison
+    assert f"{job['metrics']['validation_loss']:.3f}" in comparison
 
 
 def take_the_sample(page: Page) -> None:

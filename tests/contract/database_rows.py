@@ -44,7 +44,7 @@ def job_of(file: TrainingFile, **changes: Any) -> TrainingJob:
         "compute": {"provider": "local_process"},
         "created_at": NOW,
         "status_changed_at": NOW,
-        "next_look_at": NOW,
+        "next_check_at": NOW,
     }
     return TrainingJob(**values | changes)
 
@@ -57,7 +57,7 @@ def lease_of(job: TrainingJob, number: int = 1, **changes: Any) -> TrainingAttem
     values: dict[str, Any] = {
         "job_id": job.id,
         "number": number,
-        "provider": "pretend",
+        "provider": "simulated",
         "machine_name": f"train-{job.id}-{number}",
         "launch_intended_at": NOW,
         "price_usd_per_hour": Decimal("2.39"),

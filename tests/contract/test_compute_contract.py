@@ -14,12 +14,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from brightrun.compute.base import Compute, Machine, MachineState, MachineWish
+from brightrun.compute.base import Compute, Machine, MachineRequest, MachineState
 from brightrun.compute.local_process import LocalProcess
-from brightrun.compute.pretend import Pretend
-from brightrun.compute.standing_worker import StandingWorker
+from brightrun.compute.simulated.provider import SimulatedCompute
+from brightrun.compute.static_worker import StaticWorker
 from brightrun.errors import ComputeRefused, NoCapacity
-from tests.compute_world import SMALL_WORKER, TOKEN, HandClock, start_request, until, wish
+from tests.compute_world import SMALL_WORKER, TOKEN, HandClock, machine_request, start_request, until
 
 
 @dataclass
@@ -32,14 +32,14 @@ class World:
     turn: Callable[[float], None] = field(default=lambda _seconds: None)
 
     def running(self, machine: Machine) -> Machine:
-        def look() -> Machine | None:
+        def observe() -> Machine | None:
             self.turn(10)
-            seen = self.compute.look(machine.id)
+            seen = self.compute.get(machine.id)
             return seen if seen.state is MachineState.RUNNING else None
 
-        return until(look)
+        return until(observe)
 
-    def begin(self, machine: Machine, job: MachineWish) -> None:
+    def begin(self, machine: Machine, job: MachineRequest) -> None:
         """The job itself is started on the machine, as the studio does."""
         url = f"{self.running(machine).worker_url}/training/start"
         headers = {"authorization": f"Bearer {TOKEN}"}
@@ -50,12 +50,12 @@ class World:
         """End it as the reconciler does: again and again until it is gone."""
         asked = compute or self.compute
 
-        def gone() -> bool:
-            asked.end(machine_id)
+        def terminated() -> bool:
+            asked.terminate(machine_id)
             self.turn(10)
-            return asked.look(machine_id).state is MachineState.GONE
+            return asked.get(machine_id).state is MachineState.TERMINATED
 
-        until(gone)
+        until(terminated)
 
 
 def _small_worker(tmp_path: Path) -> tuple[str, ...]:
@@ -75,11 +75,11 @@ def _local_process(tmp_path: Path) -> Iterator[World]:
     with httpx.Client() as client:
         world = World(compute, make, client, clock.turn)
         yield world
-        for machine in compute.list_ours():
+        for machine in compute.list_managed():
             world.finish(machine.id)
 
 
-def _standing_worker(tmp_path: Path) -> Iterator[World]:
+def _static_worker(tmp_path: Path) -> Iterator[World]:
     port_file = tmp_path / "port"
     environment = {**os.environ, "TRAINING_WORKER_TOKEN": TOKEN}
     command = [*_small_worker(tmp_path), "--root", str(tmp_path), "--host", "127.0.0.1", "--port", "0"]
@@ -87,11 +87,11 @@ def _standing_worker(tmp_path: Path) -> Iterator[World]:
     with subprocess.Popen(command, env=environment) as process, httpx.Client() as client:
         until(port_file.exists)
         url = f"http://127.0.0.1:{port_file.read_text(encoding='ascii')}"
-        worker = StandingWorker(url, TOKEN)
+        worker = StaticWorker(url, TOKEN)
         made = [worker]
 
-        def again() -> StandingWorker:
-            made.append(StandingWorker(url, TOKEN))
+        def again() -> StaticWorker:
+            made.append(StaticWorker(url, TOKEN))
             return made[-1]
 
         yield World(worker, again, client)
@@ -101,15 +101,15 @@ def _standing_worker(tmp_path: Path) -> Iterator[World]:
         process.kill()
 
 
-def _pretend(_tmp_path: Path) -> Iterator[World]:
+def _simulated(_tmp_path: Path) -> Iterator[World]:
     clock = HandClock()
-    compute = Pretend(clock, capacity=1)
+    compute = SimulatedCompute(clock, capacity=1)
     with httpx.Client(transport=compute.transport()) as client:
         yield World(compute, lambda: compute, client, clock.turn)
 
 
 @pytest.fixture(
-    params=[_local_process, _standing_worker, _pretend], ids=["local_process", "standing_worker", "pretend"]
+    params=[_local_process, _static_worker, _simulated], ids=["local_process", "static_worker", "simulated"]
 )
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     make: Callable[[Path], Iterator[World]] = request.param
@@ -118,11 +118,11 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 
 def test_is_a_compute(world: World) -> None:
     assert isinstance(world.compute, Compute)
-    assert world.compute.name in {"local_process", "standing_worker", "pretend"}
+    assert world.compute.name in {"local_process", "static_worker", "simulated"}
 
 
 def test_a_launched_machine_comes_to_run_and_answers(world: World) -> None:
-    machine = world.compute.launch(wish("job-1"))
+    machine = world.compute.launch(machine_request("job-1"))
     assert machine.name == "train-job-1-1"
     assert machine.state in {MachineState.STARTING, MachineState.RUNNING}
     running = world.running(machine)
@@ -134,18 +134,20 @@ def test_a_launched_machine_comes_to_run_and_answers(world: World) -> None:
 
 
 def test_launching_again_is_the_same_machine(world: World) -> None:
-    first = world.compute.launch(wish("job-1"))
+    first = world.compute.launch(machine_request("job-1"))
     for _ in range(3):
-        assert world.compute.launch(wish("job-1")).id == first.id
+        assert world.compute.launch(machine_request("job-1")).id == first.id
     found = world.compute.find("train-job-1-1")
     assert found is not None
     assert found.id == first.id
-    assert [machine.id for machine in world.compute.list_ours()] == [first.id]
+    assert [machine.id for machine in world.compute.list_managed()] == [first.id]
 
 
 def test_two_launches_at_once_are_one_machine(world: World) -> None:
     ids: list[str] = []
-    threads = [threading.Thread(target=lambda: ids.append(world.compute.launch(wish("job-1")).id)) for _ in range(6)]
+    threads = [
+        threading.Thread(target=lambda: ids.append(world.compute.launch(machine_request("job-1")).id)) for _ in range(6)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -157,75 +159,75 @@ def test_two_launches_at_once_are_one_machine(world: World) -> None:
 def test_what_never_was_is_not_there(world: World) -> None:
     assert world.compute.find("train-job-1-1") is None
     assert world.compute.find("somebody-elses-machine") is None
-    assert world.compute.look("no-such-id").state is MachineState.GONE
-    world.compute.end("no-such-id")
-    assert world.compute.list_ours() == []
+    assert world.compute.get("no-such-id").state is MachineState.TERMINATED
+    world.compute.terminate("no-such-id")
+    assert world.compute.list_managed() == []
 
 
 def test_a_machine_is_ended_until_it_is_gone_and_may_be_ended_again(world: World) -> None:
-    machine = world.compute.launch(wish("job-1"))
-    world.begin(machine, wish("job-1"))
+    machine = world.compute.launch(machine_request("job-1"))
+    world.begin(machine, machine_request("job-1"))
     world.finish(machine.id)
-    world.compute.end(machine.id)
-    assert world.compute.look(machine.id).state is MachineState.GONE
+    world.compute.terminate(machine.id)
+    assert world.compute.get(machine.id).state is MachineState.TERMINATED
     assert world.compute.find(machine.name) is None
-    assert world.compute.list_ours() == []
+    assert world.compute.list_managed() == []
 
 
 def test_a_machine_is_ended_before_its_job_began(world: World) -> None:
-    machine = world.compute.launch(wish("job-1"))
+    machine = world.compute.launch(machine_request("job-1"))
     world.finish(machine.id)
-    assert world.compute.list_ours() == []
+    assert world.compute.list_managed() == []
 
 
 def test_one_device_takes_one_job_at_a_time(world: World) -> None:
-    first = world.compute.launch(wish("job-1"))
+    first = world.compute.launch(machine_request("job-1"))
     with pytest.raises(NoCapacity):
-        world.compute.launch(wish("job-2"))
-    world.begin(first, wish("job-1"))
+        world.compute.launch(machine_request("job-2"))
+    world.begin(first, machine_request("job-1"))
     with pytest.raises(NoCapacity):
-        world.compute.launch(wish("job-2"))
+        world.compute.launch(machine_request("job-2"))
     assert world.compute.find("train-job-2-1") is None
     world.finish(first.id)
-    second = world.compute.launch(wish("job-2"))
+    second = world.compute.launch(machine_request("job-2"))
     assert second.name == "train-job-2-1"
-    assert world.compute.look(first.id).state is MachineState.GONE
-    assert [machine.name for machine in world.compute.list_ours()] == ["train-job-2-1"]
+    assert world.compute.get(first.id).state is MachineState.TERMINATED
+    assert [machine.name for machine in world.compute.list_managed()] == ["train-job-2-1"]
 
 
 def test_a_studio_that_was_just_started_finds_the_running_machine_and_can_end_it(world: World) -> None:
-    machine = world.compute.launch(wish("job-1"))
-    world.begin(machine, wish("job-1"))
+    machine = world.compute.launch(machine_request("job-1"))
+    world.begin(machine, machine_request("job-1"))
     studio = world.again()
     found = studio.find("train-job-1-1")
     assert found is not None
     assert found.id == machine.id
-    assert studio.look(machine.id).state is MachineState.RUNNING
-    assert [ours.id for ours in studio.list_ours()] == [machine.id]
+    assert studio.get(machine.id).state is MachineState.RUNNING
+    assert [managed.id for managed in studio.list_managed()] == [machine.id]
     world.finish(machine.id, studio)
-    assert studio.list_ours() == []
+    assert studio.list_managed() == []
 
 
 def test_the_next_attempt_is_another_machine(world: World) -> None:
-    first = world.compute.launch(wish("job-1", 1))
-    world.begin(first, wish("job-1", 1))
+    first = world.compute.launch(machine_request("job-1", 1))
+    world.begin(first, machine_request("job-1", 1))
     world.finish(first.id)
-    second = world.compute.launch(wish("job-1", 2))
+    second = world.compute.launch(machine_request("job-1", 2))
     assert second.id != first.id
     assert world.running(second).name == "train-job-1-2"
 
 
 def test_a_machine_that_is_not_named_as_ours_is_refused(world: World) -> None:
-    stranger = MachineWish(name="web-server", job_id="job-1", attempt=1)
+    stranger = MachineRequest(name="web-server", job_id="job-1", attempt=1)
     with pytest.raises(ComputeRefused):
         world.compute.launch(stranger)
-    assert world.compute.list_ours() == []
+    assert world.compute.list_managed() == []
 
 
 def test_the_jobs_token_is_in_no_repr_and_no_machine(world: World) -> None:
-    asked = wish("job-1")
+    asked = machine_request("job-1")
     machine = world.running(world.compute.launch(asked))
-    shown = f"{asked!r} {machine!r} {world.compute!r} {world.compute.list_ours()!r}"
+    shown = f"{asked!r} {machine!r} {world.compute!r} {world.compute.list_managed()!r}"
     with pytest.raises(NoCapacity) as caught:
-        world.compute.launch(wish("job-2"))
+        world.compute.launch(machine_request("job-2"))
     assert TOKEN not in shown + str(caught.value.as_dict())

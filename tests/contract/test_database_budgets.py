@@ -17,7 +17,7 @@ from brightrun.database.database import Database
 from brightrun.database.tables import TrainingAttempt
 from brightrun.errors import OverBudget
 from brightrun.jobs.month_budget import month_budget
-from brightrun.jobs.settle_cap import settle_cap
+from brightrun.jobs.resolve_cap import resolve_cap
 from brightrun.jobs.studio import Studio
 from brightrun.storage.in_memory import InMemory
 from brightrun.storage.links import LinkSigner
@@ -120,26 +120,32 @@ def test_live_jobs_are_those_that_have_not_ended(database: Database) -> None:
 def test_a_budget_is_kept_and_a_change_forgets_the_warnings(database: Database) -> None:
     with database.session() as session:
         assert budgets.get(session, OWNER) is None
-        budgets.save(session, OWNER, month_usd=Decimal(120), default_cap_usd=None, now=NOW)
+        budgets.save(session, OWNER, monthly_budget_usd=Decimal(120), default_job_cap_usd=None, now=NOW)
         budgets.note_warning(session, OWNER, month="2026-11", percent=80)
     with database.reading() as session:
         kept = budgets.get(session, OWNER)
         assert kept is not None
-        assert (kept.month_usd, kept.default_cap_usd) == (Decimal(120), None)
-        assert (kept.told_month, kept.told_percent) == ("2026-11", 80)
+        assert (kept.monthly_budget_usd, kept.default_job_cap_usd) == (Decimal(120), None)
+        assert (kept.warned_month, kept.warned_percent) == ("2026-11", 80)
     with database.session() as session:
-        changed = budgets.save(session, OWNER, month_usd=Decimal(200), default_cap_usd=Decimal(9), now=NOW + HOUR)
-        assert (changed.month_usd, changed.default_cap_usd, changed.told_percent) == (Decimal(200), Decimal(9), None)
+        changed = budgets.save(
+            session, OWNER, monthly_budget_usd=Decimal(200), default_job_cap_usd=Decimal(9), now=NOW + HOUR
+        )
+        assert (changed.monthly_budget_usd, changed.default_job_cap_usd, changed.warned_percent) == (
+            Decimal(200),
+            Decimal(9),
+            None,
+        )
         assert changed.updated_at == NOW + HOUR
 
 
 def test_locking_makes_the_row_and_changes_none_that_is_there(database: Database) -> None:
     with database.session() as session:
         made = budgets.lock(session, OWNER, now=NOW)
-        assert (made.month_usd, made.default_cap_usd) == (None, None)
+        assert (made.monthly_budget_usd, made.default_job_cap_usd) == (None, None)
     with database.session() as session:
-        budgets.save(session, OWNER, month_usd=Decimal(5), default_cap_usd=None, now=NOW)
-        assert budgets.lock(session, OWNER, now=NOW + HOUR).month_usd == Decimal(5)
+        budgets.save(session, OWNER, monthly_budget_usd=Decimal(5), default_job_cap_usd=None, now=NOW)
+        assert budgets.lock(session, OWNER, now=NOW + HOUR).monthly_budget_usd == Decimal(5)
 
 
 def test_jobs_that_are_submitted_together_are_not_promised_the_same_money(database: Database, tmp_path: Path) -> None:
@@ -147,19 +153,19 @@ def test_jobs_that_are_submitted_together_are_not_promised_the_same_money(databa
     studio = Studio(
         database=database, storage=InMemory(LinkSigner("a secret of tests", "http://studio.test")), computes={},
         models=tmp_path, home=tmp_path, webhook_secret=SecretStr("a secret of tests"), clock=lambda: NOW,
-        month_budget_usd=Decimal(35),
+        monthly_budget_usd=Decimal(35),
     )  # fmt: skip
     with database.session() as session:
         file = add_file(session)
     outcomes: list[Decimal | BaseException | None] = []
 
     def submit() -> None:
-        job = job_of(file, estimated_cost_usd=Decimal(10), compute={"provider": "pretend", "max_cost_usd": "10"})
+        job = job_of(file, estimated_cost_usd=Decimal(10), compute={"provider": "simulated", "max_cost_usd": "10"})
         try:
             with database.session() as session:
-                settle_cap(session, studio, job)
+                resolve_cap(session, studio, job)
                 jobs.add(session, job)
-            outcomes.append(job.cap_usd)
+            outcomes.append(job.job_cap_usd)
         except BaseException as error:  # noqa: BLE001 - told below
             outcomes.append(error)
 

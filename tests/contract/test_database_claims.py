@@ -28,7 +28,7 @@ def make_jobs(database: Database, count: int) -> list[str]:
     with database.session() as session:
         file = add_file(session)
         return [
-            add_job(session, file, next_look_at=NOW - timedelta(seconds=count - number)).id for number in range(count)
+            add_job(session, file, next_check_at=NOW - timedelta(seconds=count - number)).id for number in range(count)
         ]
 
 
@@ -81,7 +81,7 @@ def test_no_two_hold_a_job_while_claims_are_let_go(database: Database) -> None:
                     inside.discard(claim.job.id)
                     turns.append(claim.job.id)
                 with database.session() as session:
-                    jobs.release_claim(session, claim.job.id, claim.token, next_look_at=NOW)
+                    jobs.release_claim(session, claim.job.id, claim.token, next_check_at=NOW)
 
     threads = [threading.Thread(target=reconcile, args=(f"thread-{number}",)) for number in range(4)]
     for thread in threads:
@@ -104,9 +104,9 @@ def test_the_longest_waiting_come_first(database: Database) -> None:
 def test_only_due_jobs_are_claimed(database: Database) -> None:
     with database.session() as session:
         file = add_file(session)
-        add_job(session, file, next_look_at=NOW + timedelta(microseconds=1))
-        add_job(session, file, next_look_at=None)
-        ended = add_job(session, file, status=JobStatus.FAILED, next_look_at=NOW)
+        add_job(session, file, next_check_at=NOW + timedelta(microseconds=1))
+        add_job(session, file, next_check_at=None)
+        ended = add_job(session, file, status=JobStatus.FAILED, next_check_at=NOW)
         claimed = jobs.claim_due(session, owner="one", now=NOW, lease=LEASE, limit=10)
         assert [claim.job.id for claim in claimed] == [ended.id]
 
@@ -122,13 +122,13 @@ def test_an_expired_claim_passes_on_and_its_first_owner_loses(database: Database
     for act in (
         lambda session: jobs.save_claimed(session, first.job.id, first.token, current_step=1),
         lambda session: jobs.renew_claim(session, first.job.id, first.token, now=LATER, lease=LEASE),
-        lambda session: jobs.release_claim(session, first.job.id, first.token, next_look_at=None),
+        lambda session: jobs.release_claim(session, first.job.id, first.token, next_check_at=None),
     ):
         with pytest.raises(ClaimLost), database.session() as session:
             act(session)
     with database.session() as session:
         saved = jobs.save_claimed(session, second.job.id, second.token, current_step=2)
-        assert (saved.current_step, saved.claim_owner, saved.next_look_at) == (2, "two", NOW - timedelta(seconds=1))
+        assert (saved.current_step, saved.claim_owner, saved.next_check_at) == (2, "two", NOW - timedelta(seconds=1))
 
 
 def test_a_renewed_claim_holds(database: Database) -> None:
@@ -142,12 +142,12 @@ def test_a_renewed_claim_holds(database: Database) -> None:
 
 def test_one_job_is_claimed_before_its_time(database: Database) -> None:
     with database.session() as session:
-        job = add_job(session, next_look_at=None)
+        job = add_job(session, next_check_at=None)
         claim = jobs.claim_one(session, job.id, owner="one", now=NOW, lease=LEASE)
         assert claim is not None
-        released = jobs.release_claim(session, job.id, claim.token, next_look_at=LATER)
+        released = jobs.release_claim(session, job.id, claim.token, next_check_at=LATER)
         assert (released.claim_owner, released.claim_token, released.claim_expires_at) == (None, None, None)
-        assert released.next_look_at == LATER
+        assert released.next_check_at == LATER
 
 
 def test_a_status_changes_only_from_what_is_expected(database: Database) -> None:
@@ -165,9 +165,9 @@ def test_a_status_changes_only_from_what_is_expected(database: Database) -> None
 
 def test_a_look_is_only_brought_forward(database: Database) -> None:
     with database.session() as session:
-        job = add_job(session, next_look_at=None)
+        job = add_job(session, next_check_at=None)
         for at, expected in ((LATER, LATER), (NOW, NOW), (LATER, NOW)):
-            jobs.look_at(session, job.id, at=at)
+            jobs.schedule_check(session, job.id, at=at)
             stored = jobs.get(session, job.id)
             assert stored is not None
-            assert stored.next_look_at == expected
+            assert stored.next_check_at == expected

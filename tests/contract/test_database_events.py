@@ -137,7 +137,7 @@ def test_a_late_sign_of_life_takes_nothing_back(database: Database) -> None:
             attempts.heard(session, job.id, 1, at=at, last_sequence=last)
         stored = attempts.get(session, job.id, 1)
         assert stored is not None
-        assert (stored.last_heard_at, stored.last_sequence) == (line(5).timestamp, 7)
+        assert (stored.last_seen_at, stored.last_sequence) == (line(5).timestamp, 7)
 
 
 def test_the_newest_events_of_some_kinds_or_without_some(database: Database) -> None:

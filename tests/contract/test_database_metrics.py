@@ -39,10 +39,10 @@ def test_numbers_come_back_exactly_and_unknown_is_none(database: Database) -> No
     told = point(1, 1.25, learning_rate=1e-7, grad_norm=0.1, tokens_per_second=912.5, epoch=1.5)
     with database.session() as session:
         job = add_job(session)
-        held_out = point(1, 2.0, kind="held_out")
-        metrics.record(session, job.id, attempt=1, points=[told, held_out, point(2, float("nan"))])
+        validation = point(1, 2.0, kind="validation")
+        metrics.record(session, job.id, attempt=1, points=[told, validation, point(2, float("nan"))])
         assert metrics.series(session, job.id, "train") == [told]
-        assert metrics.series(session, job.id, "held_out") == [held_out]
+        assert metrics.series(session, job.id, "validation") == [validation]
         assert metrics.latest(session, job.id, "train") == point(2, None)
         assert metrics.latest(session, "nobody", "train") is None
 
@@ -50,9 +50,9 @@ def test_numbers_come_back_exactly_and_unknown_is_none(database: Database) -> No
 def test_the_lowest_is_the_earliest_of_equals(database: Database) -> None:
     with database.session() as session:
         job = add_job(session)
-        told = [point(step, loss, kind="held_out") for step, loss in ((10, 0.9), (20, 0.4), (30, 0.4), (40, 0.6))]
+        told = [point(step, loss, kind="validation") for step, loss in ((10, 0.9), (20, 0.4), (30, 0.4), (40, 0.6))]
         metrics.record(session, job.id, attempt=1, points=told)
-        assert metrics.lowest(session, job.id, "held_out") == told[1]
+        assert metrics.lowest(session, job.id, "validation") == told[1]
 
 
 @pytest.mark.parametrize("stride", [1, 40], ids=["read whole", "read by blocks"])
@@ -94,7 +94,7 @@ def test_a_short_curve_is_given_whole(database: Database) -> None:
         metrics.record(session, job.id, attempt=1, points=[*told, *told])
         metrics.record(session, job.id, attempt=1, points=[])
         assert metrics.series(session, job.id, "train", 20) == told
-        assert metrics.series(session, job.id, "held_out") == []
+        assert metrics.series(session, job.id, "validation") == []
         with pytest.raises(InputError):
             metrics.series(session, job.id, "train", 3)
 
@@ -117,12 +117,12 @@ def test_spikes_of_another_measure_survive_when_it_is_the_one_that_is_looked_at(
 
 def test_every_point_comes_once_and_in_order(database: Database) -> None:
     told = [point(step, 1.0, memory_bytes=5_000_000_000 + step) for step in range(1, 12)]
-    held_out = [point(step, 2.0, kind="held_out") for step in (0, 5)]
+    validation = [point(step, 2.0, kind="validation") for step in (0, 5)]
     with database.session() as session:
         job, other = add_job(session), add_job(session)
-        metrics.record(session, job.id, attempt=1, points=[*told, *held_out])
+        metrics.record(session, job.id, attempt=1, points=[*told, *validation])
         metrics.record(session, other.id, attempt=1, points=[point(1, 9.0)])
     with database.reading() as session:
         for at_once in (1, 4, 11, 2000):
-            assert list(metrics.every(session, job.id, at_once=at_once)) == [*told, *held_out]
+            assert list(metrics.every(session, job.id, at_once=at_once)) == [*told, *validation]
         assert list(metrics.every(session, "nobody")) == []

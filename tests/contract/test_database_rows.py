@@ -72,7 +72,7 @@ def test_a_lease_is_opened_once_and_closed_once(database: Database) -> None:
         job = add_job(session)
         first, _ = attempts.open_lease(session, lease_of(job))
         again, new = attempts.open_lease(session, lease_of(job, provider="another"))
-        assert (again.id, again.provider, new) == (first.id, "pretend", False)
+        assert (again.id, again.provider, new) == (first.id, "simulated", False)
         launched = attempts.save(session, first.id, machine_id="m-1", launched_at=NOW)
         assert (launched.machine_id, launched.launched_at) == ("m-1", NOW)
         assert [each.id for each in attempts.list_open(session)] == [first.id]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.llama3 import llama3_chat_model
 from brightrun.datasets.audit import AuditReport, ReadOptions, audit_dataset
 from brightrun.datasets.prepare import prepare_dataset
 from brightrun.errors import DatasetError
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.llama3 import llama3_chat_model
 
 
 @cache
@@ -31,14 +31,14 @@ def report(source: Path) -> AuditReport:
 
 def test_counts(report: AuditReport) -> None:
     assert (report.conversations, report.turns, report.answers, report.trainable) == (12, 89, 44, 44)
-    assert (report.repaired, report.quarantined, report.dropped, report.over_length) == (0, 0, 0, 0)
+    assert (report.repaired, report.excluded, report.dropped, report.overlength) == (0, 0, 0, 0)
     assert not report.refused
 
 
 def test_tokens(report: AuditReport) -> None:
     assert report.tokens == 24_087
     assert report.tokens_separate == 57_859
-    assert report.learnt_tokens == 16_117
+    assert report.trained_tokens == 16_117
     assert report.longest_tokens == 2_642
 
 
@@ -61,26 +61,26 @@ def test_every_answer_uses_a_prompted_name_once_the_profile_is_given(source: Pat
     options = ReadOptions(client_profile="system_prompt")
     profiled = audit_dataset(source, chat=llama3(), options=options)
     assert "unprompted_name" not in {item.check for item in profiled.findings}
-    assert profiled.learnt_tokens == 16_117
+    assert profiled.trained_tokens == 16_117
 
 
 def test_at_2048_tokens_seven_conversations_are_named(source: Path, tmp_path: Path) -> None:
     options = ReadOptions(max_seq_length=2048)
     with pytest.raises(DatasetError) as caught:
-        prepare_dataset(source, tmp_path / "out", chat=llama3(), options=options, held_out_fraction=0.1, seed=42)
+        prepare_dataset(source, tmp_path / "out", chat=llama3(), options=options, validation_fraction=0.1, seed=42)
     assert caught.value.message.count("the limit is 2048") == 7
     assert "max_seq_length to 2642" in caught.value.hint
     assert list(tmp_path.iterdir()) == []
-    assert audit_dataset(source, chat=llama3(), options=ReadOptions(max_seq_length=4096)).over_length == 0
+    assert audit_dataset(source, chat=llama3(), options=ReadOptions(max_seq_length=4096)).overlength == 0
 
 
 def test_both_files_prepare_the_same_bytes(eq12_json: Path, eq12_jsonl: Path, tmp_path: Path) -> None:
     prepared = [
         prepare_dataset(
-            path, tmp_path / path.suffix, chat=llama3(), options=ReadOptions(), held_out_fraction=0.2, seed=42
+            path, tmp_path / path.suffix, chat=llama3(), options=ReadOptions(), validation_fraction=0.2, seed=42
         )
         for path in (eq12_json, eq12_jsonl)
     ]
     assert prepared[0].train_sha256 == prepared[1].train_sha256
-    assert prepared[0].held_out_sha256 == prepared[1].held_out_sha256
+    assert prepared[0].validation_sha256 == prepared[1].validation_sha256
     assert prepared[0].split_sha256 == prepared[1].split_sha256

@@ -10,18 +10,18 @@ from pathlib import Path
 import httpx
 import pytest
 
-from brightrun.compute.base import Compute, Machine, MachineWish
+from brightrun.compute.base import Compute, Machine, MachineRequest
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.errors import ClaimLost
-from brightrun.jobs.decide import Limits
-from brightrun.jobs.hold import Hold
-from brightrun.jobs.reconcile import CLAIM, reconcile_once
+from brightrun.jobs.claim import Claim
+from brightrun.jobs.decide import ReconcileLimits
+from brightrun.jobs.reconcile import CLAIM_DURATION, reconcile_once
 from brightrun.jobs.studio import Studio
 from tests.contract.postgres import give_database_url, give_postgres_server, give_postgres_url  # noqa: F401
 from tests.studio_world import World
 
-LIMITS = Limits(poll=timedelta(minutes=20), silence=timedelta(hours=2), launch=timedelta(hours=2))
+LIMITS = ReconcileLimits(poll=timedelta(minutes=20), silence=timedelta(hours=2), launch=timedelta(hours=2))
 JOBS = 20
 
 
@@ -31,11 +31,16 @@ class SlowCompute:
     def __init__(self, compute: Compute, called: Callable[[str], None]) -> None:
         self._compute, self._called = compute, called
         self.name, self.supports_spot, self.shares_disk = compute.name, compute.supports_spot, compute.shares_disk
-        self.find, self.look, self.end, self.list_ours = compute.find, compute.look, compute.end, compute.list_ours
+        self.find, self.get, self.terminate, self.list_managed = (
+            compute.find,
+            compute.get,
+            compute.terminate,
+            compute.list_managed,
+        )
 
-    def launch(self, wish: MachineWish) -> Machine:
-        self._called(wish.job_id)
-        return self._compute.launch(wish)
+    def launch(self, request: MachineRequest) -> Machine:
+        self._called(request.job_id)
+        return self._compute.launch(request)
 
 
 class SlowNetwork(httpx.BaseTransport):
@@ -58,7 +63,7 @@ def world(database_url: str, tmp_path: Path) -> Iterator[World]:
 
 
 def with_launches(world: World, called: Callable[[str], None]) -> Studio:
-    return replace(world.studio, computes={"pretend": SlowCompute(world.pretend, called)})
+    return replace(world.studio, computes={"simulated": SlowCompute(world.simulated, called)})
 
 
 def test_a_pass_over_20_slow_jobs_outlasts_no_claim(world: World) -> None:
@@ -79,7 +84,7 @@ def test_a_pass_over_20_slow_jobs_outlasts_no_claim(world: World) -> None:
 
     assert sorted(job_id for _, job_id in launched) == names
     assert [who for who, _ in launched].count("first") == JOBS // 2
-    assert all(world.pretend.launched(f"train-{name}-1") == 1 for name in names)
+    assert all(world.simulated.launched(f"train-{name}-1") == 1 for name in names)
 
 
 def test_a_job_that_is_long_to_bring_home_stays_with_who_brings_it(world: World) -> None:
@@ -94,14 +99,14 @@ def test_a_job_that_is_long_to_bring_home_stays_with_who_brings_it(world: World)
             world.clock.turn(120)
             taken_away.append(reconcile_once(world.studio, owner="other"))
 
-    first = replace(world.studio, transports={"pretend": SlowNetwork(world.pretend.transport(), slow)})
+    first = replace(world.studio, transports={"simulated": SlowNetwork(world.simulated.transport(), slow)})
     for _ in range(20):
         world.clock.turn(1200)
         reconcile_once(first, owner="first")
     assert world.job("job-1").status is JobStatus.COMPLETED
     assert sum(taken_away) == 0, "the job was taken away amid an act"
     assert len(files) == len(set(files)), "a file was brought twice"
-    assert len(files) * timedelta(minutes=2) > CLAIM, "it was too quick to show anything"
+    assert len(files) * timedelta(minutes=2) > CLAIM_DURATION, "it was too quick to show anything"
 
 
 def test_who_lost_a_job_does_no_more_for_it(world: World) -> None:
@@ -109,36 +114,36 @@ def test_who_lost_a_job_does_no_more_for_it(world: World) -> None:
     world.add_job("job-1")
 
     def asleep(_: str) -> None:
-        world.clock.turn(CLAIM.total_seconds() + 1)
+        world.clock.turn(CLAIM_DURATION.total_seconds() + 1)
         taken_over.append(reconcile_once(world.studio, owner="other"))
         world.clock.turn(600)  # by now the worker would answer
 
     taken_over: list[int] = []
     asked: list[str] = []
     first = replace(
-        with_launches(world, asleep), transports={"pretend": SlowNetwork(world.pretend.transport(), asked.append)}
+        with_launches(world, asleep), transports={"simulated": SlowNetwork(world.simulated.transport(), asked.append)}
     )
     assert reconcile_once(first, owner="first") == 1
     assert taken_over == [1]
     assert asked == [], "the worker was asked by a studio that has lost the job"
     world.live(until=world.at_rest)
     assert world.job("job-1").status is JobStatus.COMPLETED
-    assert world.pretend.launched("train-job-1-1") == 1
+    assert world.simulated.launched("train-job-1-1") == 1
 
 
 def test_a_claim_is_renewed_when_a_third_of_it_has_gone_by(world: World) -> None:
     world.add_job("job-1")
     with world.database.session() as session:
-        (claim,) = jobs.claim_due(session, owner="first", now=world.clock(), lease=CLAIM, limit=1)
-    hold = Hold(world.studio, claim, CLAIM)
-    hold.keep()
-    assert world.job("job-1").claim_expires_at == claim.expires_at
+        (claimed,) = jobs.claim_due(session, owner="first", now=world.clock(), lease=CLAIM_DURATION, limit=1)
+    claim = Claim(world.studio, claimed, CLAIM_DURATION)
+    claim.heartbeat()
+    assert world.job("job-1").claim_expires_at == claimed.expires_at
     for _ in range(3):
-        world.clock.turn(CLAIM.total_seconds() / 3)
-        hold.keep()
-        assert world.job("job-1").claim_expires_at == world.clock() + CLAIM
-    world.clock.turn(CLAIM.total_seconds() + 1)
+        world.clock.turn(CLAIM_DURATION.total_seconds() / 3)
+        claim.heartbeat()
+        assert world.job("job-1").claim_expires_at == world.clock() + CLAIM_DURATION
+    world.clock.turn(CLAIM_DURATION.total_seconds() + 1)
     with world.database.session() as session:
-        assert jobs.claim_due(session, owner="other", now=world.clock(), lease=CLAIM, limit=1)
+        assert jobs.claim_due(session, owner="other", now=world.clock(), lease=CLAIM_DURATION, limit=1)
     with pytest.raises(ClaimLost):
-        hold.keep()
+        claim.heartbeat()

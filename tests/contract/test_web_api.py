@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from brightrun.contract.events import Event
-from brightrun.contract.messages import JournalBatch
+from brightrun.contract.messages import EventBatch
 from brightrun.contract.signatures import job_secret, sign
 from brightrun.contract.states import JobStatus
 from brightrun.database import events
@@ -55,17 +55,17 @@ def test_from_a_dataset_to_a_job_and_its_end(trained: tuple[Studio, TestClient],
     assert audit["trainable"] == file["answers"]
     shown = client.get(f"{API}/files/{file['id']}/preview", params={"conversation": "2", "model": "tiny-llama"}).json()
     assert shown["model"] == "tiny-llama"
-    assert sum(piece["learnt"] for piece in shown["pieces"]) == shown["answers"] > 0
-    assert 0 < shown["learnt_tokens"] < shown["tokens"]
+    assert sum(piece["trained"] for piece in shown["pieces"]) == shown["answers"] > 0
+    assert 0 < shown["trained_tokens"] < shown["tokens"]
 
-    wish = {"training_file_id": file["id"], "base_model": "tiny-llama", "hyperparameters": QUICK}
-    plan = client.post(f"{API}/plan", json=wish).json()
+    request = {"training_file_id": file["id"], "base_model": "tiny-llama", "hyperparameters": QUICK}
+    plan = client.post(f"{API}/plan", json=request).json()
     assert plan["plan"]["steps"] > 0
     assert plan["fits"] is True
     assert plan["estimated_duration_minutes_low"] < plan["estimated_duration_minutes"]
     assert client.get(f"{API}/jobs").json()["data"] == []
 
-    answer = client.post(f"{API}/start-job", json=wish, headers={"idempotency-key": "one"})
+    answer = client.post(f"{API}/start-job", json=request, headers={"idempotency-key": "one"})
     assert answer.status_code == 201
     started = answer.json()
     assert set(started) == {
@@ -75,9 +75,9 @@ def test_from_a_dataset_to_a_job_and_its_end(trained: tuple[Studio, TestClient],
     assert started["estimated_duration_minutes"] > 0
     job_id = started["training_job_id"]
     assert answer.headers["location"] == f"{API}/jobs/{job_id}"
-    again = client.post(f"{API}/start-job", json=wish, headers={"idempotency-key": "one"})
+    again = client.post(f"{API}/start-job", json=request, headers={"idempotency-key": "one"})
     assert again.json()["training_job_id"] == job_id
-    other = client.post(f"{API}/start-job", json=wish | {"recipe": "aggressive"}, headers={"idempotency-key": "one"})
+    other = client.post(f"{API}/start-job", json=request | {"recipe": "aggressive"}, headers={"idempotency-key": "one"})
     assert other.status_code == 409
     assert other.json()["error"]["code"] == "idempotency_conflict"
 
@@ -107,15 +107,15 @@ def test_from_a_dataset_to_a_job_and_its_end(trained: tuple[Studio, TestClient],
 def test_what_cannot_be_started_says_why(trained: tuple[Studio, TestClient], sample_dataset: Path) -> None:
     _, client = trained
     file = upload(client, sample_dataset)
-    wish = {"training_file_id": file["id"], "base_model": "tiny-llama", "hyperparameters": QUICK}
+    request = {"training_file_id": file["id"], "base_model": "tiny-llama", "hyperparameters": QUICK}
     refused = {
-        "no dataset": (wish | {"training_file_id": "none"}, 404, "not_found"),
-        "no model": (wish | {"base_model": "gpt-9"}, 400, "model_unusable"),
-        "not pulled": (wish | {"base_model": "llama-3-70b-instruct"}, 400, "model_unusable"),
-        "no recipe": (wish | {"recipe": "bold"}, 400, "invalid_hyperparameter"),
-        "no setting": (wish | {"hyperparameters": {"lr": 1}}, 400, "invalid_hyperparameter"),
-        "bad value": (wish | {"hyperparameters": {"r": "many"}}, 400, "invalid_hyperparameter"),
-        "no provider": (wish | {"compute": {"provider": "moon"}}, 400, "invalid_input"),
+        "no dataset": (request | {"training_file_id": "none"}, 404, "not_found"),
+        "no model": (request | {"base_model": "gpt-9"}, 400, "model_unusable"),
+        "not pulled": (request | {"base_model": "llama-3-70b-instruct"}, 400, "model_unusable"),
+        "no recipe": (request | {"recipe": "bold"}, 400, "invalid_hyperparameter"),
+        "no setting": (request | {"hyperparameters": {"lr": 1}}, 400, "invalid_hyperparameter"),
+        "bad value": (request | {"hyperparameters": {"r": "many"}}, 400, "invalid_hyperparameter"),
+        "no provider": (request | {"compute": {"provider": "moon"}}, 400, "invalid_input"),
     }
     for why, (body, status, code) in refused.items():
         for route in ("plan", "start-job"):
@@ -134,7 +134,7 @@ def test_a_dataset_comes_and_goes(client: TestClient, studio: Studio, tmp_path: 
     file = upload(client, path)
     assert client.get(f"{API}/files/{file['id']}").json() == file
     shown = client.get(f"{API}/files/{file['id']}/preview").json()
-    assert "What would help tonight?" in "".join(piece["text"] for piece in shown["pieces"] if piece["learnt"])
+    assert "What would help tonight?" in "".join(piece["text"] for piece in shown["pieces"] if piece["trained"])
     missing = client.get(f"{API}/files/{file['id']}/preview", params={"conversation": "99"})
     assert (missing.status_code, missing.json()["error"]["code"]) == (400, "invalid_training_file")
     unknown = client.get(f"{API}/files/{file['id']}/preview", params={"model": "gpt-9"})
@@ -200,9 +200,9 @@ def test_what_belongs_to_somebody_else_is_not_found(studio: Studio) -> None:
             assert (stranger.status_code, unknown.status_code) == (404, 404), path
             said, known = stranger.json()["error"], unknown.json()["error"]
             assert said["message"].replace(job.id, "").replace(file.id, "") == known["message"].replace("x" * 36, "")
-        wish = {"training_file_id": file.id}
+        request = {"training_file_id": file.id}
         for route in ("plan", "start-job"):
-            other = client.post(f"{API}/{route}", json=wish, headers={"authorization": f"Bearer {theirs}"})
+            other = client.post(f"{API}/{route}", json=request, headers={"authorization": f"Bearer {theirs}"})
             assert other.status_code in {400, 404}
         assert client.get(f"{API}/jobs", headers={"authorization": f"Bearer {theirs}"}).json()["data"] == []
         assert client.get(f"{API}/jobs/{job.id}", headers={"authorization": f"Bearer {mine}"}).status_code == 200
@@ -217,9 +217,9 @@ def test_what_belongs_to_somebody_else_is_not_found(studio: Studio) -> None:
 
 
 def test_what_the_studio_keeps_for_itself_is_not_told(studio: Studio, client: TestClient) -> None:
-    job = a_job(studio, idempotency_key="k", idempotency_hash="h", claim_token="t", claim_owner="o", runpod_pod_id="p")
+    job = a_job(studio, idempotency_key="k", idempotency_hash="h", claim_token="t", claim_owner="o", machine_id="p")
     told = client.get(f"{API}/jobs/{job.id}").json()
-    hidden = {"owner_id", "idempotency_key", "idempotency_hash", "claim_token", "claim_owner", "next_look_at", "spec"}
+    hidden = {"owner_id", "idempotency_key", "idempotency_hash", "claim_token", "claim_owner", "next_check_at", "spec"}
     assert not hidden & set(told)
 
 
@@ -258,7 +258,7 @@ def push(
     signer: str | None = None,
     late: timedelta = timedelta(0),
 ) -> Any:
-    body = JournalBatch.telling(job_id, 1, "m", told).model_dump_json(exclude_none=True).encode()
+    body = EventBatch.telling(job_id, 1, "m", told).model_dump_json(exclude_none=True).encode()
     headers = sign(job_secret(master, signer or job_id), "msg", studio.clock() - late, body)
     return client.post(f"{API}/webhook", content=body, headers=headers | {"content-type": "application/json"})
 
@@ -270,7 +270,7 @@ def test_a_worker_tells_in_any_order_and_any_number_of_times(studio: Studio, cli
     random.Random(4).shuffle(batches)
     answers = [push(client, studio, job.id, batch) for batch in batches]
     assert {answer.status_code for answer in answers} == {200}
-    assert answers[-1].json() == {"continue": True, "acknowledged": 60, "reason": None, "keep_adapter": False}
+    assert answers[-1].json() == {"continue": True, "acknowledged": 60, "reason": None, "export_on_stop": False}
     shown = client.get(f"{API}/jobs/{job.id}").json()
     assert (shown["current_step"], shown["total_steps"]) == (60, 100)
     listed = client.get(f"{API}/jobs/{job.id}/events", params={"limit": 200}).json()["data"]
@@ -278,7 +278,7 @@ def test_a_worker_tells_in_any_order_and_any_number_of_times(studio: Studio, cli
     curve = client.get(f"{API}/jobs/{job.id}/metrics", params={"points": 10}).json()
     assert len(curve["train"]) <= 10
     assert (curve["train"][0]["step"], curve["train"][-1]["step"]) == (1, 60)
-    assert curve["held_out"] == []
+    assert curve["validation"] == []
 
 
 def test_a_cancelled_jobs_worker_is_told_to_stop_and_changes_nothing(studio: Studio, client: TestClient) -> None:
@@ -287,7 +287,7 @@ def test_a_cancelled_jobs_worker_is_told_to_stop_and_changes_nothing(studio: Stu
     before = client.get(f"{API}/jobs/{job.id}").json()
     answer = push(client, studio, job.id, steps(1, 3, studio=studio))
     assert answer.json() == {
-        "continue": False, "acknowledged": 3, "reason": "cancelled_by_user", "keep_adapter": False,
+        "continue": False, "acknowledged": 3, "reason": "cancelled_by_user", "export_on_stop": False,
     }  # fmt: skip
     assert client.get(f"{API}/jobs/{job.id}").json() == before
 
@@ -339,8 +339,8 @@ def test_health_says_when_the_database_is_behind(studio: Studio) -> None:
 def test_a_plan_for_a_gpu_elsewhere_and_its_caps(trained: tuple[Studio, TestClient], sample_dataset: Path) -> None:
     _, client = trained
     file = upload(client, sample_dataset)
-    wish = {"training_file_id": file["id"], "base_model": "llama-3-70b-instruct"}
-    found = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "h100-sxm", "max_cost_usd": 90}}).json()
+    request = {"training_file_id": file["id"], "base_model": "llama-3-70b-instruct"}
+    found = client.post(f"{API}/plan", json=request | {"compute": {"gpu_type": "h100-sxm", "max_cost_usd": 90}}).json()
     plan = found["plan"]
     assert (plan["gpu"], plan["device"], found["fits"], found["refused"]) == ("h100-sxm", "cuda", True, False)
     assert list(plan["phases"]) == [
@@ -350,14 +350,16 @@ def test_a_plan_for_a_gpu_elsewhere_and_its_caps(trained: tuple[Studio, TestClie
     assert found["estimated_cost_usd_low"] < found["estimated_cost_usd"] < found["estimated_cost_usd_high"]
     assert found["gpus"][0]["fits"] is True
     assert [offer["fits"] for offer in found["gpus"]].count(False) >= 1
-    small = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "rtx-4090"}}).json()
+    small = client.post(f"{API}/plan", json=request | {"compute": {"gpu_type": "rtx-4090"}}).json()
     assert (small["fits"], small["refused"]) == (False, True)
-    assert small["plan"]["mends"][0]["compute"]["gpu_type"] == found["gpus"][0]["gpu"]
-    capped = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "h100-sxm", "max_cost_usd": 0.01}}).json()
+    assert small["plan"]["fixes"][0]["compute"]["gpu_type"] == found["gpus"][0]["gpu"]
+    capped = client.post(
+        f"{API}/plan", json=request | {"compute": {"gpu_type": "h100-sxm", "max_cost_usd": 0.01}}
+    ).json()
     assert capped["refused"] is True
-    limited = {**wish, "base_model": "tiny-llama", "compute": {"max_duration_hours": 0.0001}}
+    limited = {**request, "base_model": "tiny-llama", "compute": {"max_duration_hours": 0.0001}}
     refused = client.post(f"{API}/start-job", json=limited)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "plan_refused")
     assert "Raise the limit" in refused.json()["error"]["hint"]
-    unknown = client.post(f"{API}/plan", json=wish | {"compute": {"gpu_type": "h900"}})
+    unknown = client.post(f"{API}/plan", json=request | {"compute": {"gpu_type": "h900"}})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, "invalid_input")

@@ -14,15 +14,15 @@ from typing import Any
 import psutil
 import pytest
 
-from brightrun.contract.events import Event, read_journal
+from brightrun.contract.events import Event, read_event_log
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.messages import WebhookReply
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.worker import supervise
+from brightrun.worker.event_log_reader import Span
 from brightrun.worker.job_record import JobRecord
-from brightrun.worker.journal_tail import Span
 from brightrun.worker.limits import time_to_end
 from brightrun.worker.server import WorkerServer
 from tests.contract.test_worker_server import request_for, trainers, wait_for
@@ -48,7 +48,7 @@ def limit_when(folder: RunFolder, seen: Callable[[Event], bool], limits: Callabl
     """Run the worker and, once the journal tells of it, write the limits; the exit status."""
     process = start_worker(folder)
     try:
-        wait_for(lambda: any(seen(event) for event in read_journal(folder.journal)) or process.poll() is not None)
+        wait_for(lambda: any(seen(event) for event in read_event_log(folder.event_log)) or process.poll() is not None)
         write_limits(folder, limits(datetime.now(UTC)))
         process.communicate(timeout=120)
     finally:
@@ -81,7 +81,7 @@ def test_the_cap_ends_a_run_within_one_step_and_leaves_an_adapter(folder: RunFol
 
     assert limit_when(folder, is_step(5), soon) == 1
 
-    told = list(read_journal(folder.journal))
+    told = list(read_event_log(folder.event_log))
     steps = [event for event in told if event.kind == "step"]
     longest = max(after.timestamp - before.timestamp for before, after in pairwise(steps))
     assert steps[-1].timestamp <= at[0], "a step was begun that could not be paid"
@@ -95,10 +95,10 @@ def test_the_cap_ends_a_run_within_one_step_and_leaves_an_adapter(folder: RunFol
 
 def test_a_deadline_does_the_same(folder: RunFolder) -> None:
     assert limit_when(folder, is_step(3), lambda now: {"deadline": now}) == 1
-    told = list(read_journal(folder.journal))
+    told = list(read_event_log(folder.event_log))
     assert told[-1].reason is EndReason.TIME_LIMIT
     assert told[-1].data["kept_step"] == max(event.step or 0 for event in told if event.kind == "step")
-    assert verify_bundle(folder.adapter).proof["proven"] is False
+    assert verify_bundle(folder.adapter).adapter_check["verified"] is False
 
 
 def test_before_the_first_step_there_is_nothing_to_keep(folder: RunFolder) -> None:
@@ -106,7 +106,7 @@ def test_before_the_first_step_there_is_nothing_to_keep(folder: RunFolder) -> No
     process = start_worker(folder)
     process.communicate(timeout=120)
     assert process.returncode == 1
-    told = list(read_journal(folder.journal))
+    told = list(read_event_log(folder.event_log))
     assert told[-1].reason is EndReason.BUDGET_REACHED
     assert "kept_step" not in told[-1].data
     assert "no checkpoint" in (told[-1].message or "")
@@ -123,7 +123,7 @@ def test_a_run_goes_on_from_where_its_cap_ended_it(tmp_path: Path, tiny_model: P
     assert _run(capped) == 0
     adapters = [(folder.adapter / "adapter_model.safetensors").read_bytes() for folder in (whole, capped)]
     assert adapters[0] == adapters[1]
-    assert verify_bundle(capped.adapter).proof["adapter_on_differs"] is True
+    assert verify_bundle(capped.adapter).adapter_check["adapter_on_differs"] is True
 
 
 def _run(folder: RunFolder) -> int:
@@ -151,9 +151,9 @@ def test_a_process_that_hangs_is_ended_and_its_last_checkpoint_exported(
         server.close()
     assert ended.export_error is None
     assert ended.events[-1].reason is EndReason.TIME_LIMIT
-    proof = verify_bundle(folder.adapter).proof
-    assert proof["proven"] is False
-    assert (folder.checkpoints / f"step-{proof['step']:06d}").is_dir()
+    adapter_check = verify_bundle(folder.adapter).adapter_check
+    assert adapter_check["verified"] is False
+    assert (folder.checkpoints / f"step-{adapter_check['step']:06d}").is_dir()
 
 
 def test_a_run_that_is_asked_gently_keeps_its_very_last_step(folder: RunFolder, tmp_path: Path) -> None:
@@ -163,10 +163,10 @@ def test_a_run_that_is_asked_gently_keeps_its_very_last_step(folder: RunFolder, 
         server.start(request_for(folder))
         wait_for(lambda: any(event.kind == "step" for event in server.status("limited").events))
         began = time.monotonic()
-        server.stop("limited", export=True, gently_for=EndReason.CANCELLED_BY_USER)
+        server.stop("limited", export=True, graceful_stop_reason=EndReason.CANCELLED_BY_USER)
         assert time.monotonic() - began < 1, "asking waits for nothing"
         wait_for(lambda: not server.status("limited").alive)
-        status = server.stop("limited", export=True, gently_for=EndReason.CANCELLED_BY_USER)
+        status = server.stop("limited", export=True, graceful_stop_reason=EndReason.CANCELLED_BY_USER)
     finally:
         server.close()
     last = status.events[-1]
@@ -182,7 +182,7 @@ def test_asked_gently_a_run_without_a_checkpoint_says_so_once(folder: RunFolder,
     try:
         server.start(request_for(folder))
         server.stop("limited", export=False)
-        ask = lambda: server.stop("limited", export=True, gently_for=EndReason.CANCELLED_BY_USER)  # noqa: E731
+        ask = lambda: server.stop("limited", export=True, graceful_stop_reason=EndReason.CANCELLED_BY_USER)  # noqa: E731
         status = wait_for(lambda: (told := ask()) and not told.exporting and told)
         assert "no whole checkpoint" in (status.export_error or "")
         assert ask().export_error == status.export_error
@@ -199,8 +199,8 @@ def assert_loads(folder: RunFolder, model: Path, *, step: int) -> None:
 
     manifest = verify_bundle(folder.adapter)
     assert manifest.fingerprint == JobSpec.load(folder.spec).fingerprint()
-    assert (manifest.proof["proven"], manifest.proof["step"]) == (False, step)
-    assert "unproven" in (folder.adapter / "README.md").read_text(encoding="utf-8")
+    assert (manifest.adapter_check["verified"], manifest.adapter_check["step"]) == (False, step)
+    assert "partial" in (folder.adapter / "README.md").read_text(encoding="utf-8")
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     tuned = PeftModel.from_pretrained(base, folder.adapter)
     ids = torch.tensor([[10, 20, 30, 40]])
@@ -217,7 +217,7 @@ def assert_loads(folder: RunFolder, model: Path, *, step: int) -> None:
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
-        (WebhookReply(continue_=False, acknowledged=0, reason="budget_reached", keep_adapter=True), "budget_reached"),
+        (WebhookReply(continue_=False, acknowledged=0, reason="budget_reached", export_on_stop=True), "budget_reached"),
         (WebhookReply(continue_=False, acknowledged=0, reason="cancelled_by_user"), "interrupted"),
     ],
 )
@@ -236,4 +236,4 @@ def test_told_by_a_webhook_the_run_ends_gently_or_at_once(
     finally:
         server.close()
     assert (last.kind, last.reason) == ("end", reason)
-    assert folder.adapter.is_dir() is reply.keep_adapter
+    assert folder.adapter.is_dir() is reply.export_on_stop

@@ -41,7 +41,7 @@ def start_request(folder: RunFolder, **model: str) -> StartRequest:
     folder.spec.unlink()
     files = tuple(
         StartFile(name=name, sha256=file_sha256(folder.root / name), bytes=(folder.root / name).stat().st_size)
-        for name in ("data/train.jsonl", "data/held_out.jsonl")
+        for name in ("data/train.jsonl", "data/validation.jsonl")
     )
     spec = spec.model_copy(update={"job_id": folder.root.name, "model": changed})
     return StartRequest(spec=spec, attempt=1, files=files)

@@ -19,14 +19,15 @@ from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
-from brightrun.chat.model_folder import load_chat_model
-from brightrun.contract.events import read_journal
+from brightrun.contract.events import read_event_log
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.prepared import read_prepared
-from brightrun.worker.journal import Journal
+from brightrun.runs.examples import encode_examples
+from brightrun.runs.steps import run_steps
+from brightrun.templating.model_folder import load_chat_model
+from brightrun.worker.event_log import EventLog
 from brightrun.worker.load_model import LoadedBase, load_base
-from brightrun.worker.sequences import encode_sequences, plan_run
 from tests.runs import make_run, run_worker
 
 pytestmark = [
@@ -56,19 +57,19 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_d
 
     folder = make_run(tmp_path_factory.mktemp("nf4") / "run", tiny_model, sample_dataset, **SETTINGS)
     spec, chat = JobSpec.load(folder.spec), load_chat_model(tiny_model)
-    sequences = encode_sequences(read_prepared(folder.root / spec.dataset.train_path), chat, spec.hyperparameters)
+    examples = encode_examples(read_prepared(folder.root / spec.dataset.train_path), chat, spec.hyperparameters)
     base = load_base(tiny_model, nf4=True)
     ask(base)  # as a run does before it trains
     before = {name: value.clone() for name, value in base.model.state_dict().items()}
-    with closing(Journal(folder.journal)) as journal:
+    with closing(EventLog(folder.event_log)) as event_log:
         training = Training(
             hyperparameters=spec.hyperparameters,
-            sequences=sequences,
-            steps=plan_run(sequences, spec.hyperparameters),
+            examples=examples,
+            steps=run_steps([example.size for example in examples], spec.hyperparameters),
             folder=folder,
             fingerprint=spec.fingerprint(),
-            journal=journal,
-            held_out_loss=lambda _: 1.0,
+            event_log=event_log,
+            validation_loss=lambda _: 1.0,
             pad_id=chat.pad_id,
         )
         return Trained(base, train_adapter(base, training), before, folder)
@@ -100,7 +101,7 @@ def test_a_base_that_was_asked_still_passes_gradients(tiny_model: Path) -> None:
 
 
 def gradient_through(base: LoadedBase, embedded: torch.Tensor) -> torch.Tensor:
-    """Of the mean squared logit, with respect to the embeddings, through every quantised layer."""
+    """Of the mean squared logit, with respect to the embeddings, through every quantized layer."""
     base.model.train()
     output = base.model(inputs_embeds=embedded, use_cache=False).logits.square().mean()
     (gradient,) = torch.autograd.grad(output, embedded)
@@ -109,23 +110,23 @@ def gradient_through(base: LoadedBase, embedded: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_projections_are_in_four_bits_and_nothing_else_is(trained: Trained) -> None:
-    quantised = {name for name, module in trained.base.model.named_modules() if isinstance(module, Linear4bit)}
+    quantized = {name for name, module in trained.base.model.named_modules() if isinstance(module, Linear4bit)}
     stored = {parameter.dtype for name, parameter in trained.base.model.named_parameters() if "base_layer" in name}
-    unquantised = {
+    unquantized = {
         name: parameter.dtype
         for name, parameter in trained.base.model.named_parameters()
         if "layers" not in name or "norm" in name
     }
 
-    assert len([name for name in quantised if name.endswith(("_proj", "base_layer"))]) >= PROJECTIONS
+    assert len([name for name in quantized if name.endswith(("_proj", "base_layer"))]) >= PROJECTIONS
     assert stored == {torch.uint8}
-    assert not any("lm_head" in name or "embed" in name for name in quantised)
-    assert len(unquantised) == 7  # embeddings, head, last norm, two norms a layer
-    assert set(unquantised.values()) == {torch.float32}
+    assert not any("lm_head" in name or "embed" in name for name in quantized)
+    assert len(unquantized) == 7  # embeddings, head, last norm, two norms a layer
+    assert set(unquantized.values()) == {torch.float32}
 
 
 def test_the_adapter_is_fp32_while_it_learns(trained: Trained) -> None:
-    """TRL casts the adapter of a quantised base to bf16, which loses most small updates."""
+    """TRL casts the adapter of a quantized base to bf16, which loses most small updates."""
     learning = {name: part for name, part in trained.model.named_parameters() if part.requires_grad}
 
     assert len(learning) == 2 * PROJECTIONS
@@ -146,7 +147,7 @@ def test_what_a_resume_starts_from_is_fp32_too(trained: Trained) -> None:
 
 
 def test_both_steps_were_made(trained: Trained) -> None:
-    steps = [event for event in read_journal(trained.folder.journal) if event.kind == "step"]
+    steps = [event for event in read_event_log(trained.folder.event_log) if event.kind == "step"]
 
     assert [event.step for event in steps] == [1, 2]
     assert all(event.data["loss"] > 0 and event.data["grad_norm"] > 0 for event in steps)
@@ -165,13 +166,13 @@ def test_the_base_is_unchanged_to_the_last_bit(trained: Trained, delivered: RunF
 
 def test_the_worker_delivers_bf16_and_its_proof_holds(delivered: RunFolder) -> None:
     weights = load_file(delivered.adapter / "adapter_model.safetensors")
-    proof = json.loads(delivered.comparison.read_text(encoding="utf-8"))["proof"]
-    told = list(read_journal(delivered.journal))
+    adapter_check = json.loads(delivered.comparison.read_text(encoding="utf-8"))["adapter_check"]
+    told = list(read_event_log(delivered.event_log))
 
     assert {weight.dtype for weight in weights.values()} == {torch.bfloat16}
     assert len(weights) == 2 * PROJECTIONS
-    assert (proof["adapter_off_equals_base"], proof["adapter_off_max_difference"]) == (True, 0.0)
-    assert proof["adapter_on_differs"] is True
+    assert (adapter_check["adapter_off_equals_base"], adapter_check["adapter_off_max_difference"]) == (True, 0.0)
+    assert adapter_check["adapter_on_differs"] is True
     assert any(event.data.get("quantization") == "nf4" for event in told)
 
 
@@ -189,8 +190,8 @@ def test_the_held_out_loss_is_that_of_plain_transformers_in_nf4(delivered: RunFo
     model = PeftModel.from_pretrained(base, delivered.adapter).eval()
     tokenizer = AutoTokenizer.from_pretrained(delivered.adapter)
     comparison = json.loads(delivered.comparison.read_text(encoding="utf-8"))
-    messages = json.loads((delivered.data / "held_out.jsonl").read_text(encoding="utf-8").splitlines()[0])["messages"]
-    first = next(number for number, message in enumerate(messages) if message["learnt"])
+    messages = json.loads((delivered.data / "validation.jsonl").read_text(encoding="utf-8").splitlines()[0])["messages"]
+    first = next(number for number, message in enumerate(messages) if message["trained"])
     before = tokenizer.apply_chat_template(messages[:first], add_generation_prompt=True, return_dict=False)
     whole = tokenizer.apply_chat_template(messages[: first + 1], return_dict=False)
     labels = torch.tensor([[-100] * len(before) + whole[len(before) :]])
@@ -201,14 +202,14 @@ def test_the_held_out_loss_is_that_of_plain_transformers_in_nf4(delivered: RunFo
             plain = float(model(input_ids=torch.tensor([whole]), labels=labels).loss)
 
     score = comparison["scores"][0]
-    assert (score["answer_number"], score["learnt_tokens"]) == (1, len(whole) - len(before))
+    assert (score["answer_number"], score["trained_tokens"]) == (1, len(whole) - len(before))
     assert score["base_loss"] == pytest.approx(plain, rel=1e-4)
     assert score["tuned_loss"] == pytest.approx(tuned, rel=1e-4)
     assert abs(tuned - plain) > 1e-3
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="only Linux tells what is mapped")
-def test_the_file_of_weights_is_let_go_of_once_it_is_quantised(tiny_model: Path) -> None:
+def test_the_file_of_weights_is_let_go_of_once_it_is_quantized(tiny_model: Path) -> None:
     """Embeddings are views into it; its projections in fp32 would stay in memory beside those in 4 bits."""
     before = mapped_weights()
     base = load_base(tiny_model, nf4=True)

@@ -29,8 +29,8 @@ from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.messages import (
     ArtifactsReply,
     ErrorReply,
+    EventBatch,
     HealthReply,
-    JournalBatch,
     StartFile,
     StartRequest,
     StatusReply,
@@ -116,7 +116,7 @@ class Studio:
     """A real HTTP receiver: keeps the batches, serves files, fails the first requests."""
 
     def __init__(self, secret: str, files: Path) -> None:
-        self.batches: list[JournalBatch] = []
+        self.batches: list[EventBatch] = []
         self.failures = 2
         studio = self
 
@@ -128,7 +128,7 @@ class Studio:
                 if studio.failures >= 0:
                     self.send_error(503)
                     return
-                studio.batches.append(JournalBatch.model_validate_json(body))
+                studio.batches.append(EventBatch.model_validate_json(body))
                 reply = WebhookReply(continue_=True, acknowledged=studio.batches[-1].sequence)
                 self._answer(reply.model_dump_json().encode())
 
@@ -169,7 +169,7 @@ def request_for(folder: RunFolder, **settings: Any) -> StartRequest:
     spec.save(folder.spec)
     files = tuple(
         StartFile(name=name, sha256=file_sha256(folder.root / name), bytes=(folder.root / name).stat().st_size)
-        for name in ("data/train.jsonl", "data/held_out.jsonl")
+        for name in ("data/train.jsonl", "data/validation.jsonl")
     )
     return StartRequest.model_validate({"spec": spec, "attempt": 1, "files": files, **settings})
 
@@ -341,7 +341,7 @@ def _check_a_killed_server_finds_its_job(server: Served, folder: RunFolder) -> N
     wait_for(lambda: server.status("long").last_sequence > before)
     # What is written while it trains can be read, whole lines or part of one.
     log = server.client.get("/training/artifacts/long/events.jsonl", headers={"range": "bytes=0-99"})
-    assert log.content == folder.journal.read_bytes()[:100]
+    assert log.content == folder.event_log.read_bytes()[:100]
 
 
 def _check_stop_and_export(server: Served, folder: RunFolder) -> int:
@@ -351,7 +351,7 @@ def _check_stop_and_export(server: Served, folder: RunFolder) -> int:
     assert not stopped.alive
     assert [pid for pid in trainers(folder.root) if "export" not in psutil.Process(pid).cmdline()] == []
     assert _last_line(folder)["reason"] == "interrupted"
-    assert sum(1 for line in folder.journal.read_text().splitlines() if json.loads(line)["kind"] == "end") == 1
+    assert sum(1 for line in folder.event_log.read_text().splitlines() if json.loads(line)["kind"] == "end") == 1
     listed = ArtifactsReply.model_validate_json(server.client.get("/training/artifacts/long").content)
     assert listed.checkpoint is not None
     for file in listed.checkpoint.files:
@@ -372,9 +372,9 @@ def _check_the_adapter_loads(folder: RunFolder, model: Path, step: int) -> None:
     from transformers import AutoModelForCausalLM
 
     manifest = verify_bundle(folder.adapter)
-    assert manifest.proof["proven"] is False
-    assert manifest.proof["step"] == step
-    assert f"step {step} of " in manifest.proof["sentence"]
+    assert manifest.adapter_check["verified"] is False
+    assert manifest.adapter_check["step"] == step
+    assert f"step {step} of " in manifest.adapter_check["sentence"]
     assert not (folder.adapter / "comparison.json").exists()
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     tuned = PeftModel.from_pretrained(base, folder.adapter)
@@ -408,7 +408,7 @@ def _check_the_second_attempt(server: Served, folder: RunFolder, step: int) -> N
 
 
 def _last_line(folder: RunFolder) -> dict[str, Any]:
-    line: dict[str, Any] = json.loads(folder.journal.read_text().splitlines()[-1])
+    line: dict[str, Any] = json.loads(folder.event_log.read_text().splitlines()[-1])
     return line
 
 
@@ -545,7 +545,7 @@ def test_a_file_that_is_not_what_was_announced_starts_nothing(
     with pytest.raises(Exception, match=r"data/train\.jsonl"):
         server.start(request)
 
-    assert not folder.journal.exists()
+    assert not folder.event_log.exists()
     with pytest.raises(UnknownJob):
         server.status("wrong")
 

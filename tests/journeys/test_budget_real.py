@@ -1,6 +1,6 @@
-"""The cap with the real worker: a local job with a pretend price stops within one step; its adapter loads.
+"""The cap with the real worker: a local job with a simulated price stops within one step; its adapter loads.
 
-With the studio alive, and with the studio killed while it trains. Cancelling with an adapter goes the same way.
+With the studio alive, and with the studio killed while it trains. Canceling with an adapter goes the same way.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def cap(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_datas
     """Dollars that last from the launch until some seconds after the first step, on this machine as it is now."""
     trial = RealStudio(tmp_path_factory.mktemp("trial"), tiny_model.parent, price=PRICE)
     job_id = trial.submit(sample_dataset, tiny_model.name, **LONG)
-    trial.until(lambda: any(event.kind == "step" for event in trial.journal(job_id)))
-    first = next(event for event in trial.journal(job_id) if event.kind == "step")
+    trial.until(lambda: any(event.kind == "step" for event in trial.event_log(job_id)))
+    first = next(event for event in trial.event_log(job_id) if event.kind == "step")
     launched = trial.leases(job_id)[0].launched_at
     assert launched is not None
     cancel_job(trial.studio, owner_id=OWNER, job_id=job_id)
@@ -70,7 +70,7 @@ def begin_capped(
     for times in (1, 3, 9):
         job_id = studio.submit(dataset, model.name, **LONG)
         with studio.studio.database.session() as session:
-            jobs.change_if(session, job_id, expected=list(JobStatus), cap_usd=cap * times)
+            jobs.change_if(session, job_id, expected=list(JobStatus), job_cap_usd=cap * times)
         studio.until(lambda job_id=job_id: told(studio, job_id, "step", "end"), looking=looking)
         if told(studio, job_id, "step"):
             return job_id, cap * times
@@ -79,7 +79,7 @@ def begin_capped(
 
 
 def told(studio: RealStudio, job_id: str, *kinds: str) -> bool:
-    return any(event.kind in kinds for event in studio.journal(job_id))
+    return any(event.kind in kinds for event in studio.event_log(job_id))
 
 
 def test_the_cap_stops_a_job_and_leaves_its_adapter(
@@ -106,10 +106,10 @@ def test_with_the_studio_dead_the_worker_stops_by_itself(
         loop.kill()
     assert loop.wait() == -signal.SIGKILL
     studio.until(lambda: studio.processes("brightrun.worker run") == [], looking=False)
-    end = studio.journal(job_id)[-1]
+    end = studio.event_log(job_id)[-1]
     assert (end.kind, end.reason) == ("end", EndReason.BUDGET_REACHED), "nobody told it to"
     assert studio.job(job_id).status is not JobStatus.FAILED, "no studio has seen it yet"
-    assert verify_bundle(studio.studio.run_folder(job_id).adapter).proof["proven"] is False
+    assert verify_bundle(studio.studio.run_folder(job_id).adapter).adapter_check["verified"] is False
     assert_stopped_at_the_cap(studio, job_id, cap, seen=False)
 
     with studio.studio.database.session() as session:
@@ -119,22 +119,22 @@ def test_with_the_studio_dead_the_worker_stops_by_itself(
     assert_adapter_loads(studio, job_id, tiny_model, tmp_path / "adapter")
 
 
-def test_cancelling_keeps_what_was_trained(
+def test_canceling_keeps_what_was_trained(
     studio: RealStudio, sample_dataset: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
     job_id = studio.submit(sample_dataset, tiny_model.name, **LONG)
-    studio.until(lambda: sum(event.kind == "step" for event in studio.journal(job_id)) >= 3)
-    cancelled = cancel_job(studio.studio, owner_id=OWNER, job_id=job_id, keep_adapter=True)
+    studio.until(lambda: sum(event.kind == "step" for event in studio.event_log(job_id)) >= 3)
+    cancelled = cancel_job(studio.studio, owner_id=OWNER, job_id=job_id, export_on_stop=True)
     assert cancelled.status is JobStatus.CANCELLED
     studio.until(lambda: studio.ended(job_id))
-    job, end = studio.job(job_id), studio.journal(job_id)[-1]
+    job, end = studio.job(job_id), studio.event_log(job_id)[-1]
     assert (job.status, job.reason) == (JobStatus.CANCELLED, EndReason.CANCELLED_BY_USER)
     assert (end.reason, end.data["kept_step"]) == (EndReason.CANCELLED_BY_USER, steps_of(studio, job_id)[-1].step)
     assert_adapter_loads(studio, job_id, tiny_model, tmp_path / "adapter")
 
 
 def steps_of(studio: RealStudio, job_id: str) -> list[Event]:
-    return [event for event in studio.journal(job_id) if event.kind == "step"]
+    return [event for event in studio.event_log(job_id) if event.kind == "step"]
 
 
 def stored_events(studio: RealStudio, job_id: str) -> list[events.TrainingEvent]:
@@ -173,9 +173,9 @@ def assert_adapter_loads(studio: RealStudio, job_id: str, model: Path, folder: P
         with studio.studio.storage.open(row.storage_path) as stream:
             (folder / row.name.removeprefix("adapter/")).write_bytes(stream.read())
     manifest = verify_bundle(folder)
-    assert manifest.proof["proven"] is False
-    assert manifest.proof["step"] == steps_of(studio, job_id)[-1].step
-    assert {row.artifact_type for row in rows} == {"bundle_file", "unproven_adapter"}
+    assert manifest.adapter_check["verified"] is False
+    assert manifest.adapter_check["step"] == steps_of(studio, job_id)[-1].step
+    assert {row.artifact_type for row in rows} == {"bundle_file", "partial_adapter"}
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     tuned = PeftModel.from_pretrained(base, folder)
     ids = torch.tensor([[10, 20, 30, 40]])

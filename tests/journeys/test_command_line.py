@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from brightrun.contract.events import read_journal
+from brightrun.contract.events import read_event_log
 from brightrun.contract.job_spec import file_sha256
 from brightrun.contract.manifest import verify_bundle
 
@@ -29,7 +29,7 @@ _SETTINGS = {
     "gradient_accumulation_steps": "2",
     "learning_rate": "1e-2",
     "lora_dropout": "0.1",
-    "held_out_fraction": "0.25",
+    "validation_fraction": "0.25",
     "evaluations": "2",
     "checkpoints": "6",
     "sample_answers": "2",
@@ -102,16 +102,16 @@ def run(newcomer: Newcomer, told: dict[str, Any]) -> Path:
 
 def test_one_command_makes_adapter_report_and_proof(told: dict[str, Any], run: Path) -> None:
     assert told["status"] == "completed"
-    assert told["held_out"]["tuned_loss"] < told["held_out"]["base_loss"]
+    assert told["validation"]["tuned_loss"] < told["validation"]["base_loss"]
     assert verify_bundle(run / "adapter").job_id == told["job_id"]
     assert "<svg" in (run / "report.html").read_text(encoding="utf-8")
-    events = list(read_journal(run / "events.jsonl"))
+    events = list(read_event_log(run / "events.jsonl"))
     assert events[-1].status == "completed"
     plan = json.loads((run / "plan.json").read_text())
     assert max(event.step or 0 for event in events) == plan["steps"]
-    planned, memory = plan["duration"]["expected_seconds"], told["accuracy"]["memory"]
-    assert told["accuracy"]["duration"]["estimate"] == planned
-    assert told["accuracy"]["duration"]["actual"] >= (events[-1].timestamp - events[0].timestamp).total_seconds()
+    planned, memory = plan["duration"]["expected_seconds"], told["estimate_error"]["memory"]
+    assert told["estimate_error"]["duration"]["estimate"] == planned
+    assert told["estimate_error"]["duration"]["actual"] >= (events[-1].timestamp - events[0].timestamp).total_seconds()
     assert memory["actual"] == max(event.data.get("memory_bytes", 0) for event in events)
 
 
@@ -143,7 +143,7 @@ def test_killed_in_the_middle_the_same_command_completes(newcomer: Newcomer, run
     result = _json(newcomer.types(*newcomer.train("killed"), "--resume", "--json"))
 
     assert result["status"] == "completed"
-    assert {event.attempt for event in read_journal(killed / "events.jsonl")} == {1, 2}
+    assert {event.attempt for event in read_event_log(killed / "events.jsonl")} == {1, 2}
     weights = "adapter/adapter_model.safetensors"
     assert file_sha256(killed / weights) == file_sha256(run / weights)
 
@@ -152,7 +152,7 @@ def _kill_at_step(newcomer: Newcomer, run: Path, *, step: int) -> None:
     process = newcomer.starts(*newcomer.train(run.name))
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if any(event.kind == "step" and event.step == step for event in read_journal(run / "events.jsonl")):
+        if any(event.kind == "step" and event.step == step for event in read_event_log(run / "events.jsonl")):
             os.killpg(process.pid, signal.SIGKILL)
             break
         time.sleep(0.005)
@@ -161,9 +161,9 @@ def _kill_at_step(newcomer: Newcomer, run: Path, *, step: int) -> None:
 
 def test_compare_shows_both_sides(newcomer: Newcomer, told: dict[str, Any], run: Path) -> None:
     comparison = _json(newcomer.types("compare", run, "--json"))
-    assert comparison["overall"] == told["held_out"]
-    assert comparison["proof"]["adapter_off_equals_base"]
-    assert comparison["proof"]["adapter_on_differs"]
+    assert comparison["overall"] == told["validation"]
+    assert comparison["adapter_check"]["adapter_off_equals_base"]
+    assert comparison["adapter_check"]["adapter_on_differs"]
     assert len(comparison["samples"]) == 2
     shown = newcomer.types("compare", run, "--answers", "1").stdout
     assert comparison["overall"]["sentence"] in " ".join(shown.split())

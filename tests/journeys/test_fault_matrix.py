@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.compute.pretend_run import Pace
+from brightrun.compute.simulated.script import Pace
 from brightrun.contract.events import Event
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, events, metrics
@@ -48,7 +48,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.mark.parametrize(("fault", "state"), CELLS, ids=lambda part: getattr(part, "name", str(part)))
 def test_a_job_ends_well_or_says_why(fault: Fault, state: JobStatus, world: FaultyWorld, undisturbed: str) -> None:
     world.until(lambda: world.job(JOB).status is state)
-    fault.strike(world)
+    fault.inject(world)
     world.until(world.ended)
 
     assert fault.struck(world, state), "nothing befell this job"
@@ -65,9 +65,9 @@ def test_a_store_that_is_down_for_30_s_when_the_studio_asks_every_second(tmp_pat
     """The patience with a store is more than 30 seconds, however often it is tried."""
     world = FaultyWorld(tmp_path, poll=1)
     world.until(lambda: world.job(JOB).status is JobStatus.UPLOADING, seconds=1)
-    ends_at = world.newest_machine().story[-1].timestamp
+    ends_at = world.newest_machine().script[-1].timestamp
     world.until(lambda: world.clock() + timedelta(seconds=1) >= ends_at, seconds=1)
-    next(fault for fault in FAULTS if fault.name == "storage failing for 30 s").strike(world)
+    next(fault for fault in FAULTS if fault.name == "storage failing for 30 s").inject(world)
     world.until(world.ended, seconds=1)
 
     assert world.faulty is not None
@@ -81,7 +81,7 @@ def test_an_end_that_comes_long_before_what_was_before_it(tmp_path: Path, undist
     world = FaultyWorld(tmp_path, pace=Pace(boot=10, step=1, steps=100))
     world.until(lambda: world.job(JOB).status is JobStatus.MODEL_LOADED)
     world.clock.turn(200)
-    *before, end = world.pretend.journal(world.leases(JOB)[-1].machine_name)
+    *before, end = world.simulated.event_log(world.leases(JOB)[-1].machine_name)
     assert end.kind == "end"
     assert len(before) > 100
     for told in ([end], before):
@@ -99,7 +99,7 @@ def test_a_studio_whose_own_disk_cannot_be_written_gives_up_and_ends_the_machine
     world.until(world.ended, ticks=2000)
     assert world.job(JOB).reason is EndReason.ARTIFACT_UNVERIFIED
     assert "Bringing the files home failed" in (world.job(JOB).message or "")
-    assert world.pretend.list_ours() == []
+    assert world.simulated.list_managed() == []
 
 
 def test_the_count(request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,11 +121,11 @@ def assert_completed(world: FaultyWorld, undisturbed: str) -> None:
         curve = metrics.series(session, JOB, "train")
         known = events.acknowledged(session, JOB, job.attempt)
     assert [point.step for point in curve] == list(range(1, world.pace.steps + 1))
-    assert known >= len(delivering_journal(world)), "a line of the journal never came home"
+    assert known >= len(delivering_event_log(world)), "a line of the journal never came home"
 
 
-def delivering_journal(world: FaultyWorld) -> tuple[Event, ...]:
-    return world.pretend.journal(world.leases(JOB)[-1].machine_name)
+def delivering_event_log(world: FaultyWorld) -> tuple[Event, ...]:
+    return world.simulated.event_log(world.leases(JOB)[-1].machine_name)
 
 
 def assert_failed(world: FaultyWorld, reason: EndReason) -> None:
@@ -151,10 +151,10 @@ def stored_adapter(world: FaultyWorld) -> str:
 
 
 def assert_nothing_stays_behind(world: FaultyWorld) -> None:
-    assert world.pretend.list_ours() == []
+    assert world.simulated.list_managed() == []
     leases = world.leases(JOB)
     assert all(lease.ended_at is not None for lease in leases)
-    assert all(world.pretend.launched(lease.machine_name) == 1 for lease in leases)
+    assert all(world.simulated.launched(lease.machine_name) == 1 for lease in leases)
     assert world.job(JOB).actual_cost_usd == sum((lease.cost_usd or Decimal(0) for lease in leases), Decimal(0))
     assert list(world.home.glob(".collecting-*")) == []
 

@@ -1,6 +1,6 @@
 """The fault matrix with real processes and real signals: every state × every fault that can strike there.
 
-What test_fault_matrix.py does with pretend machines and a clock that is turned, one job for each cell, is done here
+What test_fault_matrix.py does with simulated machines and a clock that is turned, one job for each cell, is done here
 with the worker, training a very small model, and with kill -9. An attempt costs some seconds, most of them the
 imports of the training stack, so one job meets one kind of fault in every state, one after the other: that it comes
 to the next state shows that the strike before did no lasting harm, and its adapter must have the bits of a job that
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.contract.messages import JournalBatch
+from brightrun.contract.messages import EventBatch
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import NotEnoughDisk
 from brightrun.jobs.cancel import cancel_job
@@ -107,13 +107,13 @@ def test_studio_killed(tmp_path: Path, models: Path, sample_dataset: Path, undis
             studio.until(served.is_up, looking=False)
             served.pause()  # so that it does not take the job before it dies
             job_id = studio.submit(sample_dataset, MODEL, **QUICK)
-            strike(served, job_id, JobStatus.QUEUED)
+            inject(served, job_id, JobStatus.QUEUED)
             studio.until(lambda: studio.processes("brightrun.worker serve") != [], looking=False)
-            strike(served, job_id, JobStatus.PROVISIONING)
+            inject(served, job_id, JobStatus.PROVISIONING)
             for state in WITH_PROCESS:
                 with stopped_at(studio, job_id, state):
                     known(studio, job_id, state)
-                    strike(served, job_id, state)
+                    inject(served, job_id, state)
             studio.until(lambda: studio.ended(job_id), looking=False)
         finally:
             served.ends()
@@ -122,7 +122,7 @@ def test_studio_killed(tmp_path: Path, models: Path, sample_dataset: Path, undis
     it_ran("studio killed")
 
 
-def strike(served: ServedStudio, job_id: str, state: JobStatus) -> None:
+def inject(served: ServedStudio, job_id: str, state: JobStatus) -> None:
     served.kill()
     assert served.studio.job(job_id).status is state
     served.starts()
@@ -146,7 +146,7 @@ def test_worker_server_killed(tmp_path: Path, models: Path, sample_dataset: Path
         assert completed_adapter(studio, job_id, machines=machines) == undisturbed
         lost = [lease.end_reason for lease in studio.leases(job_id)]
         assert lost == [EndReason.WORKER_LOST] * len(WITH_MACHINE) + [None]
-        assert any("resumed_step" in event.data for event in studio.journal(job_id))
+        assert any("resumed_step" in event.data for event in studio.event_log(job_id))
     it_ran("worker server killed")
 
 
@@ -165,7 +165,7 @@ def test_training_process_killed(tmp_path: Path, models: Path, sample_dataset: P
         assert completed_adapter(studio, job_id, machines=machines) == undisturbed
         told = [lease.end_reason for lease in studio.leases(job_id)]
         assert told == [EndReason.INTERRUPTED] * len(WITH_PROCESS) + [None]
-        assert any("resumed_step" in event.data for event in studio.journal(job_id))
+        assert any("resumed_step" in event.data for event in studio.event_log(job_id))
     it_ran("training process killed")
 
 
@@ -178,7 +178,7 @@ def test_database_locked(tmp_path: Path, models: Path, sample_dataset: Path, und
     """1.5 seconds of a writer's patience of 3, for 30 of 60; in the last state the worker ends meanwhile."""
     with a_studio(tmp_path, models, lock_wait_seconds=LOCK_WAIT_SECONDS) as studio:
         job_id = studio.submit(sample_dataset, MODEL, **QUICK)
-        first = threading.Thread(target=studio.look)
+        first = threading.Thread(target=studio.poll)
         feel_the_lock(studio, job_id, JobStatus.QUEUED, meanwhile=first.start)
         first.join()
         with studio.looking():
@@ -207,9 +207,9 @@ def feel_the_lock(
         time.sleep(OUTAGE_SECONDS)
         after = studio.job(job_id)
     assert before.status is after.status is state
-    assert before.next_look_at == after.next_look_at
-    assert after.next_look_at is not None
-    assert (datetime.now(UTC) - after.next_look_at).total_seconds() > OUTAGE_SECONDS / 2, "it was not felt"
+    assert before.next_check_at == after.next_check_at
+    assert after.next_check_at is not None
+    assert (datetime.now(UTC) - after.next_check_at).total_seconds() > OUTAGE_SECONDS / 2, "it was not felt"
 
 
 def test_storage_failing(tmp_path: Path, models: Path, sample_dataset: Path, undisturbed: str) -> None:
@@ -244,7 +244,7 @@ def test_webhook(name: str, tmp_path: Path, models: Path, sample_dataset: Path, 
         with_door(studio, network),
     ):
         job_id = studio.submit(sample_dataset, MODEL, **QUICK)
-        studio.until(lambda: studio.journal(job_id) != [])
+        studio.until(lambda: studio.event_log(job_id) != [])
         if name != "delayed past the end":
             for state in WITH_PROCESS:
                 with stopped_at(studio, job_id, state):
@@ -264,7 +264,7 @@ def assert_nothing_changes_any_more(studio: RealStudio, job_id: str, network: Ba
     replies = network.everything_again()
     assert replies
     assert not any(reply.continue_ for reply in replies)
-    studio.look()
+    studio.poll()
     assert facts(studio, job_id) == before
 
 
@@ -329,9 +329,9 @@ def test_cancelled(tmp_path: Path, models: Path, sample_dataset: Path) -> None:
             studio.until(lambda: studio.ended(job_id), looking=False)
         before = studio.job(job_id)
         machine = studio.leases(job_id)[0].machine_name
-        late = JournalBatch.telling(job_id, 1, machine, studio.journal(job_id))
+        late = EventBatch.telling(job_id, 1, machine, studio.event_log(job_id))
         assert record_events(studio.studio.database, late, now=studio.studio.clock()).continue_ is False
-        studio.look()
+        studio.poll()
         after = studio.job(job_id)
         assert after.status is JobStatus.CANCELLED
         assert (after.message, after.reason, after.completed_at, after.current_step) == (
@@ -358,7 +358,7 @@ def test_a_retry_goes_on_from_what_the_last_machine_left(
             assert EndReason.INTERRUPTED.text.retry_makes_sense
             again = retry_job(studio.studio, owner_id=OWNER, job_id=failed).id
             studio.until(lambda: studio.ended(again), looking=False)
-        (gone_on,) = (event for event in studio.journal(again) if "resumed_step" in event.data)
+        (gone_on,) = (event for event in studio.event_log(again) if "resumed_step" in event.data)
         assert gone_on.data["resumed_step"] > 0
         assert steps_told(studio, again) == list(range(gone_on.data["resumed_step"] + 1, 5))
         assert stored_adapter(studio, again) == undisturbed

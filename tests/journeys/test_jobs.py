@@ -1,4 +1,4 @@
-"""Stories of jobs on pretend machines: what the owner sees, what is paid, and that nothing stays behind."""
+"""Stories of jobs on simulated machines: what the owner sees, what is paid, and that nothing stays behind."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.compute.base import MachineWish
-from brightrun.compute.mishaps import Mishaps
+from brightrun.compute.base import MachineRequest
+from brightrun.compute.simulated.faults import FaultPlan
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, events, metrics
 from brightrun.errors import IllegalTransition, NotFound
 from brightrun.jobs.cancel import cancel_job
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.observe import running_cost
 from brightrun.jobs.reap import Reaped, reap
 from brightrun.jobs.reconcile import reconcile_once
 from tests.studio_world import OWNER, World
 
 
-def first_machine(**mishaps: object) -> object:
+def first_machine(**faults: object) -> object:
     """Something befalls the first machine of every job, nothing the later ones."""
 
-    def script(wish: MachineWish) -> Mishaps:
-        return Mishaps(**mishaps) if wish.attempt == 1 else Mishaps()  # type: ignore[arg-type]
+    def script(request: MachineRequest) -> FaultPlan:
+        return FaultPlan(**faults) if request.attempt == 1 else FaultPlan()  # type: ignore[arg-type]
 
     return script
 
@@ -52,7 +52,7 @@ def test_a_job_runs_to_its_verified_adapter(tmp_path: Path) -> None:
     assert [point.step for point in curve] == list(range(1, 13))
     assert told[:2] == [JobStatus.PROVISIONING, JobStatus.PREPROCESSING]
     assert told[-1] is JobStatus.COMPLETED
-    assert world.pretend.list_ours() == []
+    assert world.simulated.list_managed() == []
 
 
 def test_cancel_ends_the_machine_and_later_news_change_nothing(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_cancel_ends_the_machine_and_later_news_change_nothing(tmp_path: Path) -
     world.live(until=world.at_rest)
 
     assert world.job("job-1").status is JobStatus.CANCELLED
-    assert world.pretend.list_ours() == []
+    assert world.simulated.list_managed() == []
     assert all(lease.ended_at is not None for lease in world.leases("job-1"))
     assert cancel_job(world.studio, owner_id=OWNER, job_id="job-1").status is JobStatus.CANCELLED
 
@@ -76,7 +76,7 @@ def test_cancel_before_anything_was_launched_costs_nothing(tmp_path: Path) -> No
     world.add_job("job-1")
     cancel_job(world.studio, owner_id=OWNER, job_id="job-1")
     world.live(until=world.at_rest)
-    assert world.pretend.machines() == []
+    assert world.simulated.machines() == []
     assert world.job("job-1").actual_cost_usd is None
 
 
@@ -98,32 +98,32 @@ def test_a_completed_job_cannot_be_cancelled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "mishap",
+    "fault",
     [
         {"dies_at_step": 5},
-        {"stillborn": True},
+        {"never_boots": True},
         {"answers_lost": 1},
         {"silent_from_step": 4},
         {"silent_from_step": 4, "silent_for": timedelta(minutes=3)},
         {"refusals": 3},
         {"fails_at_step": 3, "fails_with": EndReason.INTERRUPTED},
-        {"ends_ignored": 2, "end_takes_looks": 3},
+        {"ignored_terminations": 2, "polls_until_terminated": 3},
     ],
     ids=str,
 )
-def test_a_job_survives(mishap: dict[str, object], tmp_path: Path) -> None:
-    world = World(tmp_path, script=first_machine(**mishap))  # type: ignore[arg-type]
+def test_a_job_survives(fault: dict[str, object], tmp_path: Path) -> None:
+    world = World(tmp_path, script=first_machine(**fault))  # type: ignore[arg-type]
     world.add_job("job-1")
     world.live(until=world.at_rest)
 
     assert world.job("job-1").status is JobStatus.COMPLETED
-    assert world.pretend.list_ours() == []
+    assert world.simulated.list_managed() == []
     assert all(lease.ended_at is not None for lease in world.leases("job-1"))
-    assert all(world.pretend.launched(lease.machine_name) == 1 for lease in world.leases("job-1"))
+    assert all(world.simulated.launched(lease.machine_name) == 1 for lease in world.leases("job-1"))
 
 
 def test_a_failure_that_another_machine_would_meet_too_ends_the_job(tmp_path: Path) -> None:
-    world = World(tmp_path, script=lambda _: Mishaps(fails_at_step=2, fails_with=EndReason.OUT_OF_MEMORY))
+    world = World(tmp_path, script=lambda _: FaultPlan(fails_at_step=2, fails_with=EndReason.OUT_OF_MEMORY))
     world.add_job("job-1")
     world.live(until=world.at_rest)
     job = world.job("job-1")
@@ -133,7 +133,7 @@ def test_a_failure_that_another_machine_would_meet_too_ends_the_job(tmp_path: Pa
 
 
 def test_three_lost_machines_are_enough(tmp_path: Path) -> None:
-    world = World(tmp_path, script=lambda _: Mishaps(dies_at_step=1))
+    world = World(tmp_path, script=lambda _: FaultPlan(dies_at_step=1))
     world.add_job("job-1")
     world.live(until=world.at_rest)
     job = world.job("job-1")
@@ -161,7 +161,7 @@ def test_jobs_wait_their_turn_on_one_machine(tmp_path: Path) -> None:
 
 
 def test_a_job_that_never_gets_a_machine_says_so(tmp_path: Path) -> None:
-    limits = Limits(poll=timedelta(seconds=15), capacity=timedelta(hours=1))
+    limits = ReconcileLimits(poll=timedelta(seconds=15), capacity=timedelta(hours=1))
     world = World(tmp_path, capacity=0, limits=limits)
     world.add_job("job-1")
     world.live(until=world.at_rest, seconds=60)
@@ -171,14 +171,14 @@ def test_a_job_that_never_gets_a_machine_says_so(tmp_path: Path) -> None:
 def test_a_studio_that_died_between_intent_and_answer_finds_its_machine_by_name(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.add_job("job-1")
-    launch = world.pretend.launch
+    launch = world.simulated.launch
 
-    def launch_and_die(wish: MachineWish) -> object:
-        launch(wish)
-        world.pretend.launch = launch  # type: ignore[method-assign]
+    def launch_and_die(request: MachineRequest) -> object:
+        launch(request)
+        world.simulated.launch = launch  # type: ignore[method-assign]
         raise KeyboardInterrupt
 
-    world.pretend.launch = launch_and_die  # type: ignore[method-assign, assignment]
+    world.simulated.launch = launch_and_die  # type: ignore[method-assign, assignment]
     with pytest.raises(KeyboardInterrupt):
         reconcile_once(world.studio, owner="the one that dies")
     world.studio = world.reborn()
@@ -186,31 +186,31 @@ def test_a_studio_that_died_between_intent_and_answer_finds_its_machine_by_name(
 
     assert world.job("job-1").status is JobStatus.COMPLETED
     (lease,) = world.leases("job-1")
-    assert world.pretend.launched(lease.machine_name) == 1
+    assert world.simulated.launched(lease.machine_name) == 1
 
 
 def test_the_reaper_ends_what_no_lease_pays_for_and_leaves_strangers_alone(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.add_job("job-1")
     world.live(until=world.at_rest)
-    forgotten = MachineWish(name="train-job-1-1", job_id="job-1", attempt=1)
-    stranger = MachineWish(name="train-elsewhere-1", job_id="elsewhere", attempt=1)
-    world.pretend.launch(forgotten)
-    world.pretend.launch(stranger)
+    forgotten = MachineRequest(name="train-job-1-1", job_id="job-1", attempt=1)
+    stranger = MachineRequest(name="train-elsewhere-1", job_id="elsewhere", attempt=1)
+    world.simulated.launch(forgotten)
+    world.simulated.launch(stranger)
 
-    assert reap(world.studio) == Reaped(ended=("train-job-1-1",), strangers=("train-elsewhere-1",))
+    assert reap(world.studio) == Reaped(ended=("train-job-1-1",), unknown=("train-elsewhere-1",))
 
-    for machine in world.pretend.machines():
-        world.pretend.look(machine.id)
-    assert [machine.name for machine in world.pretend.list_ours()] == ["train-elsewhere-1"]
+    for machine in world.simulated.machines():
+        world.simulated.get(machine.id)
+    assert [machine.name for machine in world.simulated.list_managed()] == ["train-elsewhere-1"]
 
 
 def test_the_reaper_leaves_a_running_job_alone(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.add_job("job-1")
     world.live(until=lambda: world.job("job-1").status is JobStatus.TRAINING)
-    assert reap(world.studio) == Reaped(ended=(), strangers=())
-    assert len(world.pretend.list_ours()) == 1
+    assert reap(world.studio) == Reaped(ended=(), unknown=())
+    assert len(world.simulated.list_managed()) == 1
 
 
 def test_a_machine_without_a_price_has_no_cost_rather_than_none_to_pay(tmp_path: Path) -> None:

@@ -14,15 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.compute.mishaps import seeded_mishaps
-from brightrun.compute.pretend_run import Pace
-from brightrun.contract.messages import JournalBatch
+from brightrun.compute.simulated.faults import seeded_faults
+from brightrun.compute.simulated.script import Pace
+from brightrun.contract.messages import EventBatch
 from brightrun.contract.states import JobStatus
 from brightrun.database import events
 from brightrun.errors import IllegalTransition
-from brightrun.jobs import reconcile as reconciling
 from brightrun.jobs.cancel import cancel_job
-from brightrun.jobs.reconcile import reconcile_once
+from brightrun.jobs.reconcile import CLAIM_DURATION, reconcile_once
+from brightrun.jobs.reconcile_pass import ReconcilePass
 from brightrun.jobs.record_event import record_events
 from tests.studio_world import OWNER, World
 
@@ -41,7 +41,7 @@ class StudioDied(BaseException):
 @pytest.mark.parametrize("seed", range(WORLDS))
 def test_whatever_happens(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(seed)
-    world = World(tmp_path, script=seeded_mishaps(seed))
+    world = World(tmp_path, script=seeded_faults(seed))
     caps = {f"job-{seed}-{number}": _cap(dice) for number in range(JOBS)}
     names = [world.add_job(name, max_cost_usd=cap) for name, cap in caps.items()]
     _let_studios_die(monkeypatch, dice)
@@ -54,7 +54,7 @@ def test_whatever_happens(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
     else:
         pytest.fail("the world never came to rest")
 
-    assert world.pretend.list_ours() == []
+    assert world.simulated.list_managed() == []
     for name in names:
         job, leases = world.job(name), world.leases(name)
         assert job.status.is_terminal
@@ -65,7 +65,7 @@ def test_whatever_happens(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyP
             assert lease.cost_usd == _price_of(lease)
         spent = sum((lease.cost_usd or Decimal(0) for lease in leases), Decimal(0))
         assert (job.actual_cost_usd or Decimal(0)) == spent
-        assert job.keep_adapter_until is None
+        assert job.export_until is None
         if (cap := caps[name]) is not None:
             _assert_kept_to(world, name, Decimal(cap))
     with world.database.reading() as session:
@@ -82,7 +82,7 @@ def _one_moment(world: World, dice: random.Random, names: list[str], acknowledge
                 break
         except StudioDied:
             world.studio = world.reborn()
-            world.clock.turn(reconciling.CLAIM.total_seconds())  # its claims have to expire first
+            world.clock.turn(CLAIM_DURATION.total_seconds())  # its claims have to expire first
     if dice.random() < 0.1:
         _push_again(world, dice, dice.choice(names), acknowledged)
     if dice.random() < 0.02:
@@ -90,7 +90,7 @@ def _one_moment(world: World, dice: random.Random, names: list[str], acknowledge
     if dice.random() < 0.03:
         try:
             keep = dice.random() < 0.5
-            cancel_job(world.studio, owner_id=OWNER, job_id=dice.choice(names), keep_adapter=keep)
+            cancel_job(world.studio, owner_id=OWNER, job_id=dice.choice(names), export_on_stop=keep)
         except IllegalTransition:
             return  # it had ended by itself
 
@@ -98,11 +98,11 @@ def _one_moment(world: World, dice: random.Random, names: list[str], acknowledge
 def _push_again(world: World, dice: random.Random, name: str, acknowledged: dict[tuple[str, int], int]) -> None:
     """A webhook: some lines of the newest machine's journal, perhaps old ones, perhaps with holes, in any order."""
     leases = world.leases(name)
-    if not leases or not (journal := list(world.pretend.journal(leases[-1].machine_name))):
+    if not leases or not (event_log := list(world.simulated.event_log(leases[-1].machine_name))):
         return
-    batch = dice.sample(journal, k=dice.randint(1, len(journal)))
+    batch = dice.sample(event_log, k=dice.randint(1, len(event_log)))
     number = leases[-1].number
-    told = JournalBatch.telling(name, number, leases[-1].machine_name, batch)
+    told = EventBatch.telling(name, number, leases[-1].machine_name, batch)
     before = world.job(name).status
     reply = record_events(world.database, told, now=world.clock())
     acknowledged[name, number] = max(acknowledged.get((name, number), 0), reply.acknowledged)
@@ -113,22 +113,22 @@ def _push_again(world: World, dice: random.Random, name: str, acknowledged: dict
 
 def _let_studios_die(monkeypatch: pytest.MonkeyPatch, dice: random.Random) -> None:
     """Before or after any act, one time in two hundred, the studio is gone."""
-    act = reconciling._act
+    act = ReconcilePass.apply
 
     def act_or_die(*arguments: object) -> object:
         if dice.random() < 0.0025:
             raise StudioDied
-        pause = act(*arguments)  # type: ignore[arg-type]
+        outcome = act(*arguments)  # type: ignore[arg-type]
         if dice.random() < 0.0025:
             raise StudioDied
-        return pause
+        return outcome
 
-    monkeypatch.setattr(reconciling, "_act", act_or_die)
+    monkeypatch.setattr(ReconcilePass, "apply", act_or_die)
 
 
 def _never_two_at_once(world: World, name: str) -> bool:
     """A machine whose launch was never answered may die unseen; only then is there another of its name."""
-    ours = [machine for machine in world.pretend.machines() if machine.wish.name == name]
+    ours = [machine for machine in world.simulated.machines() if machine.machine_request.name == name]
     lives = [(machine.launched_at, machine.gone_at) for machine in ours]
     return all(before[1] is not None and before[1] <= after[0] for before, after in pairwise(lives))
 
@@ -143,12 +143,12 @@ def _assert_kept_to(world: World, name: str, cap: Decimal) -> None:
 
     Earlier leases count as they were billed; of the machine that trains, the time until its run was over.
     """
-    step = world.pretend.machines()[0].price * Decimal(str(PACE.step)) / 3600
+    step = world.simulated.machines()[0].price * Decimal(str(PACE.step)) / 3600
     before = Decimal(0)
     for lease in world.leases(name):
-        for machine in world.pretend.machines():
-            told = machine.story
-            if machine.wish.name != lease.machine_name or not told or lease.launched_at is None:
+        for machine in world.simulated.machines():
+            told = machine.script
+            if machine.machine_request.name != lease.machine_name or not told or lease.launched_at is None:
                 continue
             over = min(told[-1].timestamp, machine.gone_at or told[-1].timestamp)
             trained = machine.price * Decimal(str((over - lease.launched_at).total_seconds())) / 3600

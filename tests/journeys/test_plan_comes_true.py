@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from brightrun.contract.events import Event, read_journal
+from brightrun.contract.events import Event, read_event_log
 from brightrun.contract.run_folder import RunFolder
-from brightrun.jobs.make_run import MadeRun, RunWish, make_run
-from brightrun.jobs.plan_run import Terms
+from brightrun.jobs.make_run import MadeRun, RunFolderRequest, make_run
+from brightrun.jobs.plan_run import PlanTarget
 from brightrun.planning.job_plan import PHASES
 from brightrun.planning.phases import losses_along, marks
 from brightrun.planning.this_machine import this_machine
@@ -22,20 +22,27 @@ torch = pytest.importorskip("torch")
 
 def run(folder: Path, model: Path, dataset: Path, home: Path, **settings: Any) -> tuple[MadeRun, list[Event]]:
     """A run of the tiny model, planned as `brightrun train` plans it, to its end."""
-    wish = RunWish(dataset, model, "quickstart", {"sample_answers": 2, "sample_tokens": 8, **settings})
-    made = make_run(wish, RunFolder(folder), terms=Terms(this_machine(home, probe_seconds=0.05)))
+    request = RunFolderRequest(dataset, model, "quickstart", {"sample_answers": 2, "sample_tokens": 8, **settings})
+    made = make_run(request, RunFolder(folder), target=PlanTarget(this_machine(home, cpu_benchmark_seconds=0.05)))
     worker = start_worker(made.folder)
     _, said = worker.communicate(timeout=240)
     assert worker.returncode == 0, said.decode()
-    return made, list(read_journal(made.folder.journal))
+    return made, list(read_event_log(made.folder.event_log))
 
 
 @pytest.mark.parametrize(
     "settings",
     [
         {"evaluations": 3, "checkpoints": 4},
-        {"num_epochs": 1.5, "batch_size": 8, "packing": False, "evaluations": 30, "checkpoints": 2, "keep": "best"},
-        {"sequences": "answer", "max_steps": 5, "batch_size": 2, "evaluations": 10, "checkpoints": 10},
+        {
+            "num_epochs": 1.5,
+            "batch_size": 8,
+            "packing": False,
+            "evaluations": 30,
+            "checkpoints": 2,
+            "adapter_choice": "best",
+        },
+        {"example_unit": "answer", "max_steps": 5, "batch_size": 2, "evaluations": 10, "checkpoints": 10},
     ],
     ids=["usual", "padded, best kept", "separate"],
 )

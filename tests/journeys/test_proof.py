@@ -22,14 +22,15 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from brightrun.catalogue.pull.folder import pull_from_folder
-from brightrun.chat.model_folder import load_chat_model
-from brightrun.contract.events import Event, read_journal
+from brightrun.contract.events import Event, read_event_log
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.datasets.prepared import read_prepared
-from brightrun.worker.sequences import Sequence, encode_sequences, plan_run
+from brightrun.runs.examples import TokenizedExample, encode_examples
+from brightrun.runs.steps import run_steps
+from brightrun.templating.model_folder import load_chat_model
 from tests.runs import make_run, run_worker, start_worker
 
 pytestmark = [
@@ -45,7 +46,7 @@ Json = dict[str, Any]
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_dataset: Path) -> RunFolder:
     """One whole run of the worker."""
-    folder = make_run(tmp_path_factory.mktemp("proof") / "run", tiny_model, sample_dataset)
+    folder = make_run(tmp_path_factory.mktemp("adapter_check") / "run", tiny_model, sample_dataset)
     assert run_worker(folder) == 0
     return folder
 
@@ -57,11 +58,11 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_da
         tmp_path_factory.mktemp("chosen") / "run",
         tiny_model,
         sample_dataset,
-        sequences="answer",
+        examples="answer",
         packing=False,
         max_steps=3,
         evaluations=3,
-        keep="best",
+        adapter_choice="best",
         learning_rate=1.0,
         lr_scheduler_type="constant",
     )
@@ -77,7 +78,7 @@ def loaded(finished: RunFolder, tiny_model: Path) -> Any:
 
 
 def events(folder: RunFolder) -> list[Event]:
-    return list(read_journal(folder.journal))
+    return list(read_event_log(folder.event_log))
 
 
 def comparison_of(folder: RunFolder) -> Json:
@@ -89,10 +90,10 @@ def test_the_held_out_loss_is_reproduced_by_plain_transformers_and_peft(finished
     """Its own way from text to masked loss: only the adapter, the base and the held-out conversations are shared."""
     tokenizer = AutoTokenizer.from_pretrained(finished.adapter)
     tuned, base, counts = [], [], []
-    for line in (finished.data / "held_out.jsonl").read_text(encoding="utf-8").splitlines():
+    for line in (finished.data / "validation.jsonl").read_text(encoding="utf-8").splitlines():
         messages = json.loads(line)["messages"]
         for number, message in enumerate(messages):
-            if not message["learnt"]:
+            if not message["trained"]:
                 continue
             before = tokenizer.apply_chat_template(messages[:number], add_generation_prompt=True, return_dict=False)
             whole = tokenizer.apply_chat_template(messages[: number + 1], return_dict=False)
@@ -106,7 +107,7 @@ def test_the_held_out_loss_is_reproduced_by_plain_transformers_and_peft(finished
                     base.append(float(loaded(input_ids=ids, labels=labels).loss) * counts[-1])
 
     overall = comparison_of(finished)["overall"]
-    assert (overall["answers"], overall["learnt_tokens"]) == (len(counts), sum(counts))
+    assert (overall["answers"], overall["trained_tokens"]) == (len(counts), sum(counts))
     assert overall["base_loss"] == pytest.approx(sum(base) / sum(counts), rel=1e-4)
     assert overall["tuned_loss"] == pytest.approx(sum(tuned) / sum(counts), rel=1e-4)
     scores = comparison_of(finished)["scores"]
@@ -147,9 +148,9 @@ def test_without_its_adapter_the_model_is_the_base_bit_for_bit(
 
     assert torch.equal(off, base)
     assert float((tuned - base).abs().max()) > 0.1
-    proof = comparison_of(finished)["proof"]
-    assert (proof["adapter_off_equals_base"], proof["adapter_off_max_difference"]) == (True, 0.0)
-    assert proof["adapter_on_differs"] is True
+    adapter_check = comparison_of(finished)["adapter_check"]
+    assert (adapter_check["adapter_off_equals_base"], adapter_check["adapter_off_max_difference"]) == (True, 0.0)
+    assert adapter_check["adapter_on_differs"] is True
 
 
 def test_the_adapter_is_bf16_safetensors_of_every_projection(finished: RunFolder) -> None:
@@ -176,15 +177,15 @@ def test_sample_answers_are_what_the_bundle_generates(finished: RunFolder, loade
 def test_the_journal_tells_the_steps_that_were_planned(finished: RunFolder) -> None:
     spec = JobSpec.load(finished.spec)
     train, _ = sequences_of(finished)
-    planned = plan_run(train, spec.hyperparameters)
+    planned = run_steps([example.size for example in train], spec.hyperparameters)
 
     told = [event for event in events(finished) if event.kind == "step"]
 
     assert [event.step for event in told] == list(range(1, len(planned) + 1))
     assert {event.total_steps for event in told} == {len(planned)}
     for event, step in zip(told, planned, strict=True):
-        sizes = [train[index].size for row in step.rows for index in row]
-        assert event.data["learnt_tokens"] == sum(size.learnt_tokens for size in sizes)
+        sizes = [train[index].size for row in step.micro_batches for index in row]
+        assert event.data["trained_tokens"] == sum(size.trained_tokens for size in sizes)
         assert event.data["tokens"] == sum(size.tokens for size in sizes)
         assert event.data["learning_rate"] > 0
     assert told[-1].data["epoch"] == 1.0
@@ -246,14 +247,14 @@ def test_the_self_test_fails_on_a_tampered_file(
 
 def test_separate_examples_run_as_planned(chosen: RunFolder) -> None:
     train, _ = sequences_of(chosen)
-    planned = plan_run(train, JobSpec.load(chosen.spec).hyperparameters)
+    planned = run_steps([example.size for example in train], JobSpec.load(chosen.spec).hyperparameters)
 
     told = [event for event in events(chosen) if event.kind == "step"]
 
-    assert all(sequence.size.answers == 1 for sequence in train)
+    assert all(example.size.answers == 1 for example in train)
     assert len(told) == len(planned) == 3
-    assert [event.data["learnt_tokens"] for event in told] == [
-        sum(train[index].size.learnt_tokens for row in step.rows for index in row) for step in planned
+    assert [event.data["trained_tokens"] for event in told] == [
+        sum(train[index].size.trained_tokens for row in step.micro_batches for index in row) for step in planned
     ]
 
 
@@ -318,15 +319,15 @@ def golden_prompts(folder: RunFolder) -> list[Json]:
     return golden
 
 
-def sequences_of(folder: RunFolder) -> tuple[list[Sequence], list[Sequence]]:
+def sequences_of(folder: RunFolder) -> tuple[list[TokenizedExample], list[TokenizedExample]]:
     """The training and held-out sequences of a run, from its folder."""
     spec = JobSpec.load(folder.spec)
     chat = load_chat_model(Path(spec.model.path))
-    train, held_out = (
-        encode_sequences(read_prepared(folder.root / path), chat, spec.hyperparameters)
-        for path in (spec.dataset.train_path, spec.dataset.held_out_path)
+    train, validation = (
+        encode_examples(read_prepared(folder.root / path), chat, spec.hyperparameters)
+        for path in (spec.dataset.train_path, spec.dataset.validation_path)
     )
-    return train, held_out
+    return train, validation
 
 
 def self_test(bundle: Path, base: Path) -> subprocess.CompletedProcess[str]:
@@ -345,7 +346,7 @@ def interrupt_at_step(folder: RunFolder, step: int) -> int:
     process = start_worker(folder)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if any(event.kind == "step" and event.step == step for event in read_journal(folder.journal)):
+        if any(event.kind == "step" and event.step == step for event in read_event_log(folder.event_log)):
             process.send_signal(signal.SIGTERM)
             break
         time.sleep(0.005)
@@ -355,11 +356,13 @@ def interrupt_at_step(folder: RunFolder, step: int) -> int:
 
 def token_of_one_step(folder: RunFolder) -> tuple[int, int]:
     """A token that no held-out conversation has and training meets as late as possible, and at which step."""
-    train, held_out = sequences_of(folder)
-    spared = {token for sequence in held_out for token in sequence.encoded.input_ids}
+    train, validation = sequences_of(folder)
+    spared = {token for example in validation for token in example.encoded.input_ids}
     first: dict[int, int] = {}
-    for number, step in enumerate(plan_run(train, JobSpec.load(folder.spec).hyperparameters), start=1):
-        for token in (token for row in step.rows for index in row for token in train[index].encoded.input_ids):
+    for number, step in enumerate(
+        run_steps([example.size for example in train], JobSpec.load(folder.spec).hyperparameters), start=1
+    ):
+        for token in (token for row in step.micro_batches for index in row for token in train[index].encoded.input_ids):
             first.setdefault(token, number)
     step, token = max((number, token) for token, number in first.items() if token not in spared)
     assert step > 1
@@ -375,5 +378,5 @@ def poison_model(folder: RunFolder, home: Path, token: int) -> None:
     weights = load_file(source / "model.safetensors")
     weights["model.embed_tokens.weight"][token, 0] = float("inf")
     save_file(weights, source / "model.safetensors", metadata={"format": "pt"})
-    pulled = pull_from_folder(source, home / "models", name="tiny-llama", licence="Apache-2.0").folder
+    pulled = pull_from_folder(source, home / "models", name="tiny-llama", license="Apache-2.0").folder
     spec.model_copy(update={"model": spec.model.model_copy(update={"path": str(pulled)})}).save(folder.spec)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.contract.events import read_journal
+from brightrun.contract.events import read_event_log
 from brightrun.contract.job_spec import file_sha256
 from brightrun.contract.run_folder import RunFolder
 from tests.runs import make_run, run_worker, start_worker
@@ -36,8 +36,8 @@ def test_killed_run_ends_with_the_same_adapter(
     assert run_worker(folder) == 0
 
     assert file_sha256(folder.adapter / "adapter_model.safetensors") == uninterrupted
-    assert [event.sequence for event in read_journal(folder.journal)] == list(
-        range(1, 1 + sum(1 for _ in read_journal(folder.journal)))
+    assert [event.sequence for event in read_event_log(folder.event_log)] == list(
+        range(1, 1 + sum(1 for _ in read_event_log(folder.event_log)))
     )
 
 
@@ -64,7 +64,7 @@ def test_a_damaged_checkpoint_is_passed_over(
 
     assert run_worker(folder) == 0
 
-    told = [event.message or "" for event in read_journal(folder.journal)]
+    told = [event.message or "" for event in read_event_log(folder.event_log)]
     assert any(f"{newest.name} is damaged" in message for message in told)
     assert file_sha256(folder.adapter / "adapter_model.safetensors") == uninterrupted
 
@@ -78,7 +78,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, tiny_model: Path
 
     assert run_worker(other) == 1
 
-    *_, last = read_journal(other.journal)
+    *_, last = read_event_log(other.event_log)
     assert last.data["code"] == "resume_mismatch"
     assert not other.adapter.exists()
 
@@ -88,7 +88,7 @@ def kill_when(folder: RunFolder, moment: str) -> None:
     process = start_worker(folder)
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
-        if any(_is_moment(event, moment) for event in read_journal(folder.journal)):
+        if any(_is_moment(event, moment) for event in read_event_log(folder.event_log)):
             os.kill(process.pid, signal.SIGKILL)
             break
         time.sleep(0.005)

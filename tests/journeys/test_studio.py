@@ -146,10 +146,10 @@ def test_the_command_line_takes_the_same_adapter_home(place: Place, first: First
 def test_cancelled_in_the_middle_its_process_is_gone_within_ten_seconds(place: Place) -> None:
     job_id = place.start_job(num_epochs=100)
     with place.client() as client:
-        for news in follow_job(client, job_id):
-            if news.kind == "step" and news.data["step"] >= 2:
+        for updates in follow_job(client, job_id):
+            if updates.kind == "step" and updates.data["step"] >= 2:
                 break
-            assert news.kind != "job", news.data["message"]
+            assert updates.kind != "job", updates.data["message"]
     assert processes_of(job_id)
 
     began = time.monotonic()
@@ -166,7 +166,7 @@ def test_cancelled_in_the_middle_its_process_is_gone_within_ten_seconds(place: P
 def test_a_studio_that_is_killed_in_the_middle_brings_the_same_bits_home(place: Place, first: First) -> None:
     job_id = place.start_job()
     with place.client() as client:
-        next(news for news in follow_job(client, job_id) if news.data.get("status") == "model_loaded")
+        next(updates for updates in follow_job(client, job_id) if updates.data.get("status") == "model_loaded")
     assert place.process is not None
     os.kill(place.process.pid, signal.SIGKILL)
     assert place.process.wait() == -signal.SIGKILL
@@ -186,7 +186,7 @@ def test_ctrl_c_stops_the_studio_although_somebody_watches_and_the_worker_goes_o
     assert place.process is not None
     with place.client() as client:
         watched = follow_job(client, job_id)
-        next(news for news in watched if news.data.get("status") == "preprocessing")
+        next(updates for updates in watched if updates.data.get("status") == "preprocessing")
         began = time.monotonic()
         place.process.send_signal(signal.SIGINT)
         assert place.process.wait(timeout=30) == 0
@@ -195,7 +195,9 @@ def test_ctrl_c_stops_the_studio_although_somebody_watches_and_the_worker_goes_o
 
         place.starts()
 
-        assert any(news.kind == "step" and news.data["step"] >= 2 for news in watched), "the same watch goes on"
+        assert any(updates.kind == "step" and updates.data["step"] >= 2 for updates in watched), (
+            "the same watch goes on"
+        )
     place.json("job", "cancel", job_id)
     until(lambda: not processes_of(job_id), seconds=10)
     log = (place.folder / "studio.log").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import pytest
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.database.database import Database
-from brightrun.jobs.decide import Limits
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.jobs.reconcile import reconcile_once
 from tests.contract.postgres import give_postgres_server, give_postgres_url  # noqa: F401 pytest finds fixtures by name
 from tests.studio_world import OWNER, World
@@ -22,7 +22,7 @@ JOBS = 200
 
 
 def test_200_jobs_are_each_launched_exactly_once(postgres_url: str, tmp_path: Path) -> None:
-    world = World(tmp_path, database_url=postgres_url, limits=Limits(poll=timedelta(seconds=60)))
+    world = World(tmp_path, database_url=postgres_url, limits=ReconcileLimits(poll=timedelta(seconds=60)))
     names = [world.add_job(f"job-{number}") for number in range(JOBS)]
     worked: Counter[str] = Counter()
     failures: list[BaseException] = []
@@ -49,8 +49,8 @@ def test_200_jobs_are_each_launched_exactly_once(postgres_url: str, tmp_path: Pa
     assert failures == []
     assert not any(thread.is_alive() for thread in threads)
     assert {world.job(name).status for name in names} == {JobStatus.COMPLETED}
-    assert [world.pretend.launched(f"train-{name}-1") for name in names] == [1] * JOBS
-    assert len(world.pretend.machines()) == JOBS
+    assert [world.simulated.launched(f"train-{name}-1") for name in names] == [1] * JOBS
+    assert len(world.simulated.machines()) == JOBS
     assert min(worked.values()) > 0, "one studio did everything, so nothing was shown"
     world.database.close()
 
@@ -62,4 +62,4 @@ def _all_ended(database: Database) -> bool:
         if set(waiting) - {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}:
             return False
         page = jobs.list_page(session, owner_id=OWNER, limit=200)
-    return all(job.next_look_at is None for job in page.items)
+    return all(job.next_check_at is None for job in page.items)

@@ -80,4 +80,4 @@ def wee_model(folder: Path) -> Path:
 
 def pull_wee_model(scratch: Path, home: Path) -> None:
     """What `brightrun model pull` would do, once for many tests."""
-    pull_from_folder(wee_model(scratch / MODEL), home / "models", name=MODEL, licence="Apache-2.0")
+    pull_from_folder(wee_model(scratch / MODEL), home / "models", name=MODEL, license="Apache-2.0")

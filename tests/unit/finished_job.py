@@ -12,9 +12,9 @@ from brightrun.database import artifacts, metrics
 from brightrun.database.metrics import MetricPoint
 from brightrun.database.tables import ModelArtifact, TrainingJob
 from brightrun.evaluation.comparison import Comparison
-from brightrun.jobs.collect import storage_key
+from brightrun.jobs.ingest import storage_key
 from brightrun.jobs.studio import Studio
-from tests.unit.test_evaluation_report import story
+from tests.unit.test_evaluation_report import report
 from tests.unit.web_studio import ME, START, a_job
 
 INSTRUCTIONS = "You are a calm guide."
@@ -24,7 +24,7 @@ def a_finished_job(studio: Studio, *, words: str = "Elena", owner_id: str = ME, 
     """`words` stand wherever foreign text may: in prompts, answers, labels, and the job's name where it is given."""
     given = {"status": JobStatus.COMPLETED, "completed_at": START + timedelta(minutes=5), "started_at": START} | changes
     job = a_job(studio, owner_id=owner_id, **given)  # type: ignore[arg-type]
-    comparison = story(words=words, label=words or None).comparison
+    comparison = report(words=words, label=words or None).comparison
     files = bundle(job, comparison) | {
         "comparison.json": comparison.model_dump_json().encode(),
         "report.html": b"<html></html>",
@@ -57,7 +57,7 @@ def bundle(job: TrainingJob, comparison: Comparison) -> dict[str, bytes]:
         hyperparameters=spec.hyperparameters,
         fingerprint=spec.fingerprint(),
         packages={},
-        proof={},
+        adapter_check={},
         files=tuple(ManifestFile(name=name, bytes=len(data), sha256=digest(data)) for name, data in content.items()),
     )
     content["manifest.json"] = manifest.model_dump_json().encode()
@@ -84,13 +84,13 @@ def keep(studio: Studio, job: TrainingJob, name: str, content: bytes) -> None:
         artifacts.save(session, row)
 
 
-def add_curve(studio: Studio, job: TrainingJob, steps: int, *, held_out: bool = True) -> None:
+def add_curve(studio: Studio, job: TrainingJob, steps: int, *, validation: bool = True) -> None:
     """A training curve, and a held-out measurement before it and after it."""
     points = [
         MetricPoint("train", step, 3 - step / 100, START, 0.1, 2e-4, 0.5 + step % 3, 900.0, 1 << 30)
         for step in range(1, steps + 1)
     ]
-    if held_out:
-        points += [MetricPoint("held_out", step, 3 - step / 200, START) for step in (0, steps)]
+    if validation:
+        points += [MetricPoint("validation", step, 3 - step / 200, START) for step in (0, steps)]
     with studio.database.session() as session:
         metrics.record(session, job.id, attempt=1, points=points)

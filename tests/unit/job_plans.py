@@ -6,7 +6,7 @@ from typing import Any
 
 from brightrun.planning.durations import Duration, in_sequence
 from brightrun.planning.job_plan import PHASES, JobPlan
-from brightrun.planning.memory import MemoryEstimate
+from brightrun.runs.memory import MemoryEstimate
 
 SECONDS = {
     "provisioning": 10.0, "preprocessing": 20.0, "model_loaded": 30.0, "training": 100.0, "evaluating": 40.0,
@@ -18,8 +18,8 @@ def make_plan(**changes: Any) -> JobPlan:
     """A plan of ten steps for a processor: 205 s in all, each phase within half and twice its time, 2 GB of memory."""
     phases = {phase: seconds(SECONDS[phase]) for phase in PHASES}
     values: dict[str, Any] = {
-        "sequences": 8, "answers": 16, "tokens_per_epoch": 1000, "learnt_tokens_per_epoch": 500, "steps": 10,
-        "tokens_total": 1000, "padding_tokens": 0, "longest_tokens": 200, "largest_row_tokens": 400,
+        "examples": 8, "answers": 16, "tokens_per_epoch": 1000, "trained_tokens_per_epoch": 500, "steps": 10,
+        "tokens_total": 1000, "padding_tokens": 0, "longest_tokens": 200, "largest_micro_batch_tokens": 400,
         "answers_per_step": 4, "trainable_parameters": 1000, "training": seconds(80.0), "evaluation": seconds(10.0),
         "memory": MemoryEstimate(
             parts=(), total_bytes=2_000_000_000, low_bytes=1_800_000_000, high_bytes=2_300_000_000, obtained="a test"

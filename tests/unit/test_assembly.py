@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from brightrun.assembly import asks_to_sign_in, build_access, build_studio, build_web_options, studio_secret
-from brightrun.cli.reconciler import Reconciler, hold_home
+from brightrun.cli.reconciler import Reconciler, lock_home
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.database.claims import free_claims
 from brightrun.errors import InputError, MachineError
 from brightrun.jobs.alarms import overdue
-from brightrun.jobs.reconcile import CLAIM
+from brightrun.jobs.reconcile import CLAIM_DURATION
 from brightrun.settings import Settings
 from brightrun.web.sign_in import SignedInAccess
 from tests.faults import JOB, FaultyWorld
@@ -61,15 +61,15 @@ def test_the_secret_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_studio_is_built_whole(tmp_path: Path) -> None:
     token = "token-of-the-worker"
     studio = build_studio(
-        _settings(tmp_path, runpod_endpoint_url="http://127.0.0.1:1", worker_token=token, compute="standing_worker")
+        _settings(tmp_path, runpod_endpoint_url="http://127.0.0.1:1", worker_token=token, compute="static_worker")
     )
     assert studio.database.is_current()
-    assert set(studio.computes) == {"local_process", "standing_worker"}
-    assert studio.default_compute == "standing_worker"
-    assert studio.worker_tokens["standing_worker"].get_secret_value() == token
+    assert set(studio.computes) == {"local_process", "static_worker"}
+    assert studio.default_compute == "static_worker"
+    assert studio.worker_tokens["static_worker"].get_secret_value() == token
     stored = studio.storage.put("training_files/x", b"bytes")
     assert (tmp_path / "home" / "storage" / "model-artifacts" / "training_files" / "x").read_bytes() == b"bytes"
-    assert studio.storage.download_link(stored.key, expires=CLAIM).startswith("/api/storage/")
+    assert studio.storage.download_link(stored.key, expires=CLAIM_DURATION).startswith("/api/storage/")
     assert token not in repr(studio)
     studio.database.close()
 
@@ -78,7 +78,7 @@ def test_a_studio_is_built_whole(tmp_path: Path) -> None:
     ("changes", "named"),
     [
         ({"runpod_endpoint_url": "http://127.0.0.1:1"}, "TRAINING_WORKER_TOKEN"),
-        ({"compute": "standing_worker"}, "BRIGHTRUN_COMPUTE"),
+        ({"compute": "static_worker"}, "BRIGHTRUN_COMPUTE"),
         ({"database_url": "mysql://x"}, "mysql"),
     ],
 )
@@ -112,11 +112,11 @@ def test_who_asks_for_a_login(changes: dict[str, str], login: bool, tmp_path: Pa
 
 
 def test_a_home_is_for_one_studio_and_keeps_its_name(tmp_path: Path) -> None:
-    with hold_home(tmp_path) as name:
+    with lock_home(tmp_path) as name:
         assert name.startswith("studio-")
-        with pytest.raises(MachineError, match="running already"), hold_home(tmp_path):
+        with pytest.raises(MachineError, match="running already"), lock_home(tmp_path):
             raise AssertionError("two studios have one home")
-    with hold_home(tmp_path) as again:
+    with lock_home(tmp_path) as again:
         assert again == name
 
 
@@ -125,13 +125,13 @@ def test_claims_of_a_killed_studio_are_taken_up_at_once(tmp_path: Path) -> None:
     world.add_job("job-1")
     world.add_job("job-2")
     with world.database.session() as session:
-        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM, limit=1)) == 1
+        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM_DURATION, limit=1)) == 1
     with world.database.session() as session:
-        assert len(jobs.claim_due(session, owner="another", now=world.clock(), lease=CLAIM, limit=1)) == 1
+        assert len(jobs.claim_due(session, owner="another", now=world.clock(), lease=CLAIM_DURATION, limit=1)) == 1
     with world.database.session() as session:
         assert free_claims(session, owner="me") == 1
     with world.database.session() as session:
-        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM, limit=5)) == 1
+        assert len(jobs.claim_due(session, owner="me", now=world.clock(), lease=CLAIM_DURATION, limit=5)) == 1
 
 
 def test_the_rounds_go_on_until_they_are_stopped(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from brightrun.catalogue.folders import (
     write_model_record,
 )
 from brightrun.catalogue.hashes import record_files
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import find_model
-from brightrun.catalogue.shapes import entry_of_folder
 from brightrun.errors import ModelError
 
 CONFIG = {
@@ -46,7 +46,7 @@ def pulled(tmp_path: Path) -> Path:
         hub_id="Someone/Tiny",
         revision="a" * 40,
         source="hub",
-        licence="MIT",
+        license="MIT",
         pulled_at=datetime.datetime(2026, 11, 22, tzinfo=datetime.UTC),
         files=record_files(folder),
     )

@@ -31,7 +31,7 @@ def usual_files() -> dict[str, bytes]:
         "config.json": b'{"model_type": "llama"}',
         "tokenizer.json": b'{"version": "1.0"}',
         "tokenizer_config.json": b'{"chat_template": "{{ messages }}"}',
-        "LICENSE.txt": b"a licence",
+        "LICENSE.txt": b"a license",
         "model.safetensors.index.json": json.dumps(index).encode(),
         "model-00001-of-00002.safetensors": WEIGHTS,
         "model-00002-of-00002.safetensors": WEIGHTS[::-1],
@@ -175,7 +175,7 @@ def test_a_pull_brings_what_training_needs_and_nothing_else(hub: Hub, tmp_path: 
     assert result.needs_conversion is False
     assert verify_model_folder(result.folder, hashes=True) == read_model_record(result.folder)
     assert (result.record.revision, result.record.hub_id) == (COMMIT, HUB_ID)
-    assert result.record.licence == "llama3.2"
+    assert result.record.license == "llama3.2"
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
     total = result.record.total_bytes
     downloads = [done for done, all_, what in told if what.startswith("downloading")]
@@ -189,11 +189,11 @@ def test_small_files_come_before_weights(hub: Hub, tmp_path: Path) -> None:
     assert [name.endswith(".safetensors") for name in hub.gets] == [False] * 5 + [True] * 2
 
 
-def test_a_catalogue_entry_is_pulled_under_its_own_name_and_licence(hub: Hub, tmp_path: Path) -> None:
+def test_a_catalogue_entry_is_pulled_under_its_own_name_and_license(hub: Hub, tmp_path: Path) -> None:
     entry = find_model("llama-3.2-1b-instruct")
     result = pull_model(entry, tmp_path, endpoint=hub.address)
     assert result.folder.name == entry.name
-    assert result.record.licence == "Llama 3.2 Community Licence"
+    assert result.record.license == "Llama 3.2 Community License"
 
 
 def test_pulling_again_replaces_the_folder(hub: Hub, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_pulling_again_replaces_the_folder(hub: Hub, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("listing_is_public", [False, True])
 @pytest.mark.parametrize("token", [None, "hf_of_somebody_else"])
-def test_a_gated_model_names_the_licence_and_the_token(
+def test_a_gated_model_names_the_license_and_the_token(
     hub: Hub, tmp_path: Path, token: str | None, listing_is_public: bool
 ) -> None:
     hub.needs_token = "hf_accepted"

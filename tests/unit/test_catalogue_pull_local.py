@@ -34,12 +34,12 @@ def model_folder(tmp_path: Path) -> Path:
 
 def test_a_folder_is_linked_not_copied_and_recorded(model_folder: Path, tmp_path: Path) -> None:
     home = tmp_path / "models"
-    result = pull_from_folder(model_folder, home, licence="MIT")
+    result = pull_from_folder(model_folder, home, license="MIT")
     assert result.folder == home / "anna-s-tiny-model"
     assert (result.folder / "model.safetensors").samefile(model_folder / "model.safetensors")
     names = {"config.json", "tokenizer.json", "chat_template.jinja", "model.safetensors"}
     assert {file.name for file in result.record.files} == names
-    assert (result.record.source, result.record.licence) == ("folder", "MIT")
+    assert (result.record.source, result.record.license) == ("folder", "MIT")
     assert result.needs_conversion is False
     verify_model_folder(result.folder, hashes=True)
     assert find_pulled("anna-s-tiny-model", home) == result.folder

@@ -20,9 +20,9 @@ def test_parameters_recomputed_from_the_shapes_agree_with_the_published_count(en
 
 
 @pytest.mark.parametrize("entry", load_models().values(), ids=lambda entry: entry.name)
-def test_every_model_names_its_licence_and_its_origin(entry: BaseModelEntry) -> None:
-    assert entry.licence
-    assert entry.licence_note
+def test_every_model_names_its_license_and_its_origin(entry: BaseModelEntry) -> None:
+    assert entry.license
+    assert entry.license_note
     assert (entry.source == "hub") == (entry.hub_id is not None)
     assert (entry.source == "package") == (entry.package is not None)
     assert entry.revision is None or len(entry.revision) == 40

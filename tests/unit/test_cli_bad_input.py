@@ -41,7 +41,7 @@ class Bad(NamedTuple):
 
     write: Callable[[Path], object]
     place: str
-    mend: str
+    fix: str
 
 
 def _text(text: str) -> Callable[[Path], object]:
@@ -92,7 +92,7 @@ def test_a_file_that_cannot_be_read(case: str, command: str, cli: CommandLine) -
 
     message, hint = answer.error()
     assert bad.place in message
-    assert bad.mend in hint
+    assert bad.fix in hint
     assert (answer.status, answer.out) == (2, "")
     assert cli.listing() == before
 
@@ -114,7 +114,7 @@ class Refused(NamedTuple):
     options: tuple[str, ...]
     setting: tuple[str, ...]
     check: str
-    mend: str
+    fix: str
 
 
 def _three(path: Path) -> object:
@@ -122,8 +122,8 @@ def _three(path: Path) -> object:
 
 
 REFUSED = {
-    "too long": Refused(_three, ("--max-seq-length", "100"), ("--set", "max_seq_length=100"), "over_length", "drop"),
-    "all quarantined": Refused(_all_quarantined, (), (), "nothing_learnt", "export"),
+    "too long": Refused(_three, ("--max-seq-length", "100"), ("--set", "max_seq_length=100"), "overlength", "drop"),
+    "all quarantined": Refused(_all_quarantined, (), (), "no_trained_answers", "export"),
 }
 
 
@@ -136,7 +136,7 @@ def test_a_refused_file_is_told_by_the_audit(case: str, cli: CommandLine) -> Non
     errors = [finding for finding in answer.json["findings"] if finding["severity"] == "error"]
     assert (answer.status, answer.json["refused"]) == (2, True)
     assert [finding["check"] for finding in errors] == [bad.check]
-    assert bad.mend in errors[0]["mend"]
+    assert bad.fix in errors[0]["fix"]
     shown = cli("dataset", "audit", "file", "--model", MODEL, *bad.options)
     assert shown.status == 2
     assert shown.out.endswith("Refused: mend the errors above.\n")
@@ -153,7 +153,7 @@ def test_a_refused_file_is_neither_prepared_nor_trained_on(case: str, command: s
     answer = cli(*COMMANDS[command], "--model", MODEL, *given)
     message, hint = answer.error()
     assert "was refused" in message
-    assert bad.mend in hint
+    assert bad.fix in hint
     assert answer.status == 2
     assert cli.listing() == before
 
@@ -163,10 +163,10 @@ def test_a_conversation_that_is_dropped_stands_in_the_ledger(cli: CommandLine) -
     write_json(
         cli.folder / "file", v4_container(*three_conversations()["conversations"], v4_conversation("long", long))
     )
-    options = ("--max-seq-length", "2000", "--over-length", "drop")
+    options = ("--max-seq-length", "2000", "--overlength-policy", "drop")
     assert cli("dataset", "prepare", "file", "--model", MODEL, "--out", "out", *options).status == 0
-    ledger = [json.loads(line) for line in (cli.folder / "out" / "ledger.jsonl").read_text().splitlines()]
-    dropped = [entry for entry in ledger if entry["kind"] == "drop"]
+    repair_log = [json.loads(line) for line in (cli.folder / "out" / "repair_log.jsonl").read_text().splitlines()]
+    dropped = [entry for entry in repair_log if entry["kind"] == "drop"]
     assert [(entry["conversation"], entry["limit"], entry["answers_lost"]) for entry in dropped] == [("long", 2000, 1)]
     assert dropped[0]["tokens"] > 3000
 

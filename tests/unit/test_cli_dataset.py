@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from brightrun.chat.llama3 import llama3_chat_model
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.preview import preview_conversation
+from brightrun.templating.llama3 import llama3_chat_model
 from tests.unit.command_line import CommandLine
 
 AUDIT_KEYS = {
-    "format", "conversations", "turns", "answers", "trainable", "repaired", "quarantined", "tokens",
-    "learnt_tokens", "longest_tokens", "over_length", "findings",
+    "format", "conversations", "turns", "answers", "trainable", "repaired", "excluded", "tokens",
+    "trained_tokens", "longest_tokens", "overlength", "findings",
 }  # fmt: skip
 FINDING_KEYS = {"check", "severity", "count", "examples"}
-PREPARED = {"train.jsonl", "held_out.jsonl", "audit.json", "split.json", "ledger.jsonl"}
+PREPARED = {"train.jsonl", "validation.jsonl", "audit.json", "split.json", "repair_log.jsonl"}
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_audit_of_the_sample_dataset(cli: CommandLine, sample_dataset: Path) -> 
     pairs = [pair for conversation in body for pair in conversation["training_pairs"]]
     answers = [pair for pair in pairs if pair["target_response"]]
     assert (report["conversations"], report["turns"], report["answers"]) == (len(body), len(pairs), len(answers))
-    assert 0 < report["learnt_tokens"] < report["tokens"]
+    assert 0 < report["trained_tokens"] < report["tokens"]
     assert report["findings"]
     assert all(finding.keys() >= FINDING_KEYS for finding in report["findings"])
     assert cli.listing() == {}
@@ -52,7 +52,7 @@ def test_audit_of_the_sample_dataset(cli: CommandLine, sample_dataset: Path) -> 
 def test_audit_of_eq12(kind: str, cli: CommandLine, eq12_json: Path, eq12_jsonl: Path) -> None:
     report = cli("dataset", "audit", eq12_json if kind == "json" else eq12_jsonl, "--json").json
     assert report.keys() >= AUDIT_KEYS
-    counts = ("conversations", "turns", "answers", "trainable", "tokens", "tokens_separate", "learnt_tokens")
+    counts = ("conversations", "turns", "answers", "trainable", "tokens", "tokens_separate", "trained_tokens")
     assert [report[name] for name in counts] == [12, 89, 44, 44, 24_087, 57_859, 16_117]
     assert report["longest_tokens"] == 2_642
 
@@ -60,7 +60,7 @@ def test_audit_of_eq12(kind: str, cli: CommandLine, eq12_json: Path, eq12_jsonl:
 def test_audit_for_a_person_shows_the_same_figures(cli: CommandLine, sample_dataset: Path) -> None:
     report = cli("dataset", "audit", sample_dataset, "--json").json
     shown = cli("dataset", "audit", sample_dataset).out
-    for name in ("conversations", "turns", "answers", "tokens", "learnt_tokens", "longest_tokens"):
+    for name in ("conversations", "turns", "answers", "tokens", "trained_tokens", "longest_tokens"):
         assert f"{report[name]:,}" in shown
     assert shown.endswith("Can be trained on.\n")
 
@@ -70,10 +70,10 @@ def test_preview_pieces_are_the_whole_conversation(cli: CommandLine, sample_data
     chat = llama3_chat_model()
     messages = preview_conversation(sample_dataset, "3", chat=chat, options=ReadOptions()).messages()
     assert "".join(piece["text"] for piece in shown["pieces"]) == chat.render(messages)
-    learnt = [piece["text"] for piece in shown["pieces"] if piece["learnt"]]
-    assert learnt == [f"{message.content}<|eot_id|>" for message in messages if message.learnt]
-    assert len(learnt) == shown["answers"]
-    assert sum(chat.count_tokens(text) for text in learnt) == shown["learnt_tokens"]
+    trained = [piece["text"] for piece in shown["pieces"] if piece["trained"]]
+    assert trained == [f"{message.content}<|eot_id|>" for message in messages if message.trained]
+    assert len(trained) == shown["answers"]
+    assert sum(chat.count_tokens(text) for text in trained) == shown["trained_tokens"]
 
 
 def test_preview_finds_a_conversation_by_the_beginning_of_its_id(cli: CommandLine, sample_dataset: Path) -> None:
@@ -86,17 +86,17 @@ def test_preview_finds_a_conversation_by_the_beginning_of_its_id(cli: CommandLin
 def test_preview_for_a_person_holds_every_answer(cli: CommandLine, sample_dataset: Path) -> None:
     pieces = cli("dataset", "preview", sample_dataset, "--json").json["pieces"]
     shown = " ".join(cli("dataset", "preview", sample_dataset).out.split())
-    assert all(" ".join(piece["text"].split()) in shown for piece in pieces if piece["learnt"])
+    assert all(" ".join(piece["text"].split()) in shown for piece in pieces if piece["trained"])
 
 
 def test_prepare_writes_five_files_and_never_over_them(cli: CommandLine, sample_dataset: Path) -> None:
     prepared = cli("dataset", "prepare", sample_dataset, "--out", "prepared", "--json").json
     folder = cli.folder / "prepared"
     assert {path.name for path in folder.iterdir()} == PREPARED
-    train, held_out = _lines(folder / "train.jsonl"), _lines(folder / "held_out.jsonl")
+    train, validation = _lines(folder / "train.jsonl"), _lines(folder / "validation.jsonl")
     assert [row["id"] for row in train] != []
     assert sorted(row["id"] for row in train) == prepared["split"]["train"]
-    assert sorted(row["id"] for row in held_out) == prepared["split"]["held_out"]
+    assert sorted(row["id"] for row in validation) == prepared["split"]["validation"]
     assert json.loads((folder / "split.json").read_text()) == prepared["split"]
     assert json.loads((folder / "audit.json").read_text()) == prepared["audit"]
     before = cli.listing()
@@ -107,7 +107,7 @@ def test_prepare_writes_five_files_and_never_over_them(cli: CommandLine, sample_
 
 
 def test_split_shows_what_prepare_would_write(cli: CommandLine, sample_dataset: Path) -> None:
-    options = ("--held-out-fraction", "0.25", "--seed", "5")
+    options = ("--validation-fraction", "0.25", "--seed", "5")
     shown = cli("dataset", "split", sample_dataset, *options, "--out", "split.json", "--json").json
     prepared = cli("dataset", "prepare", sample_dataset, *options, "--out", "prepared", "--json").json
     assert shown == prepared["split"] == json.loads((cli.folder / "split.json").read_text())
@@ -118,20 +118,20 @@ def test_split_with_a_previous_one_keeps_the_old_sides(cli: CommandLine, sample_
     whole = json.loads(sample_dataset.read_text(encoding="utf-8"))
     first = {**whole, "conversations": whole["conversations"][:15]}
     (cli.folder / "first.json").write_text(json.dumps(first), encoding="utf-8")
-    options = ("--held-out-fraction", "0.3")
+    options = ("--validation-fraction", "0.3")
     old = cli("dataset", "split", "first.json", *options, "--seed", "1", "--out", "old.json", "--json").json
     anew = cli("dataset", "split", sample_dataset, *options, "--seed", "2", "--json").json
-    assert not set(old["held_out"]) <= set(anew["held_out"]), "this seed tells nothing: choose another"
+    assert not set(old["validation"]) <= set(anew["validation"]), "this seed tells nothing: choose another"
 
     kept = cli("dataset", "split", sample_dataset, *options, "--seed", "2", "--previous", "old.json", "--json").json
 
-    assert set(old["held_out"]) <= set(kept["held_out"])
+    assert set(old["validation"]) <= set(kept["validation"])
     assert set(old["train"]) <= set(kept["train"])
-    assert len(kept["train"]) + len(kept["held_out"]) == 27
+    assert len(kept["train"]) + len(kept["validation"]) == 27
 
 
 def test_a_profile_in_the_system_prompt_is_learnt_from_nowhere(cli: CommandLine, sample_dataset: Path) -> None:
     plain = cli("dataset", "preview", sample_dataset, "--json").json
     told = cli("dataset", "preview", sample_dataset, "--client-profile", "system_prompt", "--json").json
     assert told["tokens"] > plain["tokens"]
-    assert told["learnt_tokens"] == plain["learnt_tokens"]
+    assert told["trained_tokens"] == plain["trained_tokens"]

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from brightrun.cli.follow_job import News, follow_job, read_stream
+from brightrun.cli.follow_job import Update, follow_job, read_stream
 from brightrun.cli.studio_client import StudioClient, StudioRefused, StudioUnreachable
 from brightrun.cli.watch_job import watch
 from brightrun.errors import BrightRunError, IdempotencyConflict, InputError, NotFound
@@ -144,10 +144,10 @@ def test_a_broken_stream_goes_on_behind_the_last_event() -> None:
         return _stream(_event(3), end=_job("completed"))
 
     with _client(answer) as client:
-        news = list(follow_job(client, "j", sleep=lambda _: None))
+        updates = list(follow_job(client, "j", sleep=lambda _: None))
     assert asked == ["0", "2", "2", "2"]
-    assert [each.kind for each in news] == ["step", "step", "lost", "found", "step", "job"]
-    assert [each.data["id"] for each in news if each.kind == "step"] == [1, 2, 3]
+    assert [each.kind for each in updates] == ["step", "step", "lost", "found", "step", "job"]
+    assert [each.data["id"] for each in updates if each.kind == "step"] == [1, 2, 3]
 
 
 def test_where_no_stream_gets_through_it_is_asked_again_and_again() -> None:
@@ -162,9 +162,9 @@ def test_where_no_stream_gets_through_it_is_asked_again_and_again() -> None:
         return httpx.Response(200, json=_job(next(states)))
 
     with _client(answer) as client:
-        news = list(follow_job(client, "j", sleep=lambda _: None))
-    assert [each.kind for each in news] == ["step", "job", "job", "job"]
-    assert news[-1].data["status"] == "completed"
+        updates = list(follow_job(client, "j", sleep=lambda _: None))
+    assert [each.kind for each in updates] == ["step", "job", "job", "job"]
+    assert updates[-1].data["status"] == "completed"
 
 
 def test_a_stream_that_is_held_back_is_not_waited_for_for_ever() -> None:
@@ -194,12 +194,13 @@ def test_what_is_shown_of_a_job() -> None:
     out = io.StringIO()
     evaluated = {**_event(3, kind="evaluation"), "data": {"phase": "baseline", "loss": 2.5}}
     said = {**_event(4, kind="message"), "message": "A [bold]plain[/] word."}
-    news = [
-        News("status", {**_event(1, kind="status"), "message": "It trains."}),
-        News("lost"), News("found"), News("step", _event(2)), News("evaluation", evaluated), News("message", said),
-        News("job", _job("completed")),
+    updates = [
+        Update("status", {**_event(1, kind="status"), "message": "It trains."}),
+        Update("lost"), Update("found"), Update("step", _event(2)), Update("evaluation", evaluated),
+        Update("message", said),
+        Update("job", _job("completed")),
     ]  # fmt: skip
-    ended = watch(_job("queued"), news, Console(file=out, width=120))
+    ended = watch(_job("queued"), updates, Console(file=out, width=120))
     assert ended["status"] == "completed"
     text = out.getvalue()
     for wanted in ("Training  It trains.", "does not answer", "It is back.", "2.5000", "A [bold]plain[/] word."):

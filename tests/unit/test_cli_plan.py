@@ -7,13 +7,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from brightrun.chat.llama3 import llama3_chat_model
-from brightrun.cli.this_device import probe_beside
+from brightrun.cli.this_device import benchmark_in_background
 from brightrun.datasets.audit import audit_dataset
 from brightrun.datasets.options import ReadOptions
 from brightrun.planning.specification import job_of_the_specification, memory_of_the_specification
-from brightrun.planning.this_machine import kept_probe, own_gpu
+from brightrun.planning.this_machine import own_gpu, saved_cpu_benchmark
 from brightrun.settings import read_settings
+from brightrun.templating.llama3 import llama3_chat_model
 from tests.unit.command_line import MODEL, CommandLine, pull_wee_model
 
 
@@ -51,7 +51,14 @@ def test_the_plan_is_that_of_the_training(cli: CommandLine, sample_dataset: Path
     trained = cli("train", sample_dataset, "--model", MODEL, "--set", "num_epochs=2", "--dry-run", "--json").json[
         "plan"
     ]
-    for name in ("steps", "tokens_total", "learnt_tokens_per_epoch", "largest_row_tokens", "memory", "sequences"):
+    for name in (
+        "steps",
+        "tokens_total",
+        "trained_tokens_per_epoch",
+        "largest_micro_batch_tokens",
+        "memory",
+        "examples",
+    ):
         assert planned[name] == trained[name], name
 
 
@@ -59,8 +66,8 @@ def test_a_llama_3_is_planned_without_being_pulled(cli: CommandLine, sample_data
     answer = cli("plan", sample_dataset, "--model", "llama-3-70b-instruct", "--gpu", "h100-pcie", "--json").json
     plan = answer["plan"]
     audit = audit_dataset(sample_dataset, chat=llama3_chat_model(), options=ReadOptions())
-    held_out_share = 1 - plan["tokens_per_epoch"] / audit.tokens
-    assert 0.02 < held_out_share < 0.3
+    validation_share = 1 - plan["tokens_per_epoch"] / audit.tokens
+    assert 0.02 < validation_share < 0.3
     assert plan["trainable_parameters"] == 207_093_760
     assert (plan["gpu"], plan["fits"]) == ("h100-pcie", True)
     assert plan["cost"]["usd_per_hour"] == 2.89
@@ -93,25 +100,25 @@ def test_too_little_memory_names_a_setting_that_helps(
     monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
     refused = cli(*given)
     assert refused.status == 2
-    changes = next(mend["hyperparameters"] for mend in refused.json["plan"]["mends"] if mend["hyperparameters"])
+    changes = next(fix["hyperparameters"] for fix in refused.json["plan"]["fixes"] if fix["hyperparameters"])
     settings = [part for name, value in changes.items() for part in ("--set", f"{name}={value}")]
     assert cli("plan", sample_dataset, "--model", MODEL, *settings, "--json").json["refused"] is False
 
 
 def test_the_probe_is_shown_and_kept(cli: CommandLine) -> None:
-    assert cli("plan", "probe", "--json").json["products_per_second"] > 1e8
-    assert "GFLOP/s" in cli("plan", "probe").out
+    assert cli("plan", "cpu-benchmark", "--json").json["matmul_flops_per_second"] > 1e8
+    assert "GFLOP/s" in cli("plan", "cpu-benchmark").out
 
 
 def test_a_studio_times_its_processor_when_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRIGHTRUN_HOME", str(tmp_path / "home"))
     settings = read_settings()
     if own_gpu() is None:
-        probe_beside(settings).join(60)
-        assert kept_probe(settings.home, settings.probe_seconds) is not None
+        benchmark_in_background(settings).join(60)
+        assert saved_cpu_benchmark(settings.home, settings.cpu_benchmark_seconds) is not None
     (tmp_path / "file").write_text("", encoding="utf-8")
     monkeypatch.setenv("BRIGHTRUN_HOME", str(tmp_path / "file"))
-    probe_beside(read_settings()).join(60)  # a home that is no folder ends in nothing
+    benchmark_in_background(read_settings()).join(60)  # a home that is no folder ends in nothing
 
 
 @pytest.mark.parametrize(

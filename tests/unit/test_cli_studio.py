@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from brightrun.assembly import build_access, build_studio
 from brightrun.cli.main import app as command_line
-from brightrun.cli.reconciler import hold_home
+from brightrun.cli.reconciler import lock_home
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.jobs.reconcile import reconcile_once
@@ -49,7 +49,7 @@ def cli(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
 
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    """A studio with pretend machines that answers at BRIGHTRUN_URL; its clock is turned by the test."""
+    """A studio with simulated machines that answers at BRIGHTRUN_URL; its clock is turned by the test."""
     home = tmp_path / "studio"
     home.mkdir()
     pull_wee_model(tmp_path / "source", home)
@@ -120,7 +120,7 @@ def test_a_job_from_a_file_to_the_adapter(cli: CommandLine, world: World, sample
 def test_a_job_at_its_cap_and_its_unproven_adapter(cli: CommandLine, world: World, sample_dataset: Path) -> None:
     job_id = _start(cli, sample_dataset)["training_job_id"]
     with world.database.session() as session:
-        jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], cap_usd=Decimal("0.10"))
+        jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], job_cap_usd=Decimal("0.10"))
     world.live(until=world.at_rest, seconds=1)
 
     watched = cli("job", "watch", job_id)
@@ -131,13 +131,13 @@ def test_a_job_at_its_cap_and_its_unproven_adapter(cli: CommandLine, world: Worl
     assert f"brightrun job download {job_id}" in watched.out
     shown = cli("job", "show", job_id).out
     assert "$0.10" in shown
-    assert "unproven" in shown
+    assert "partial" in shown
     taken = cli("job", "download", job_id, "--out", "early")
     assert taken.status == 0
-    assert "Unproven:" in taken.out
+    assert "Not verified:" in taken.out
 
 
-def test_cancelling_waits_for_the_adapter_where_it_is_wanted(
+def test_canceling_waits_for_the_adapter_where_it_is_wanted(
     cli: CommandLine, world: World, sample_dataset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def a_second_goes_by(_seconds: float) -> None:
@@ -147,42 +147,42 @@ def test_cancelling_waits_for_the_adapter_where_it_is_wanted(
     job_id = _start(cli, sample_dataset)["training_job_id"]
     world.live(until=lambda: (world.job(job_id).current_step or 0) >= 5, seconds=1)
     monkeypatch.setattr("brightrun.cli.job.time.sleep", a_second_goes_by)
-    said = cli("job", "cancel", job_id, "--keep-adapter")
+    said = cli("job", "cancel", job_id, "--export-on-stop")
     assert said.status == 0
     assert f"{job_id} is cancelled." in said.out
     assert f"brightrun job download {job_id}" in said.out
-    assert cli("job", "show", job_id, "--json").json["adapter"] == "unproven"
+    assert cli("job", "show", job_id, "--json").json["adapter"] == "partial"
 
     other = _start(cli, sample_dataset)["training_job_id"]
-    assert "No adapter could be kept" in cli("job", "cancel", other, "--keep-adapter").out
+    assert "No adapter could be kept" in cli("job", "cancel", other, "--export-on-stop").out
 
 
 def test_the_budget_is_shown_and_set(cli: CommandLine, world: World) -> None:
     assert "no limit" in cli("budget", "show").out
     assert "Nothing is to be set" in cli("budget", "set").error()[0]
     assert "no amount of dollars" in cli("budget", "set", "--month", "much").error()[0]
-    both = cli("budget", "set", "--month", "120", "--default-cap", "9.5", "--json").json
-    assert (both["budget_usd"], both["default_cap_usd"]) == (120.0, 9.5)
+    both = cli("budget", "set", "--month", "120", "--default-job-cap", "9.5", "--json").json
+    assert (both["monthly_budget_usd"], both["default_job_cap_usd"]) == (120.0, 9.5)
     one = cli("budget", "set", "--month", "none", "--json").json
-    assert (one["budget_usd"], one["default_cap_usd"]) == (None, 9.5), "what is not named stays"
+    assert (one["monthly_budget_usd"], one["default_job_cap_usd"]) == (None, 9.5), "what is not named stays"
     shown = cli("budget", "set", "--month", "80").out
     assert "$80.00" in shown
     assert "$9.50" in shown
 
 
 def test_how_plans_came_true(cli: CommandLine, world: World, sample_dataset: Path) -> None:
-    assert "No job has run" in cli("plan", "accuracy").out
+    assert "No job has run" in cli("plan", "estimate-accuracy").out
     job_id = _start(cli, sample_dataset, "--name", "a [red]name[/]")["training_job_id"]
-    with world.database.session() as session:  # pretend runs have twelve steps, whatever was planned
+    with world.database.session() as session:  # simulated runs have twelve steps, whatever was planned
         plan = {**(world.job(job_id).plan or {}), "steps": 12}
         jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], plan=plan)
     world.live(until=world.at_rest)
-    drawn = cli("plan", "accuracy", "--svg", "drawn.svg")
+    drawn = cli("plan", "estimate-accuracy", "--svg", "drawn.svg")
     assert "[red]" in drawn.out
     assert "duration: " in drawn.out
     assert (cli.folder / "drawn.svg").read_text(encoding="utf-8").startswith("<svg")
-    assert [job["job_id"] for job in cli("plan", "accuracy", "--json").json["jobs"]] == [job_id]
-    refused = cli("plan", "accuracy", "--svg", "none.svg", "--quantity", "luck")
+    assert [job["job_id"] for job in cli("plan", "estimate-accuracy", "--json").json["jobs"]] == [job_id]
+    refused = cli("plan", "estimate-accuracy", "--svg", "none.svg", "--quantity", "luck")
     assert refused.status != 0
     assert not (cli.folder / "none.svg").exists()
 
@@ -309,9 +309,9 @@ def test_doctor_on_an_empty_machine_changes_nothing(cli: CommandLine, tmp_path: 
     assert {"python", "packages", "training stack", "disk", "memory", "settings", "home", "storage"} <= set(checks)
     assert {"webhook secret", "models", "compute local_process", "database", "studio"} <= set(checks)
     assert checks["models"]["outcome"] == "warn"
-    assert "brightrun model pull" in checks["models"]["mend"]
-    assert "brightrun serve" in checks["studio"]["mend"]
-    assert all(check["mend"] for check in checks.values() if check["outcome"] != "ok")
+    assert "brightrun model pull" in checks["models"]["fix"]
+    assert "brightrun serve" in checks["studio"]["fix"]
+    assert all(check["fix"] for check in checks.values() if check["outcome"] != "ok")
     assert told.status == (0 if told.json["ok"] else 1)
     assert not (tmp_path / "home").exists()
 
@@ -324,13 +324,13 @@ def test_doctor_fails_where_something_is_broken(
     assert answer.status == 1
     assert "TRAINING_WORKER_TOKEN is not" in answer.out
     monkeypatch.setenv("TRAINING_WORKER_TOKEN", "a-token-nobody-sees")
-    monkeypatch.setenv("BRIGHTRUN_COMPUTE", "standing_worker")
+    monkeypatch.setenv("BRIGHTRUN_COMPUTE", "static_worker")
     monkeypatch.setenv("BRIGHTRUN_DATABASE_URL", "sqlite:////proc/nowhere/studio.db")
     (tmp_path / "home").write_text("not a folder", encoding="utf-8")
     told = cli("doctor", "--json")
     checks = {check["check"]: check["outcome"] for check in told.json["checks"]}
     assert (told.status, told.json["ok"]) == (1, False)
-    assert (checks["home"], checks["compute standing_worker"]) == ("fail", "fail")
+    assert (checks["home"], checks["compute static_worker"]) == ("fail", "fail")
     assert "a-token-nobody-sees" not in told.out
     monkeypatch.setenv("BRIGHTRUN_UNHEARD_OF", "1")
     assert "BRIGHTRUN_UNHEARD_OF" in cli("doctor").out
@@ -377,7 +377,7 @@ def test_serve_refuses_what_would_not_be_safe(cli: CommandLine, tmp_path: Path) 
     open_to_all = cli("serve", "--host", EVERYWHERE, "--port", "0")
     assert open_to_all.status == 2
     assert "brightrun token create" in open_to_all.error()[1]
-    with hold_home(tmp_path / "home"):
+    with lock_home(tmp_path / "home"):
         assert "running already" in cli("serve", "--port", "0").error()[0]
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = cli("serve", "--port", str(taken.getsockname()[1]))

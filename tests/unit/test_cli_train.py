@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from brightrun.cli.start_run import Wish, ready_run
+from brightrun.cli.start_run import TrainRequest, ready_run
 from brightrun.contract.job_spec import JobSpec
 from brightrun.errors import RunFolderError
 from tests.unit.command_line import MODEL, CommandLine, pull_wee_model
@@ -41,7 +41,7 @@ def test_a_dry_run_plans_and_writes_nothing(cli: CommandLine, sample_dataset: Pa
     assert plan["answers_per_step"] == 16
     audit = cli("dataset", "audit", sample_dataset, "--model", MODEL, "--json").json
     split = cli("dataset", "split", sample_dataset, "--model", MODEL, "--json").json
-    assert plan["sequences"] == len(split["train"])
+    assert plan["examples"] == len(split["train"])
     assert plan["answers"] < audit["answers"]
     assert plan["tokens_total"] == 3 * plan["tokens_per_epoch"]
     assert plan["steps"] * 16 == pytest.approx(3 * plan["answers"], rel=0.1)
@@ -53,8 +53,8 @@ def test_settings_change_the_plan(cli: CommandLine, sample_dataset: Path) -> Non
     assert _plan(cli, sample_dataset, "max_steps=3")["steps"] == 3
     assert _plan(cli, sample_dataset, "num_epochs=1")["tokens_total"] == usual["tokens_per_epoch"]
     assert _plan(cli, sample_dataset, "r=32")["trainable_parameters"] == 2 * usual["trainable_parameters"]
-    separate = _plan(cli, sample_dataset, "sequences=answer")
-    assert separate["sequences"] == separate["answers"] == usual["answers"]
+    separate = _plan(cli, sample_dataset, "example_unit=answer")
+    assert separate["examples"] == separate["answers"] == usual["answers"]
     assert separate["tokens_per_epoch"] > usual["tokens_per_epoch"]
     assert cli("train", sample_dataset, "--model", MODEL, "--dry-run", "--recipe", "quickstart").status == 0
 
@@ -66,19 +66,19 @@ def test_a_dry_run_tells_a_person_what_will_happen(cli: CommandLine, sample_data
     assert f"{plan['tokens_total']:,}" in shown
 
 
-def _wish(file: Path, **changes: Any) -> Wish:
-    return Wish(**{"file": file, "model": MODEL, "recipe": "balanced", "overrides": {}, **changes})
+def _request(file: Path, **changes: Any) -> TrainRequest:
+    return TrainRequest(**{"file": file, "model": MODEL, "recipe": "balanced", "overrides": {}, **changes})
 
 
 def test_the_spec_is_frozen_and_found_again(cli: CommandLine, sample_dataset: Path) -> None:
-    ready = ready_run(_wish(sample_dataset), cli.folder / "run")
+    ready = ready_run(_request(sample_dataset), cli.folder / "run")
     assert {path.name for path in ready.folder.root.iterdir()} == {"data", "job.json", "plan.json"}
     spec = JobSpec.load(cli.folder / "run" / "job.json")
     assert spec == ready.spec
     assert spec.hyperparameters.max_seq_length is not None
     assert spec.hyperparameters.max_seq_length >= ready.plan.longest_tokens
     before = cli.listing()
-    again = ready_run(_wish(sample_dataset), cli.folder / "run")
+    again = ready_run(_request(sample_dataset), cli.folder / "run")
     assert (again.resumed, again.spec, again.plan) == (True, ready.spec, ready.plan)
     assert cli.listing() == before
 
@@ -95,18 +95,18 @@ def test_the_spec_is_frozen_and_found_again(cli: CommandLine, sample_dataset: Pa
 def test_another_wish_for_the_same_folder_is_refused_by_name(
     change: dict[str, Any], named: str, cli: CommandLine, sample_dataset: Path
 ) -> None:
-    ready_run(_wish(sample_dataset), cli.folder / "run")
+    ready_run(_request(sample_dataset), cli.folder / "run")
     before = cli.listing()
     with pytest.raises(RunFolderError) as caught:
-        ready_run(_wish(sample_dataset, **change), cli.folder / "run")
+        ready_run(_request(sample_dataset, **change), cli.folder / "run")
     assert named in caught.value.message
     assert "--out" in caught.value.hint
     assert cli.listing() == before
 
 
 def test_another_dataset_for_the_same_folder_is_refused(cli: CommandLine, sample_dataset: Path) -> None:
-    ready_run(_wish(sample_dataset), cli.folder / "run")
+    ready_run(_request(sample_dataset), cli.folder / "run")
     other = cli.folder / "other.json"
     other.write_text(json.dumps(json.loads(sample_dataset.read_text(encoding="utf-8"))), encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"the dataset \(lantern-care-sample\.json there\)"):
-        ready_run(_wish(other), cli.folder / "run")
+        ready_run(_request(other), cli.folder / "run")

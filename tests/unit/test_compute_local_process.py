@@ -17,9 +17,9 @@ import pytest
 
 from brightrun.compute.base import Machine, MachineState
 from brightrun.compute.local_process import LocalProcess
-from brightrun.compute.marked_processes import MARK, _carries, marked, worker_environment
+from brightrun.compute.tagged_processes import MARK, _carries, marked, worker_environment
 from brightrun.errors import ComputeError, ComputeRefused
-from tests.compute_world import SMALL_WORKER, TOKEN, HandClock, start_request, until, wish
+from tests.compute_world import SMALL_WORKER, TOKEN, HandClock, machine_request, start_request, until
 
 NAME = "train-job-1-1"
 
@@ -45,11 +45,11 @@ class Local:
         return content
 
     def running(self) -> Machine:
-        def look() -> Machine | None:
+        def observe() -> Machine | None:
             machine = self.compute.find(NAME)
             return machine if machine and machine.state is MachineState.RUNNING else None
 
-        return until(look)
+        return until(observe)
 
     def begin(self, machine: Machine) -> list[psutil.Process]:
         """Start the job; the server and its training process."""
@@ -71,38 +71,38 @@ def local(tmp_path: Path) -> Iterator[Local]:
 
 
 def test_a_reused_number_is_not_taken_for_ours_and_its_process_is_left_alone(local: Local) -> None:
-    machine = local.compute.launch(wish("job-1"))
-    ours = marked(machine.id)[0]
+    machine = local.compute.launch(machine_request("job-1"))
+    managed = marked(machine.id)[0]
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         local.record(pid=stranger.pid)
-        ours.kill()
-        psutil.wait_procs([ours], timeout=5)
-        local.compute.end(machine.id)
-        assert local.compute.look(machine.id).state is MachineState.GONE
+        managed.kill()
+        psutil.wait_procs([managed], timeout=5)
+        local.compute.terminate(machine.id)
+        assert local.compute.get(machine.id).state is MachineState.TERMINATED
         assert stranger.poll() is None
         stranger.kill()
 
 
 def test_a_crash_between_start_and_knowledge_is_mended_by_the_mark(local: Local) -> None:
     """The studio died after the process was started and before its number was written down."""
-    machine = local.compute.launch(wish("job-1"))
+    machine = local.compute.launch(machine_request("job-1"))
     before = marked(machine.id)
     local.record(pid=None, port=None)
-    again = local.make().launch(wish("job-1"))
+    again = local.make().launch(machine_request("job-1"))
     assert again.id == machine.id
     assert [process.pid for process in marked(machine.id)] == [process.pid for process in before]
     assert local.record()["pid"] == before[0].pid
 
 
 def test_a_crash_between_intent_and_start_leaves_nothing_in_the_way(local: Local) -> None:
-    machine = local.compute.launch(wish("job-1"))
+    machine = local.compute.launch(machine_request("job-1"))
     record = local.record()
-    local.compute.end(machine.id)
-    until(lambda: local.compute.look(machine.id).state is MachineState.GONE)
+    local.compute.terminate(machine.id)
+    until(lambda: local.compute.get(machine.id).state is MachineState.TERMINATED)
     path = local.folder / "machines" / f"{NAME}.json"
     path.write_text(json.dumps({**record, "pid": None, "port": None}), encoding="utf-8")
     assert local.compute.find(NAME) is None
-    assert local.compute.launch(wish("job-1")).id != machine.id
+    assert local.compute.launch(machine_request("job-1")).id != machine.id
 
 
 def test_a_studio_that_is_gone_leaves_its_machine_running_for_the_next(local: Local) -> None:
@@ -110,9 +110,10 @@ def test_a_studio_that_is_gone_leaves_its_machine_running_for_the_next(local: Lo
 import os, sys
 from pathlib import Path
 from brightrun.compute.local_process import LocalProcess
-from tests.compute_world import wish
+from tests.compute_world import machine_request
 command = ({sys.executable!r}, {str(local.script)!r})
-print(LocalProcess(Path({str(local.folder / "machines")!r}), command=command).launch(wish("job-1")).id, flush=True)
+compute = LocalProcess(Path({str(local.folder / "machines")!r}), command=command)
+print(compute.launch(machine_request("job-1")).id, flush=True)
 os._exit(9)
 """
     root = Path(__file__).resolve().parents[2]
@@ -124,36 +125,36 @@ os._exit(9)
 
 
 def test_a_machine_dies_with_its_server_and_nothing_is_left(local: Local) -> None:
-    local.compute.launch(wish("job-1"))
+    local.compute.launch(machine_request("job-1"))
     machine = local.running()
     server, trainer = local.begin(machine)
     server.send_signal(signal.SIGKILL)
-    until(lambda: local.compute.look(machine.id).state is MachineState.GONE)
+    until(lambda: local.compute.get(machine.id).state is MachineState.TERMINATED)
     assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
     assert marked(machine.id) == []
 
 
 def test_a_server_that_ends_is_no_zombie(local: Local) -> None:
-    machine = local.compute.launch(wish("job-1"))
+    machine = local.compute.launch(machine_request("job-1"))
     pid = marked(machine.id)[0].pid
     os.kill(pid, signal.SIGKILL)
     until(lambda: not psutil.pid_exists(pid))
-    assert local.compute.list_ours() == []
+    assert local.compute.list_managed() == []
 
 
 def test_a_server_that_does_not_listen_is_killed_after_the_grace(local: Local) -> None:
     stubborn = local.make("--stubborn")
-    stubborn.launch(wish("job-1"))
+    stubborn.launch(machine_request("job-1"))
     machine = local.running()
     local.begin(machine)
-    stubborn.end(machine.id)
+    stubborn.terminate(machine.id)
     local.clock.turn(4)
-    stubborn.end(machine.id)
-    assert stubborn.look(machine.id).state is MachineState.RUNNING
-    assert "asked to end" in stubborn.look(machine.id).detail
+    stubborn.terminate(machine.id)
+    assert stubborn.get(machine.id).state is MachineState.RUNNING
+    assert "asked to end" in stubborn.get(machine.id).detail
     local.clock.turn(1)
-    stubborn.end(machine.id)
-    until(lambda: stubborn.look(machine.id).state is MachineState.GONE)
+    stubborn.terminate(machine.id)
+    until(lambda: stubborn.get(machine.id).state is MachineState.TERMINATED)
     assert marked(machine.id) == []
 
 
@@ -164,19 +165,19 @@ def test_a_server_that_never_answers_is_starting_and_then_unknown(local: Local) 
         patience=timedelta(minutes=2),
         clock=local.clock,
     )
-    machine = mute.launch(wish("job-1"))
+    machine = mute.launch(machine_request("job-1"))
     assert machine.state is MachineState.STARTING
     assert machine.worker_url is None
     local.clock.turn(119)
-    assert mute.look(machine.id).state is MachineState.STARTING
+    assert mute.get(machine.id).state is MachineState.STARTING
     local.clock.turn(1)
-    assert mute.look(machine.id).state is MachineState.UNKNOWN
+    assert mute.get(machine.id).state is MachineState.UNKNOWN
 
 
 def test_a_server_that_falls_over_at_once_is_gone_and_its_last_words_are_kept(local: Local) -> None:
     broken = LocalProcess(local.folder / "machines", command=(sys.executable, "-c", "raise SystemExit('no GPU here')"))
-    machine = broken.launch(wish("job-1"))
-    until(lambda: broken.look(machine.id).state is MachineState.GONE)
+    machine = broken.launch(machine_request("job-1"))
+    until(lambda: broken.get(machine.id).state is MachineState.TERMINATED)
     log = local.folder / "machines" / f"{NAME}.log"
     assert "no GPU here" in log.read_text(encoding="utf-8")
 
@@ -184,9 +185,9 @@ def test_a_server_that_falls_over_at_once_is_gone_and_its_last_words_are_kept(lo
 def test_a_program_that_is_not_there_is_refused_and_leaves_no_record(local: Local) -> None:
     absent = LocalProcess(local.folder / "machines", command=("/no/such/program",))
     with pytest.raises(ComputeRefused, match="cannot be started"):
-        absent.launch(wish("job-1"))
+        absent.launch(machine_request("job-1"))
     assert list((local.folder / "machines").glob("*.json")) == []
-    assert absent.list_ours() == []
+    assert absent.list_managed() == []
 
 
 def test_the_worker_gets_its_own_token_and_no_secret_of_the_studio(
@@ -195,7 +196,7 @@ def test_the_worker_gets_its_own_token_and_no_secret_of_the_studio(
     secrets = ["TRAINING_WEBHOOK_SECRET", "HF_TOKEN", "RUNPOD_API_KEY", "DATABASE_URL", "BRIGHTRUN_HOME", "HTTPS_PROXY"]
     for key in secrets:
         monkeypatch.setenv(key, "a secret of the studio")
-    machine = local.compute.launch(wish("job-1"))
+    machine = local.compute.launch(machine_request("job-1"))
     given = marked(machine.id)[0].environ()
     assert given["TRAINING_WORKER_TOKEN"] == TOKEN
     assert not set(secrets) & set(given)
@@ -203,7 +204,7 @@ def test_the_worker_gets_its_own_token_and_no_secret_of_the_studio(
 
 
 def test_what_is_written_down_holds_no_token(local: Local) -> None:
-    local.compute.launch(wish("job-1"))
+    local.compute.launch(machine_request("job-1"))
     local.running()
     for path in (local.folder / "machines").rglob("*"):
         if path.is_file():
@@ -224,22 +225,22 @@ def test_the_environment_is_cut_down_to_what_a_worker_needs() -> None:
 
 def test_two_devices_take_two_jobs(local: Local) -> None:
     two = local.make(devices=2)
-    names = {two.launch(wish(job)).name for job in ("job-1", "job-2")}
-    assert {machine.name for machine in two.list_ours()} == names
+    names = {two.launch(machine_request(job)).name for job in ("job-1", "job-2")}
+    assert {machine.name for machine in two.list_managed()} == names
 
 
 def test_a_run_folder_must_be_named_as_its_job(local: Local, tmp_path: Path) -> None:
     with pytest.raises(ComputeRefused, match="not named"):
-        local.compute.launch(wish("job-1", run_folder=tmp_path / "another"))
+        local.compute.launch(machine_request("job-1", run_folder=tmp_path / "another"))
 
 
 def test_a_damaged_record_is_an_error_and_never_a_second_machine(local: Local) -> None:
-    local.compute.launch(wish("job-1"))
+    local.compute.launch(machine_request("job-1"))
     path = local.folder / "machines" / f"{NAME}.json"
     whole = path.read_text(encoding="utf-8")
     path.write_text(whole[:20], encoding="utf-8")
     with pytest.raises(ComputeError, match="not the record"):
-        local.compute.launch(wish("job-1"))
+        local.compute.launch(machine_request("job-1"))
     path.write_text(whole, encoding="utf-8")
 
 
@@ -247,7 +248,7 @@ def test_a_damaged_record_is_an_error_and_never_a_second_machine(local: Local) -
 def test_the_real_worker_server_comes_up_for_its_job(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     compute = LocalProcess(tmp_path / "machines")
-    machine = compute.launch(wish("job-1", run_folder=tmp_path / "runs" / "job-1"))
+    machine = compute.launch(machine_request("job-1", run_folder=tmp_path / "runs" / "job-1"))
     try:
         running = until(lambda: _running(compute, machine.id), seconds=60)
         headers = {"authorization": f"Bearer {TOKEN}"}
@@ -257,16 +258,16 @@ def test_the_real_worker_server_comes_up_for_its_job(tmp_path: Path) -> None:
             assert client.get("/training/status/job-1").status_code == 404
             other = start_request("job-2").model_dump(mode="json")
             assert client.post("/training/start", json=other).status_code == 409
-        compute.end(machine.id)
-        until(lambda: compute.look(machine.id).state is MachineState.GONE)
+        compute.terminate(machine.id)
+        until(lambda: compute.get(machine.id).state is MachineState.TERMINATED)
     finally:
         for process in marked(machine.id):
             process.kill()
 
 
 def _running(compute: LocalProcess, machine_id: str) -> Machine | None:
-    machine = compute.look(machine_id)
-    assert machine.state is not MachineState.GONE
+    machine = compute.get(machine_id)
+    assert machine.state is not MachineState.TERMINATED
     return machine if machine.state is MachineState.RUNNING else None
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from brightrun.contract.actuals import Line, measure
+from brightrun.contract.actuals import TimedEvent, measure
 from brightrun.contract.states import JobStatus
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def line(seconds: float, kind: str, status: JobStatus, **data: Any) -> Line:
-    return Line(NOON + timedelta(seconds=seconds), kind, status, data)
+def line(seconds: float, kind: str, status: JobStatus, **data: Any) -> TimedEvent:
+    return TimedEvent(NOON + timedelta(seconds=seconds), kind, status, data)
 
 
 STORY = [

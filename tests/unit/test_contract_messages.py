@@ -20,8 +20,8 @@ from brightrun.contract.messages import (
     CheckpointFiles,
     ErrorDetail,
     ErrorReply,
+    EventBatch,
     HealthReply,
-    JournalBatch,
     StartFile,
     StartRequest,
     StatusReply,
@@ -39,7 +39,7 @@ SHA = "ab" * 32
 def _spec(job_id: str = "job-1") -> JobSpec:
     dataset = DatasetRef(
         source_name="care.json", source_sha256=SHA, train_path="data/train.jsonl", train_sha256=SHA,
-        held_out_path="data/held_out.jsonl", held_out_sha256=SHA, split_sha256=SHA,
+        validation_path="data/validation.jsonl", validation_sha256=SHA, split_sha256=SHA,
     )  # fmt: skip
     model = ModelRef(name="tiny-llama", hub_id=None, revision="sha256:0", path="/models/tiny-llama")
     return JobSpec(
@@ -69,7 +69,7 @@ MESSAGES: dict[str, BaseModel] = {
         webhook_url="https://studio.example/api/training/webhook", webhook_secret=SecretStr("whsec_c2VjcmV0"),
         deadline=AT, max_cost_usd=Decimal("12.5000"), price_usd_per_hour=Decimal("1.99"), paid_since=AT,
     ),
-    "stop_request": StopRequest(export=True, gently_for=EndReason.BUDGET_REACHED),
+    "stop_request": StopRequest(export=True, graceful_stop_reason=EndReason.BUDGET_REACHED),
     "status_reply": StatusReply(
         job_id="job-1", attempt=2, fingerprint=SHA, status=JobStatus.FAILED, alive=False, events=tuple(_events()),
         last_sequence=8, artifacts=(ArtifactFile(name="adapter/adapter_model.safetensors", bytes=9, sha256=SHA),),
@@ -84,9 +84,9 @@ MESSAGES: dict[str, BaseModel] = {
         device="NVIDIA H200", device_memory_bytes=150_000_000_000, memory_available_bytes=64_000_000_000,
         disk_free_bytes=9_000_000_000, versions={"torch": "2.13.0"}, running_job="job-1",
     ),
-    "journal_batch": JournalBatch.telling("job-1", 2, "machine-7", _events()),
-    "journal_batch_alive": JournalBatch.alive("job-1", 2, "machine-7", last=None, at=AT),
-    "webhook_reply": WebhookReply(continue_=False, acknowledged=8, reason="cancelled_by_user", keep_adapter=True),
+    "event_batch": EventBatch.telling("job-1", 2, "machine-7", _events()),
+    "event_batch_alive": EventBatch.alive("job-1", 2, "machine-7", last=None, at=AT),
+    "webhook_reply": WebhookReply(continue_=False, acknowledged=8, reason="cancelled_by_user", export_on_stop=True),
     "error_reply": ErrorReply(
         error=ErrorDetail(message="No such job.", type="not_found_error", param=None, code="not_found")
     ),
@@ -111,7 +111,7 @@ def test_the_golden_webhook_is_signed_right() -> None:
 
 
 def test_the_specification_s_readers_find_the_newest_line_on_top() -> None:
-    batch = JournalBatch.telling("job-1", 2, "machine-7", _events())
+    batch = EventBatch.telling("job-1", 2, "machine-7", _events())
 
     assert (batch.sequence, batch.status, batch.step, batch.total_steps) == (8, JobStatus.FAILED, 3, 9)
     assert batch.metrics["learning_rate"] == 1e-07

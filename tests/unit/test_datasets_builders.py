@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.llama3 import llama3_chat_model
 from brightrun.datasets.audit import AuditReport, Finding, ReadOptions, audit_dataset
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.llama3 import llama3_chat_model
 
 Json = dict[str, Any]
 

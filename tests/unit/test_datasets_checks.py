@@ -45,7 +45,7 @@ def test_escaped_answers_are_repaired(tmp_path: Path) -> None:
     clean[1] += "\n\nRest now."
     escaped[1] += "\\n\\nRest now."
     report = audit_texts(tmp_path, escaped)
-    assert (report.repaired, report.trainable, report.quarantined) == (1, 2, 0)
+    assert (report.repaired, report.trainable, report.excluded) == (1, 2, 0)
     assert finding(report, "escaped_newlines").examples[0].turn == 2
     assert report.tokens == audit_texts(tmp_path, clean).tokens
 
@@ -54,7 +54,7 @@ def test_without_repair_escaped_answers_are_quarantined_alone(tmp_path: Path) ->
     texts = said("rent", "sleep")
     texts[1] += "\\n\\nRest now."
     report = audit_texts(tmp_path, texts, repair=False)
-    assert (report.repaired, report.trainable, report.quarantined) == (0, 1, 1)
+    assert (report.repaired, report.trainable, report.excluded) == (0, 1, 1)
     assert "Repair is off" in finding(report, "escaped_newlines").explanation
 
 
@@ -62,8 +62,8 @@ def test_escaped_client_turns_are_repaired_and_quarantine_nothing(tmp_path: Path
     texts = said("rent", "sleep")
     texts[0] += "\\n\\nPlease help."
     report = audit_texts(tmp_path, texts)
-    assert (report.repaired, report.repaired_client_turns, report.trainable) == (0, 1, 2)
-    assert finding(report, "escaped_client_turns").count == 1
+    assert (report.repaired, report.repaired_user_turns, report.trainable) == (0, 1, 2)
+    assert finding(report, "escaped_user_turns").count == 1
     assert audit_texts(tmp_path, texts, repair=False).trainable == 2
 
 
@@ -77,8 +77,8 @@ def test_backslash_n_that_may_be_meant_is_left_and_told(tmp_path: Path) -> None:
 
 def test_a_cut_answer_takes_the_later_ones_with_it(tmp_path: Path) -> None:
     report = audit_texts(tmp_path, spoiled("rent", " and then\\"), said("school"))
-    assert (report.answers, report.trainable, report.quarantined) == (4, 2, 2)
-    assert finding(report, "cut_answers").count == 1
+    assert (report.answers, report.trainable, report.excluded) == (4, 2, 2)
+    assert finding(report, "truncated_answers").count == 1
     assert report.tokens == audit_texts(tmp_path, spoiled("rent", "")[:2], said("school")).tokens
 
 
@@ -86,8 +86,8 @@ def test_a_cut_client_turn_takes_the_answers_behind_it(tmp_path: Path) -> None:
     texts = said("rent", "sleep", "school")
     texts[2] += " and\\"
     report = audit_texts(tmp_path, texts)
-    assert (report.trainable, report.quarantined) == (1, 2)
-    assert finding(report, "cut_client_turns").examples[0].turn == 3
+    assert (report.trainable, report.excluded) == (1, 2)
+    assert finding(report, "truncated_user_turns").examples[0].turn == 3
 
 
 def test_all_answers_quarantined_is_refused(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_all_answers_quarantined_is_refused(tmp_path: Path) -> None:
     report = audit_texts(tmp_path, texts)
     assert report.refused
     assert report.trainable == 0
-    assert "nothing_learnt" in checks(report, "error")
+    assert "no_trained_answers" in checks(report, "error")
 
 
 def test_one_conversation_without_a_learnt_answer_is_a_warning(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_one_conversation_without_a_learnt_answer_is_a_warning(tmp_path: Path) -
     report = audit_texts(tmp_path, texts, said("school"))
     assert not report.refused
     assert report.trainable_conversations == 1
-    assert finding(report, "nothing_learnt").severity == "warning"
+    assert finding(report, "no_trained_answers").severity == "warning"
 
 
 @pytest.mark.parametrize(
@@ -208,10 +208,10 @@ def test_over_length_is_refused_by_name_with_the_mend(tmp_path: Path) -> None:
     path = write_json(tmp_path / "file", three_conversations())
     longest = audit(path).longest_tokens
     report = audit(path, max_seq_length=longest - 1)
-    assert (report.refused, report.over_length, report.dropped) == (True, 1, 0)
-    over = finding(report, "over_length")
+    assert (report.refused, report.overlength, report.dropped) == (True, 1, 0)
+    over = finding(report, "overlength")
     assert over.severity == "error"
-    assert f"max_seq_length to {longest}," in over.mend
+    assert f"max_seq_length to {longest}," in over.fix
     assert over.examples[0].conversation == "two"
     assert over.examples[0].detail == f"{longest} tokens, the limit is {longest - 1}"
     assert not audit(path, max_seq_length=longest).refused
@@ -220,11 +220,11 @@ def test_over_length_is_refused_by_name_with_the_mend(tmp_path: Path) -> None:
 def test_over_length_may_be_dropped(tmp_path: Path) -> None:
     path = write_json(tmp_path / "file", three_conversations())
     whole = audit(path)
-    report = audit(path, max_seq_length=whole.longest_tokens - 1, over_length="drop")
-    assert (report.refused, report.over_length, report.dropped) == (False, 1, 1)
+    report = audit(path, max_seq_length=whole.longest_tokens - 1, overlength_policy="drop")
+    assert (report.refused, report.overlength, report.dropped) == (False, 1, 1)
     assert (report.trainable, report.trainable_conversations) == (3, 2)
     assert report.longest_tokens < whole.longest_tokens
-    assert finding(report, "over_length").severity == "warning"
+    assert finding(report, "overlength").severity == "warning"
 
 
 @pytest.mark.parametrize(

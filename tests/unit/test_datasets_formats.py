@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from brightrun.chat.messages import Message
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.problems import Problems
 from brightrun.datasets.readers.detect import OpenedDataset, open_dataset
 from brightrun.datasets.readers.notes import Notes
 from brightrun.errors import DatasetError
+from brightrun.templating.messages import Message
 from tests.unit.test_datasets_builders import (
     SYSTEM,
     answer_about,
@@ -44,7 +44,7 @@ def test_container_gives_each_turn_once(tmp_path: Path) -> None:
     assert [turn.content for turn in conversations[0].turns] == said("rent", "sleep")
     assert [turn.target for turn in conversations[0].turns] == [False, True, False, True]
     assert conversations[2].persona == "carer"
-    assert conversations[1].messages()[-1] == Message("assistant", said("school", "wills", "taxes")[-1], learnt=True)
+    assert conversations[1].messages()[-1] == Message("assistant", said("school", "wills", "taxes")[-1], trained=True)
 
 
 def test_lines_give_what_the_container_gives(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_lines_and_container_have_the_same_audit_figures(tmp_path: Path) -> None
         "trainable",
         "tokens",
         "tokens_separate",
-        "learnt_tokens",
+        "trained_tokens",
         "personas",
     )
     assert {key: getattr(lines, key) for key in same} == {key: getattr(whole, key) for key in same}
@@ -81,7 +81,7 @@ def test_an_answer_that_only_histories_hold_is_context(tmp_path: Path) -> None:
     lines = [line for line in v4_lines(three_conversations()) if line.get("turn_number") != 2]
     _, conversations, _ = read(write_lines(tmp_path / "lines", lines))
     assert [turn.target for turn in conversations[0].turns] == [False, False, False, True]
-    assert [message.learnt for message in conversations[0].messages()] == [False, False, False, False, True]
+    assert [message.trained for message in conversations[0].messages()] == [False, False, False, False, True]
 
 
 def test_input_missing_from_the_history_is_added_once_and_told(tmp_path: Path) -> None:

@@ -33,14 +33,14 @@ def prepare(path: Path, out: Path, *, previous: Split | None = None, **options: 
         out,
         chat=llama3(),
         options=ReadOptions(**options),
-        held_out_fraction=0.3,
+        validation_fraction=0.3,
         seed=7,
         previous=previous,
     )
 
 
-def ledger(prepared: PreparedDataset) -> list[Json]:
-    return [json.loads(line) for line in (prepared.folder / "ledger.jsonl").read_text("utf-8").splitlines()]
+def repair_log(prepared: PreparedDataset) -> list[Json]:
+    return [json.loads(line) for line in (prepared.folder / "repair_log.jsonl").read_text("utf-8").splitlines()]
 
 
 def many(count: int) -> list[Json]:
@@ -53,33 +53,33 @@ def test_the_folder_holds_what_the_result_says(tmp_path: Path) -> None:
     folder = prepared.folder
     assert sorted(item.name for item in folder.iterdir()) == [
         "audit.json",
-        "held_out.jsonl",
-        "ledger.jsonl",
+        "repair_log.jsonl",
         "split.json",
         "train.jsonl",
+        "validation.jsonl",
     ]
     assert file_sha256(prepared.train_path) == prepared.train_sha256
-    assert file_sha256(prepared.held_out_path) == prepared.held_out_sha256
+    assert file_sha256(prepared.validation_path) == prepared.validation_sha256
     assert prepared.source_sha256 == file_sha256(source)
     assert Split.model_validate_json((folder / "split.json").read_bytes()).sha256() == prepared.split_sha256
-    assert {item.id for item in read_prepared(prepared.held_out_path)} == set(prepared.split.held_out)
-    assert prepared.train.answers + prepared.held_out.answers == prepared.audit.trainable == 6
-    assert prepared.train.learnt_tokens + prepared.held_out.learnt_tokens == prepared.audit.learnt_tokens
+    assert {item.id for item in read_prepared(prepared.validation_path)} == set(prepared.split.validation)
+    assert prepared.train.answers + prepared.validation.answers == prepared.audit.trainable == 6
+    assert prepared.train.trained_tokens + prepared.validation.trained_tokens == prepared.audit.trained_tokens
     assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == []
 
 
 def test_prepared_conversations_give_the_audited_tokens(tmp_path: Path) -> None:
     prepared = prepare(write_lines(tmp_path / "f", many(10)), tmp_path / "out")
-    both = [*read_prepared(prepared.train_path), *read_prepared(prepared.held_out_path)]
+    both = [*read_prepared(prepared.train_path), *read_prepared(prepared.validation_path)]
     encoded = [llama3().encode_conversation(item.chat_messages()) for item in both]
     assert sum(len(item.input_ids) for item in encoded) == prepared.audit.tokens
-    assert sum(item.learnt_tokens for item in encoded) == prepared.audit.learnt_tokens
+    assert sum(item.trained_tokens for item in encoded) == prepared.audit.trained_tokens
 
 
 def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "f", many(10))
     first, second = prepare(source, tmp_path / "a"), prepare(source, tmp_path / "b")
-    names = ("train.jsonl", "held_out.jsonl", "audit.json", "split.json", "ledger.jsonl")
+    names = ("train.jsonl", "validation.jsonl", "audit.json", "split.json", "repair_log.jsonl")
     assert all((first.folder / name).read_bytes() == (second.folder / name).read_bytes() for name in names)
 
 
@@ -89,29 +89,31 @@ def test_every_act_is_in_the_ledger(tmp_path: Path) -> None:
     records[1]["messages"][4]["content"] += " cut\\"
     records[2]["messages"][2]["content"] += " cut\\"
     records[3] = chat_record(said(*(f"long {index}" for index in range(9))))
-    prepared = prepare(write_lines(tmp_path / "f", records), tmp_path / "out", max_seq_length=500, over_length="drop")
-    entries = ledger(prepared)
+    prepared = prepare(
+        write_lines(tmp_path / "f", records), tmp_path / "out", max_seq_length=500, overlength_policy="drop"
+    )
+    entries = repair_log(prepared)
     assert [(entry["kind"], entry.get("turn")) for entry in entries] == [
         ("repair", 2),
-        ("quarantine", 4),
-        ("quarantine", 2),
-        ("quarantine", 4),
+        ("exclude", 4),
+        ("exclude", 2),
+        ("exclude", 4),
         ("left_out", None),
         ("drop", None),
     ]
     drop = entries[-1]
     assert drop["tokens"] > drop["limit"] == 500
     assert drop["answers_lost"] == 9
-    assert 0 < drop["learnt_tokens_lost"] < drop["tokens"]
+    assert 0 < drop["trained_tokens_lost"] < drop["tokens"]
     assert sorted(prepared.split.left_out) == sorted(entry["conversation"] for entry in entries[-2:])
-    assert len(prepared.split.train + prepared.split.held_out) == 4
+    assert len(prepared.split.train + prepared.split.validation) == 4
 
 
 def test_json_repairs_are_in_the_ledger(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     text = json.dumps(three_conversations(), indent=1).replace("0.8,", "0.8\\,").replace("0.8\n", "0.8\\\n")
     path.write_text(text, encoding="utf-8")
-    entries = ledger(prepare(path, tmp_path / "out", repair_json=True))
+    entries = repair_log(prepare(path, tmp_path / "out", repair_json=True))
     assert {entry["kind"] for entry in entries} == {"json_repair"}
     assert len(entries) == text.count("0.8\\") == 13
     rows = text.splitlines()
@@ -123,9 +125,9 @@ def test_quarantined_answers_stay_as_unlearnt_context_or_go(tmp_path: Path) -> N
     records[0]["messages"][2]["weight"] = 0
     records[1]["messages"][4]["content"] += " cut\\"
     prepared = prepare(write_lines(tmp_path / "f", records), tmp_path / "out")
-    both = [*read_prepared(prepared.train_path), *read_prepared(prepared.held_out_path)]
-    learnt = sorted([message.learnt for message in item.messages] for item in both)
-    assert learnt == [
+    both = [*read_prepared(prepared.train_path), *read_prepared(prepared.validation_path)]
+    trained = sorted([message.trained for message in item.messages] for item in both)
+    assert trained == [
         [False, False, False, False, True],
         [False, False, True],
         [False, False, True, False, True],
@@ -180,15 +182,15 @@ def test_an_older_preparation_is_replaced_and_other_folders_are_not(tmp_path: Pa
 def test_a_previous_split_is_kept(tmp_path: Path) -> None:
     first = prepare(write_lines(tmp_path / "f", many(8)), tmp_path / "a")
     second = prepare(write_lines(tmp_path / "g", many(20)), tmp_path / "b", previous=first.split)
-    assert set(first.split.held_out) <= set(second.split.held_out)
+    assert set(first.split.validation) <= set(second.split.validation)
     assert set(first.split.train) <= set(second.split.train)
 
 
 def test_copies_stay_on_one_side(tmp_path: Path) -> None:
     records = [*many(8), *many(8)]
     split = prepare(write_lines(tmp_path / "f", records), tmp_path / "out").split
-    sides = [{name.removesuffix("-2") for name in side} for side in (split.train, split.held_out)]
-    assert sides[0].isdisjoint(sides[1])
+    partitions = [{name.removesuffix("-2") for name in partition} for partition in (split.train, split.validation)]
+    assert partitions[0].isdisjoint(partitions[1])
 
 
 def test_the_client_profile_reaches_the_prepared_system_prompt(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_the_client_profile_reaches_the_prepared_system_prompt(tmp_path: Path) -
     for pair in container["conversations"][0]["training_pairs"]:
         pair["conversation_metadata"] |= {"client_persona": "Ana - The Carer", "client_background": "Age 40."}
     prepared = prepare(write_json(tmp_path / "f", container), tmp_path / "out", client_profile="system_prompt")
-    both = [*read_prepared(prepared.train_path), *read_prepared(prepared.held_out_path)]
+    both = [*read_prepared(prepared.train_path), *read_prepared(prepared.validation_path)]
     systems = {item.id: item.messages[0].content for item in both}
     assert systems["one"].endswith("\n\nThe client: Ana - The Carer. Background: Age 40.")
     assert systems["two"] == "You are a calm consultant."

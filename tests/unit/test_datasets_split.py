@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brightrun.datasets.split import Split, SplitCandidate, draw, split_conversations
+from brightrun.datasets.split import Split, SplitCandidate, score, split_conversations
 from brightrun.errors import DatasetError
 
 PERSONAS = ("a", "b", "c")
@@ -24,7 +24,7 @@ def candidates(count: int, *, start: int = 0, cells: int = 9) -> list[SplitCandi
 
 
 def split(items: list[SplitCandidate], fraction: float = 0.1, seed: int = 42, **more: object) -> Split:
-    return split_conversations(items, held_out_fraction=fraction, seed=seed, **more)  # type: ignore[arg-type]
+    return split_conversations(items, validation_fraction=fraction, seed=seed, **more)  # type: ignore[arg-type]
 
 
 sizes = st.integers(2, 120)
@@ -37,10 +37,10 @@ seeds = st.integers(0, 1000)
 def test_everyone_is_on_one_side_and_the_total_is_in_bounds(count: int, fraction: float, seed: int) -> None:
     items = candidates(count)
     result = split(items, fraction, seed)
-    assert sorted(result.train + result.held_out) == sorted(item.id for item in items)
+    assert sorted(result.train + result.validation) == sorted(item.id for item in items)
     low = max(1, math.floor(0.75 * count * fraction))
     high = min(max(2, math.ceil(1.25 * count * fraction)), count - 1)
-    assert min(low, high) <= len(result.held_out) <= high
+    assert min(low, high) <= len(result.validation) <= high
 
 
 @settings(deadline=None)
@@ -53,7 +53,7 @@ def test_order_does_not_matter(count: int, fraction: float, seed: int, shuffler:
 
 
 def drawn(items: list[SplitCandidate], fraction: float, seed: int) -> set[str]:
-    return {item.id for item in items if draw(seed, item.id) < fraction}
+    return {item.id for item in items if score(seed, item.id) < fraction}
 
 
 @settings(deadline=None)
@@ -65,13 +65,13 @@ def test_adding_to_a_large_set_moves_only_what_is_corrected(count: int, added: i
         free = drawn(items, 0.2, seed)
         missing = max(0, math.floor(0.75 * 0.2 * size) - len(free))
         spare = max(0, len(free) - math.ceil(1.25 * 0.2 * size))
-        held = set(split(items, 0.2, seed).held_out)
+        held = set(split(items, 0.2, seed).validation)
         assert (len(held - free), len(free - held)) == (missing, spare)
 
 
 def test_adding_conversations_moves_none_where_nothing_is_corrected() -> None:
-    before = set(split(candidates(2000)).held_out)
-    after = set(split(candidates(2600)).held_out)
+    before = set(split(candidates(2000)).validation)
+    after = set(split(candidates(2600)).validation)
     old = {item.id for item in candidates(2000)}
     assert before == after & old
 
@@ -81,7 +81,7 @@ def test_adding_conversations_moves_none_where_nothing_is_corrected() -> None:
 def test_a_previous_split_is_kept_exactly(count: int, added: int, fraction: float, seed: int) -> None:
     before = split(candidates(count), fraction, seed)
     after = split(candidates(count + added), fraction, seed + 1, previous=before)
-    assert set(before.held_out) <= set(after.held_out)
+    assert set(before.validation) <= set(after.validation)
     assert set(before.train) <= set(after.train)
 
 
@@ -91,15 +91,15 @@ def test_near_duplicates_stay_together(count: int, seed: int, data: st.DataObjec
     items = candidates(count)
     names = [item.id for item in items]
     chosen = data.draw(st.lists(st.sampled_from(names), min_size=2, max_size=count // 2, unique=True))
-    held = set(split(items, 0.2, seed, groups=[chosen]).held_out)
+    held = set(split(items, 0.2, seed, groups=[chosen]).validation)
     assert held.isdisjoint(chosen) or held.issuperset(chosen)
 
 
 def test_a_newcomer_follows_its_old_near_duplicate() -> None:
     before = split(candidates(40), 0.2)
-    old = before.held_out[0]
+    old = before.validation[0]
     after = split(candidates(60), 0.2, previous=before, groups=[[old, "conversation-50", "conversation-51"]])
-    assert {old, "conversation-50", "conversation-51"} <= set(after.held_out)
+    assert {old, "conversation-50", "conversation-51"} <= set(after.validation)
 
 
 def test_a_large_stratum_is_never_bare() -> None:
@@ -107,7 +107,7 @@ def test_a_large_stratum_is_never_bare() -> None:
         items = [SplitCandidate(f"many-{index}", "a", "x") for index in range(200)]
         items += [SplitCandidate(f"few-{index}", "b", "y") for index in range(10)]
         result = split(items, 0.1, seed)
-        assert {row.persona for row in result.strata if row.held_out} == {"a", "b"}
+        assert {row.persona for row in result.strata if row.validation} == {"a", "b"}
 
 
 def test_every_persona_and_arc_that_is_large_enough_is_represented() -> None:
@@ -115,7 +115,7 @@ def test_every_persona_and_arc_that_is_large_enough_is_represented() -> None:
     for seed in range(60):
         items = [SplitCandidate(f"c-{index}", PERSONAS[index % 3], f"arc-{index % 6}") for index in range(27)]
         result = split(items, 0.25, seed)
-        held = [row for row in result.strata if row.held_out]
+        held = [row for row in result.strata if row.validation]
         assert {row.persona for row in held} == set(PERSONAS)
         assert {row.arc for row in held} == {f"arc-{number}" for number in range(6)}
 
@@ -123,7 +123,7 @@ def test_every_persona_and_arc_that_is_large_enough_is_represented() -> None:
 def test_the_strata_table_adds_up() -> None:
     result = split(candidates(90), 0.2)
     assert sum(row.conversations for row in result.strata) == 90
-    assert sum(row.held_out for row in result.strata) == len(result.held_out)
+    assert sum(row.validation for row in result.strata) == len(result.validation)
 
 
 @pytest.mark.parametrize("count", [0, 1])

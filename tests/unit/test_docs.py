@@ -55,7 +55,7 @@ class Typed(NamedTuple):
     @property
     def is_cheap(self) -> bool:
         """Needs no network, no training stack and no finished run."""
-        planned = self.words[1] == "plan" and self.words[2] != "accuracy"  # which asks a studio
+        planned = self.words[1] == "plan" and self.words[2] != "estimate-accuracy"  # which asks a studio
         listed = self.words[1] == "dataset" or self.words[1:3] == ["model", "list"]
         return planned or listed or "--dry-run" in self.words
 

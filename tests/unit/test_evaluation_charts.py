@@ -1,4 +1,4 @@
-"""Charts of the pages: true to their numbers, legible without colour, sight or a wide screen, and safe to embed."""
+"""Charts of the pages: true to their numbers, legible without color, sight or a wide screen, and safe to embed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from brightrun.evaluation.curves import Point
 from brightrun.evaluation.estimates import Estimate, estimate_chart
 from brightrun.evaluation.gauges import Part, cost_bar, memory_bar
 from brightrun.evaluation.histogram import Bin, bins, histogram
-from brightrun.evaluation.lines import Look, Series, line_chart
+from brightrun.evaluation.lines import ChartStyle, Series, line_chart
 from brightrun.evaluation.matrix import matrix
-from brightrun.evaluation.run_charts import MEASURES, Run, measure_chart, overlay_chart
+from brightrun.evaluation.run_charts import MEASURES, ChartedRun, measure_chart, overlay_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"><script>alert(1)</script>&<b>\x00'
@@ -65,9 +65,9 @@ def hover(text: str) -> dict[str, object]:
     return data
 
 
-def line(*series: Series, look: Look, width: int = 920) -> str:
+def line(*series: Series, style: ChartStyle, width: int = 920) -> str:
     return line_chart(
-        series, chart_id="c", title="T", description="D", x_label="Step", y_label="Loss", width=width, look=look
+        series, chart_id="c", title="T", description="D", x_label="Step", y_label="Loss", width=width, style=style
     )
 
 
@@ -99,7 +99,7 @@ def test_without_a_value_above_zero_the_scale_is_straight() -> None:
 
 def test_the_numbers_for_the_script_are_those_that_are_drawn() -> None:
     points: list[Point] = [(1, 2.0), (2, None), (3, 1.23456789), (4, math.inf), (5, 0.0)]
-    data = hover(line(Series(HOSTILE, points), Series("Held-out", [(3, 1.5)], "marked"), look=Look(hover=True)))
+    data = hover(line(Series(HOSTILE, points), Series("Held-out", [(3, 1.5)], "marked"), style=ChartStyle(hover=True)))
     assert data["series"] == [
         {"name": HOSTILE, "kind": "line", "x": [1, 3, 5], "y": [2.0, 1.23457, 0.0]},
         {"name": "Held-out", "kind": "marked", "x": [3], "y": [1.5]},
@@ -109,7 +109,7 @@ def test_the_numbers_for_the_script_are_those_that_are_drawn() -> None:
 @pytest.mark.parametrize("logarithmic", [False, True])
 def test_the_script_finds_the_pixels_of_the_curve(logarithmic: bool) -> None:
     points: list[Point] = [(1, 0.5), (4, 3.0), (9, 40.0)]
-    text = line(Series("Norm", points), look=Look(hover=True, logarithmic=logarithmic))
+    text = line(Series("Norm", points), style=ChartStyle(hover=True, logarithmic=logarithmic))
     data = hover(text)
     path = next(p for p in parse(text).iter(f"{SVG}path") if p.get("fill") == "none")
     drawn = [(float(x), float(y)) for x, y in re.findall(r"[ML]([-\d.]+) ([-\d.]+)", path.get("d", ""))]
@@ -126,13 +126,15 @@ def test_the_script_finds_the_pixels_of_the_curve(logarithmic: bool) -> None:
 
 
 def test_a_chart_without_hover_carries_no_numbers_and_takes_no_focus() -> None:
-    root = parse(line(Series("Loss", [(1, 2.0)]), look=Look()))
+    root = parse(line(Series("Loss", [(1, 2.0)]), style=ChartStyle()))
     assert root.get("data-points") is None
     assert root.get("tabindex") is None
 
 
 def test_on_equal_factors_a_zero_is_a_gap() -> None:
-    root = parse(line(Series("Norm", [(1, 1.0), (2, 10.0), (3, 0.0), (4, 5.0), (5, 6.0)]), look=Look(logarithmic=True)))
+    root = parse(
+        line(Series("Norm", [(1, 1.0), (2, 10.0), (3, 0.0), (4, 5.0), (5, 6.0)]), style=ChartStyle(logarithmic=True))
+    )
     path = next(p for p in root.iter(f"{SVG}path") if p.get("fill") == "none")
     assert path.get("d", "").count("M") == 2
 
@@ -192,7 +194,7 @@ def test_a_spike_lifts_the_trend_of_a_gradient_norm_by_its_factor_only() -> None
 
 
 def test_runs_differ_in_dash_and_marker_and_each_is_named() -> None:
-    runs = [Run(f"run {n} {HOSTILE}", [(s, 2.0 + n + s / 100) for s in range(40)]) for n in range(4)]
+    runs = [ChartedRun(f"run {n} {HOSTILE}", [(s, 2.0 + n + s / 100) for s in range(40)]) for n in range(4)]
     root = parse(overlay_chart(MEASURES["loss"], runs, chart_id="o")["wide"])
     curves = [path for path in root.iter(f"{SVG}path") if path.get("fill") == "none"]
     assert len({curve.get("stroke-dasharray") for curve in curves}) == 4
@@ -206,7 +208,7 @@ def test_runs_differ_in_dash_and_marker_and_each_is_named() -> None:
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_one_run_or_five_are_not_laid_over_each_other(count: int) -> None:
     with pytest.raises(InputError, match="cannot be laid over"):
-        overlay_chart(MEASURES["loss"], [Run(str(n), [(1, 2.0)]) for n in range(count)], chart_id="o")
+        overlay_chart(MEASURES["loss"], [ChartedRun(str(n), [(1, 2.0)]) for n in range(count)], chart_id="o")
 
 
 # Histogram
@@ -417,7 +419,9 @@ def test_without_a_finished_job_it_says_that_there_is_none() -> None:
 
 
 def _overlay() -> str:
-    return overlay_chart(MEASURES["loss"], [Run(HOSTILE, [(1, 2.0)]), Run("b", [(1, 3.0)])], chart_id=HOSTILE)["narrow"]
+    return overlay_chart(
+        MEASURES["loss"], [ChartedRun(HOSTILE, [(1, 2.0)]), ChartedRun("b", [(1, 3.0)])], chart_id=HOSTILE
+    )["narrow"]
 
 
 ALL: dict[str, Callable[[], str]] = {

@@ -11,7 +11,7 @@ import pytest
 from brightrun.errors import ContractError, LossNotFinite
 from brightrun.evaluation.bootstrap import interval, resampled_totals, student_quantile
 from brightrun.evaluation.comparison import (
-    AdapterProof,
+    AdapterCheck,
     AnswerScore,
     Comparison,
     Generated,
@@ -20,12 +20,12 @@ from brightrun.evaluation.comparison import (
     loss_change,
 )
 
-PROOF = AdapterProof(
+ADAPTER_CHECK = AdapterCheck(
     adapter_off_equals_base=True,
     adapter_off_max_difference=0.0,
     adapter_on_differs=True,
     adapter_on_max_difference=3.5,
-    probe_tokens=64,
+    fingerprint_tokens=64,
 )
 
 
@@ -44,7 +44,7 @@ def score(
         answer_number=answer,
         persona=persona,
         arc=arc,
-        learnt_tokens=tokens,
+        trained_tokens=tokens,
         base_loss=base,
         tuned_loss=tuned,
     )
@@ -70,7 +70,7 @@ def test_means_are_weighted_by_tokens_and_differences_by_answers() -> None:
     assert change.tuned_perplexity == pytest.approx(math.exp(1.875))
     assert change.relative_change == pytest.approx(1.875 / 2.5 - 1)
     assert change.mean_difference == pytest.approx((-1.0 + 0.5) / 2)
-    assert (change.conversations, change.answers, change.learnt_tokens) == (2, 2, 400)
+    assert (change.conversations, change.answers, change.trained_tokens) == (2, 2, 400)
 
 
 def test_ties_count_half_in_the_win_rate() -> None:
@@ -138,9 +138,9 @@ def test_the_interval_is_of_conversations_not_of_answers() -> None:
 
 def test_seed_decides_and_order_does_not() -> None:
     scores = spread(-0.1)
-    first = compare(scores, [], PROOF, seed=7)
-    assert compare(list(reversed(scores)), [], PROOF, seed=7).overall == first.overall
-    assert compare(scores, [], PROOF, seed=8).overall.interval_low != first.overall.interval_low
+    first = compare(scores, [], ADAPTER_CHECK, seed=7)
+    assert compare(list(reversed(scores)), [], ADAPTER_CHECK, seed=7).overall == first.overall
+    assert compare(scores, [], ADAPTER_CHECK, seed=8).overall.interval_low != first.overall.interval_low
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
@@ -174,7 +174,7 @@ def test_groups_carry_their_own_numbers_and_the_unlabelled_come_last() -> None:
         score(3, 2.0, 1.8, persona="anxious", arc=None),
         score(3, 2.0, 1.6, persona="anxious", arc=None, answer=2),
     ]
-    comparison = compare(scores, [], PROOF, seed=0)
+    comparison = compare(scores, [], ADAPTER_CHECK, seed=0)
     assert list(comparison.by_persona) == ["anxious", "zealous", "unlabelled"]
     assert (comparison.by_persona["anxious"].answers, comparison.by_persona["anxious"].conversations) == (
         2,
@@ -196,13 +196,13 @@ def test_answers_that_ended_by_themselves_are_counted() -> None:
         )
 
     samples = [sample(1, False, True), sample(2, True, True), sample(3, False, False)]
-    comparison = compare([score(1, 2.0, 1.0)], samples, PROOF, seed=0)
+    comparison = compare([score(1, 2.0, 1.0)], samples, ADAPTER_CHECK, seed=0)
     assert (comparison.base_stopped, comparison.tuned_stopped) == (1, 2)
     assert comparison.samples == samples
 
 
 def test_an_unproven_comparison_claims_nothing() -> None:
-    broken = PROOF.model_copy(update={"adapter_off_equals_base": False})
+    broken = ADAPTER_CHECK.model_copy(update={"adapter_off_equals_base": False})
     comparison = compare(spread(-0.3), [], broken, seed=0)
     assert comparison.overall.verdict == "unclear"
     assert comparison.by_persona["planner"].verdict == "unclear"
@@ -210,14 +210,14 @@ def test_an_unproven_comparison_claims_nothing() -> None:
 
 
 def test_a_comparison_survives_json() -> None:
-    comparison = compare(spread(-0.3, conversations=5), [], PROOF, seed=0)
+    comparison = compare(spread(-0.3, conversations=5), [], ADAPTER_CHECK, seed=0)
     assert Comparison.model_validate_json(comparison.model_dump_json()) == comparison
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf, 701.0])
 def test_a_loss_that_is_no_number_is_refused_with_its_place(loss: float) -> None:
     with pytest.raises(LossNotFinite, match="Answer 2 of held-out conversation c004: the tuned model's loss"):
-        compare([score(1, 2.0, 1.0), score(4, 2.0, loss, answer=2)], [], PROOF, seed=0)
+        compare([score(1, 2.0, 1.0), score(4, 2.0, loss, answer=2)], [], ADAPTER_CHECK, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -231,4 +231,4 @@ def test_a_loss_that_is_no_number_is_refused_with_its_place(loss: float) -> None
 )
 def test_scores_that_cannot_be_right_are_refused(scores: Sequence[AnswerScore], words: str) -> None:
     with pytest.raises(ContractError, match=words):
-        compare(scores, [], PROOF, seed=0)
+        compare(scores, [], ADAPTER_CHECK, seed=0)

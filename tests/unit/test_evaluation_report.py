@@ -11,7 +11,7 @@ import yaml
 
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.evaluation.comparison import (
-    AdapterProof,
+    AdapterCheck,
     AnswerScore,
     Generated,
     SampleAnswer,
@@ -20,15 +20,15 @@ from brightrun.evaluation.comparison import (
 from brightrun.evaluation.markdown import markdown_code, markdown_text
 from brightrun.evaluation.model_card import render_model_card
 from brightrun.evaluation.report import render_report
-from brightrun.evaluation.story import (
-    BaseStory,
-    DatasetStory,
+from brightrun.evaluation.run_report import (
+    BaseModelFacts,
+    DatasetFacts,
     FindingLine,
-    HeldOutPoint,
-    RunStory,
+    RunReport,
     TrainingPoint,
+    ValidationPoint,
 )
-from brightrun.evaluation.wording import (
+from brightrun.format import (
     bytes_text,
     direction,
     duration_text,
@@ -45,30 +45,30 @@ HOSTILE = (
 MOMENT = datetime(2026, 11, 23, 9, 14, tzinfo=UTC)
 
 
-def proof(*, holds: bool = True) -> AdapterProof:
-    return AdapterProof(
+def adapter_check(*, holds: bool = True) -> AdapterCheck:
+    return AdapterCheck(
         adapter_off_equals_base=holds,
         adapter_off_max_difference=0.0 if holds else 0.75,
         adapter_on_differs=True,
         adapter_on_max_difference=7.25,
-        probe_tokens=412,
+        fingerprint_tokens=412,
     )
 
 
-def story(
+def report(
     *,
     conversations: int = 8,
     words: str = "Elena",
     holds: bool = True,
     label: str | None = "planner",
     **changes: object,
-) -> RunStory:
+) -> RunReport:
     scores = [
         AnswerScore(
             conversation_id=f"c{number}",
             answer_number=answer,
             persona=label,
-            learnt_tokens=200,
+            trained_tokens=200,
             base_loss=2.5 + number / 100,
             tuned_loss=2.0 + number / 50,
         )
@@ -90,37 +90,37 @@ def story(
         base=Generated(text=f"BASE\n\n    kept   spaces {words}", tokens=256, stopped=False),
         tuned=Generated(text=f"TUNED {words}", tokens=1, stopped=True),
     )
-    told = RunStory(
+    told = RunReport(
         title=f"Title {words}",
         job_id="job_1",
         created_at=MOMENT,
         finished_at=MOMENT + timedelta(minutes=47),
-        base=BaseStory(name=f"Base {words}", hub_id="org/base", revision="abc123", licence="Apache-2.0"),
-        dataset=DatasetStory(
+        base=BaseModelFacts(name=f"Base {words}", hub_id="org/base", revision="abc123", license="Apache-2.0"),
+        dataset=DatasetFacts(
             name=f"file {words}.json",
             sha256="9f" * 32,
             conversations=30,
             train_conversations=22,
             train_answers=66,
-            held_out_conversations=conversations,
-            held_out_answers=len(scores),
+            validation_conversations=conversations,
+            validation_answers=len(scores),
             tokens=48_000,
-            learnt_tokens=32_117,
+            trained_tokens=32_117,
             repaired=3,
-            quarantined=1,
+            excluded=1,
             findings=(FindingLine(severity="warning", check="mojibake", count=3, explanation=f"Found {words}"),),
         ),
         recipe="quickstart",
         hyperparameters=Hyperparameters().model_dump(),
         steps=20,
-        learnt_tokens_trained=96_351,
+        trained_tokens_total=96_351,
         seconds_by_phase={"training": 2_411.0, "evaluating": 9.5},
         device=f"CPU {words}",
         trainable_parameters=4_884_480,
         training=tuple(TrainingPoint(step=step, loss=3 - step / 20) for step in range(1, 21)),
-        held_out=(HeldOutPoint(step=0, loss=2.5), HeldOutPoint(step=20, loss=2.1)),
+        validation=(ValidationPoint(step=0, loss=2.5), ValidationPoint(step=20, loss=2.1)),
         kept_step=20,
-        comparison=compare(scores, [sample], proof(holds=holds), seed=1),
+        comparison=compare(scores, [sample], adapter_check(holds=holds), seed=1),
         template_sha256="cd" * 32,
         fingerprint="ef" * 32,
         packages={"torch": "2.13.0"},
@@ -152,7 +152,7 @@ class Page(HTMLParser):
 
 
 def test_hostile_text_is_shown_as_text_and_adds_no_tag() -> None:
-    hostile, harmless = Page(render_report(story(words=HOSTILE))), Page(render_report(story()))
+    hostile, harmless = Page(render_report(report(words=HOSTILE))), Page(render_report(report()))
     assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in harmless.tags]
     assert hostile.count("script") == hostile.count("img") == 0
     assert not [name for _, attributes in hostile.tags for name in attributes if name.startswith("on")]
@@ -163,7 +163,7 @@ def test_hostile_text_is_shown_as_text_and_adds_no_tag() -> None:
 
 @pytest.mark.parametrize("words", ["Elena", HOSTILE])
 def test_the_page_asks_for_nothing_outside_itself(words: str) -> None:
-    html = render_report(story(words=words))
+    html = render_report(report(words=words))
     page = Page(html)
     policy = next(a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
     assert policy == "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -178,7 +178,7 @@ def test_the_page_asks_for_nothing_outside_itself(words: str) -> None:
 
 
 def test_ids_are_unique_and_every_jump_lands() -> None:
-    page = Page(render_report(story()))
+    page = Page(render_report(report()))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     jumps = {a["href"][1:] for tag, a in page.tags if tag == "a" and a["href"]}
@@ -187,7 +187,7 @@ def test_ids_are_unique_and_every_jump_lands() -> None:
 
 
 def test_the_report_says_what_was_measured_and_on_how_many() -> None:
-    told = story()
+    told = report()
     page = Page(render_report(told))
     overall = told.comparison.overall
     assert overall.sentence in page.text
@@ -205,7 +205,7 @@ def test_the_report_says_what_was_measured_and_on_how_many() -> None:
 
 
 def test_the_last_turn_is_open_and_answers_keep_their_white_space() -> None:
-    html = render_report(story())
+    html = render_report(report())
     before, after = html.split("</details>")
     assert "Where do I begin?" in before
     assert "LAST TURN" not in before
@@ -215,22 +215,22 @@ def test_the_last_turn_is_open_and_answers_keep_their_white_space() -> None:
 
 
 def test_too_few_conversations_make_no_claim_on_the_page() -> None:
-    page = Page(render_report(story(conversations=3)))
+    page = Page(render_report(report(conversations=3)))
     assert "Too few to say" in page.text
     assert "no interval: 3 conversations held out, at least 5 needed" in page.text
     assert not [a for _, a in page.tags if a.get("class") == "chip better"]
 
 
 def test_a_failed_proof_is_told_first() -> None:
-    page = Page(render_report(story(holds=False)))
+    page = Page(render_report(report(holds=False)))
     assert page.text.index("This comparison does not count.") < page.text.index("Relative change")
     assert "does not equal the untouched base: largest difference 0.75" in page.text
     assert not [a for _, a in page.tags if a.get("class") == "chip better"]
-    assert "**Unproven.**" in render_model_card(story(holds=False))
+    assert "**Unproven.**" in render_model_card(report(holds=False))
 
 
 def test_choosing_the_best_checkpoint_and_resuming_are_owned_up_to() -> None:
-    told = story(kept="best", kept_step=10, resumed=2)
+    told = report(kept="best", kept_step=10, resumed=2)
     for text in (Page(render_report(told)).text, render_model_card(told)):
         assert "flatters its figure" in text
         assert "interrupted 2 times" in text
@@ -238,22 +238,22 @@ def test_choosing_the_best_checkpoint_and_resuming_are_owned_up_to() -> None:
 
 
 def test_unlabelled_data_gets_no_group_chart() -> None:
-    html = render_report(story(label=None))
+    html = render_report(report(label=None))
     assert "No held-out answer carries a label for its persona." in html
     assert 'id="persona-wide"' not in html
-    assert 'id="persona-wide"' in render_report(story())
+    assert 'id="persona-wide"' in render_report(report())
 
 
 def test_a_story_survives_json_and_renders_the_same() -> None:
-    told = story(words=HOSTILE)
-    again = RunStory.model_validate_json(told.model_dump_json())
+    told = report(words=HOSTILE)
+    again = RunReport.model_validate_json(told.model_dump_json())
     assert render_report(again) == render_report(told)
 
 
 @pytest.mark.parametrize("words", ["Elena", HOSTILE])
 def test_front_matter_is_yaml_with_the_usual_keys(words: str) -> None:
     hub_id = "org/base" if words == "Elena" else HOSTILE
-    card = render_model_card(story(words=words, base=BaseStory(name=words, hub_id=hub_id, revision=words)))
+    card = render_model_card(report(words=words, base=BaseModelFacts(name=words, hub_id=hub_id, revision=words)))
     _, front, body = re.split(r"^---$", card, maxsplit=2, flags=re.MULTILINE)
     matter = yaml.safe_load(front)
     assert matter["base_model"] == " ".join(hub_id.split())
@@ -273,17 +273,17 @@ def test_front_matter_is_yaml_with_the_usual_keys(words: str) -> None:
 
 
 def test_the_loading_example_is_python_whatever_the_names() -> None:
-    for told in (story(), story(words=HOSTILE), story(base=BaseStory(name=HOSTILE, revision=HOSTILE))):
+    for told in (report(), report(words=HOSTILE), report(base=BaseModelFacts(name=HOSTILE, revision=HOSTILE))):
         example = re.search(r"^```python\n(.*?)^```$", render_model_card(told), re.DOTALL | re.MULTILINE)
         assert example is not None
         compile(example[1], "model card", "exec")
         assert "PeftModel.from_pretrained(base, adapter)" in example[1]
-    with_stops = render_model_card(story(stop_token_ids=(128001, 128009)))
+    with_stops = render_model_card(report(stop_token_ids=(128001, 128009)))
     assert "eos_token_id=[128001, 128009]" in with_stops
 
 
 def test_the_card_tells_results_with_n_and_interval_or_that_there_were_too_few() -> None:
-    told = story()
+    told = report()
     card = render_model_card(told)
     overall = told.comparison.overall
     assert overall.relative_low is not None
@@ -291,14 +291,14 @@ def test_the_card_tells_results_with_n_and_interval_or_that_there_were_too_few()
     row = f"| {signed_percent(overall.relative_low)} to {signed_percent(overall.relative_high)} | Better |"
     assert card.count(row) == 2  # all answers, and the one persona
     assert "16 from 8 conversations" in card
-    few = render_model_card(story(conversations=2))
+    few = render_model_card(report(conversations=2))
     assert "Too few conversations were held out for an interval or a claim." in few
     assert "| none | Too few to say |" in few
     assert "Not for crisis" in card
 
 
 def test_names_cannot_become_markup_in_the_card() -> None:
-    body = render_model_card(story(words=HOSTILE)).split("---\n", 2)[2]
+    body = render_model_card(report(words=HOSTILE)).split("---\n", 2)[2]
     outside_code = re.sub(r"```python.*?```|(?<!\\)`[^`\n]*`", "", body, flags=re.DOTALL)
     assert not re.search(r"(?<!\\)<\w", outside_code)
     assert not re.search(r"(?<!\\)\]\(", outside_code)

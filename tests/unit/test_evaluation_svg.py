@@ -1,4 +1,4 @@
-"""Charts: well-formed, honest about spikes and gaps, readable without colour or sight."""
+"""Charts: well-formed, honest about spikes and gaps, readable without color or sight."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import pytest
 from brightrun.compute.base import MachineState
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import IllegalTransition
-from brightrun.jobs.decide import Act, Decision, Lease, Limits, Situation, decide
+from brightrun.jobs.decide import Act, Decision, Lease, ReconcileLimits, Situation, decide
 from brightrun.jobs.transitions import may_follow, require_may_follow
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -21,7 +21,7 @@ LEASE = Lease(
     open=True,
     machine_known=True,
     intended_at=NOW - timedelta(minutes=5),
-    last_heard_at=NOW - timedelta(seconds=20),
+    last_seen_at=NOW - timedelta(seconds=20),
     spent_usd=Decimal("0.40"),
     worker_end=None,
     worker_reason=None,
@@ -29,9 +29,9 @@ LEASE = Lease(
 )
 TRAINING = Situation(now=NOW, status=JobStatus.TRAINING, lease=LEASE)
 CAPPED = replace(TRAINING, max_cost_usd=Decimal("0.40"))
-GONE = MachineState.GONE
+TERMINATED = MachineState.TERMINATED
 CLOSE = Decision(Act.CLOSE_LEASE)
-WANTED = {"keep_adapter_until": NOW + timedelta(seconds=1)}
+WANTED = {"export_until": NOW + timedelta(seconds=1)}
 
 
 def lease(**changes: object) -> Lease:
@@ -47,33 +47,33 @@ CASES: list[tuple[str, Situation, Decision]] = [
     ("intent, no machine yet", known(JobStatus.PROVISIONING, lease(machine_known=False)), Decision(Act.LAUNCH)),
     ("running and heard", known(), Decision(Act.PULL)),
     ("machine unknown to provider for now", known(lease=lease(looked=MachineState.UNKNOWN)), Decision(Act.PULL)),
-    ("machine gone", known(lease=lease(looked=GONE)), Decision(Act.CLOSE_LEASE, EndReason.WORKER_LOST)),
+    ("machine gone", known(lease=lease(looked=TERMINATED)), Decision(Act.CLOSE_LEASE, EndReason.WORKER_LOST)),
     (
         "silent",
-        known(lease=lease(last_heard_at=NOW - timedelta(minutes=11))),
-        Decision(Act.END_MACHINE, EndReason.WORKER_LOST),
+        known(lease=lease(last_seen_at=NOW - timedelta(minutes=11))),
+        Decision(Act.TERMINATE_MACHINE, EndReason.WORKER_LOST),
     ),
     (
         "never heard, long ago",
-        known(JobStatus.PROVISIONING, lease(last_heard_at=None, intended_at=NOW - timedelta(minutes=31))),
-        Decision(Act.END_MACHINE, EndReason.WORKER_LOST),
+        known(JobStatus.PROVISIONING, lease(last_seen_at=None, intended_at=NOW - timedelta(minutes=31))),
+        Decision(Act.TERMINATE_MACHINE, EndReason.WORKER_LOST),
     ),
     ("lease closed, tries left", known(lease=lease(open=False)), Decision(Act.OPEN_LEASE)),
     ("lease closed, no try left", known(lease=lease(open=False, number=3)), Decision(Act.FAIL, EndReason.WORKER_LOST)),
-    ("worker completed", known(lease=lease(worker_end=JobStatus.COMPLETED)), Decision(Act.COLLECT)),
+    ("worker completed", known(lease=lease(worker_end=JobStatus.COMPLETED)), Decision(Act.INGEST)),
     (
         "worker completed, machine gone before its files were fetched: the next attempt finds or makes them",
-        known(lease=lease(worker_end=JobStatus.COMPLETED, looked=GONE)),
+        known(lease=lease(worker_end=JobStatus.COMPLETED, looked=TERMINATED)),
         Decision(Act.CLOSE_LEASE, EndReason.WORKER_LOST),
     ),
     (
         "worker completed, files never verify",
-        known(lease=lease(worker_end=JobStatus.COMPLETED), collect_failures=20),
+        known(lease=lease(worker_end=JobStatus.COMPLETED), ingest_failures=20),
         Decision(Act.FAIL, EndReason.ARTIFACT_UNVERIFIED),
     ),
     (
         "worker completed, files never verify, and why is known",
-        known(lease=lease(worker_end=JobStatus.COMPLETED), collect_failures=20, collect_reason=EndReason.DISK_FULL),
+        known(lease=lease(worker_end=JobStatus.COMPLETED), ingest_failures=20, ingest_reason=EndReason.DISK_FULL),
         Decision(Act.FAIL, EndReason.DISK_FULL),
     ),
     (
@@ -94,11 +94,11 @@ CASES: list[tuple[str, Situation, Decision]] = [
     (
         "worker interrupted",
         known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.INTERRUPTED)),
-        Decision(Act.END_MACHINE, EndReason.INTERRUPTED),
+        Decision(Act.TERMINATE_MACHINE, EndReason.INTERRUPTED),
     ),
     (
         "worker interrupted, machine gone",
-        known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.INTERRUPTED, looked=GONE)),
+        known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.INTERRUPTED, looked=TERMINATED)),
         Decision(Act.CLOSE_LEASE, EndReason.INTERRUPTED),
     ),
     ("cap reached", CAPPED, Decision(Act.FAIL, EndReason.BUDGET_REACHED)),
@@ -123,11 +123,11 @@ CASES: list[tuple[str, Situation, Decision]] = [
     (
         "worker completed at the cap: what is finished is brought home",
         replace(CAPPED, lease=lease(worker_end=JobStatus.COMPLETED)),
-        Decision(Act.COLLECT),
+        Decision(Act.INGEST),
     ),
     (
         "worker completed at the cap, and its machine is gone",
-        replace(CAPPED, lease=lease(worker_end=JobStatus.COMPLETED, looked=GONE)),
+        replace(CAPPED, lease=lease(worker_end=JobStatus.COMPLETED, looked=TERMINATED)),
         Decision(Act.FAIL, EndReason.BUDGET_REACHED),
     ),
     (
@@ -135,29 +135,29 @@ CASES: list[tuple[str, Situation, Decision]] = [
         known(lease=lease(worker_end=JobStatus.FAILED, worker_reason=EndReason.BUDGET_REACHED)),
         Decision(Act.FAIL, EndReason.BUDGET_REACHED),
     ),
-    ("ended, an adapter is wanted", known(JobStatus.FAILED, **WANTED), Decision(Act.KEEP_ADAPTER)),
-    ("cancelled, an adapter is wanted", known(JobStatus.CANCELLED, **WANTED), Decision(Act.KEEP_ADAPTER)),
+    ("ended, an adapter is wanted", known(JobStatus.FAILED, **WANTED), Decision(Act.EXPORT)),
+    ("cancelled, an adapter is wanted", known(JobStatus.CANCELLED, **WANTED), Decision(Act.EXPORT)),
     (
         "ended, an adapter is wanted, provider unsure",
         known(JobStatus.FAILED, lease(looked=MachineState.UNKNOWN), **WANTED),
-        Decision(Act.KEEP_ADAPTER),
+        Decision(Act.EXPORT),
     ),
     (
         "ended, an adapter was wanted for too long",
-        known(JobStatus.FAILED, keep_adapter_until=NOW),
-        Decision(Act.END_MACHINE),
+        known(JobStatus.FAILED, export_until=NOW),
+        Decision(Act.TERMINATE_MACHINE),
     ),
     (
         "ended, an adapter is wanted of a worker that never spoke",
-        known(JobStatus.CANCELLED, lease(last_heard_at=None), **WANTED),
-        Decision(Act.END_MACHINE),
+        known(JobStatus.CANCELLED, lease(last_seen_at=None), **WANTED),
+        Decision(Act.TERMINATE_MACHINE),
     ),
     (
         "ended, an adapter is wanted of a machine that is not known",
         known(JobStatus.CANCELLED, lease(machine_known=False), **WANTED),
-        Decision(Act.END_MACHINE),
+        Decision(Act.TERMINATE_MACHINE),
     ),
-    ("ended, an adapter is wanted, machine gone", known(JobStatus.FAILED, lease(looked=GONE), **WANTED), CLOSE),
+    ("ended, an adapter is wanted, machine gone", known(JobStatus.FAILED, lease(looked=TERMINATED), **WANTED), CLOSE),
     (
         "ended, an adapter is wanted, lease closed",
         known(JobStatus.FAILED, lease(open=False), **WANTED),
@@ -168,7 +168,7 @@ CASES: list[tuple[str, Situation, Decision]] = [
         known(
             JobStatus.PROVISIONING,
             lease(machine_known=False, intended_at=NOW - timedelta(hours=2)),
-            limits=Limits(capacity=timedelta(hours=2)),
+            limits=ReconcileLimits(capacity=timedelta(hours=2)),
         ),
         Decision(Act.FAIL, EndReason.NO_CAPACITY),
     ),
@@ -177,9 +177,13 @@ CASES: list[tuple[str, Situation, Decision]] = [
         known(JobStatus.PROVISIONING, lease(machine_known=False, intended_at=NOW - timedelta(days=2))),
         Decision(Act.LAUNCH),
     ),
-    ("ended, machine runs on", known(JobStatus.CANCELLED), Decision(Act.END_MACHINE)),
-    ("ended, provider unsure", known(JobStatus.FAILED, lease(looked=MachineState.UNKNOWN)), Decision(Act.END_MACHINE)),
-    ("ended, machine gone", known(JobStatus.COMPLETED, lease(looked=GONE)), Decision(Act.CLOSE_LEASE)),
+    ("ended, machine runs on", known(JobStatus.CANCELLED), Decision(Act.TERMINATE_MACHINE)),
+    (
+        "ended, provider unsure",
+        known(JobStatus.FAILED, lease(looked=MachineState.UNKNOWN)),
+        Decision(Act.TERMINATE_MACHINE),
+    ),
+    ("ended, machine gone", known(JobStatus.COMPLETED, lease(looked=TERMINATED)), Decision(Act.CLOSE_LEASE)),
     ("ended, lease closed", known(JobStatus.COMPLETED, lease(open=False)), Decision(Act.REST)),
     ("cancelled before any lease", known(JobStatus.CANCELLED, None), Decision(Act.REST)),
 ]
@@ -197,7 +201,7 @@ def test_a_job_that_ended_is_only_wound_up() -> None:
         if not status.is_terminal:
             continue
         decision = decide(known(status, lease(looked=looked, worker_end=end, open=is_open), max_cost_usd=Decimal(0)))
-        assert decision.act in ({Act.END_MACHINE, Act.CLOSE_LEASE} if is_open else {Act.REST})
+        assert decision.act in ({Act.TERMINATE_MACHINE, Act.CLOSE_LEASE} if is_open else {Act.REST})
 
 
 def test_every_situation_has_an_answer() -> None:

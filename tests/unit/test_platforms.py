@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from brightrun import platforms
-from brightrun.compute.marked_processes import MARK, _carrying
+from brightrun.compute.tagged_processes import MARK, _carrying
 from brightrun.errors import PlatformUnsupported
-from brightrun.planning import probe
+from brightrun.planning import cpu_benchmark
 
 WITHOUT_POSIX = """
 import os, shutil, signal, sys
@@ -101,7 +101,7 @@ def test_doctor_says_on_windows_what_works_there(tmp_path: Path) -> None:
     checks = {check["check"]: check for check in json.loads(done.stdout)["checks"]}
     assert checks["platform"]["outcome"] == "warn"
     assert "Windows" in checks["platform"]["message"]
-    assert "WSL 2" in checks["platform"]["mend"]
+    assert "WSL 2" in checks["platform"]["fix"]
     assert "training stack" not in checks
     assert {"python", "packages", "disk", "memory", "studio"} <= set(checks)
 
@@ -160,14 +160,14 @@ def test_a_worker_refuses_to_start_on_windows(tmp_path: Path) -> None:
 
 
 def test_a_processor_has_a_name_where_there_is_no_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "_CPUINFO", tmp_path / "absent")
+    monkeypatch.setattr(cpu_benchmark, "_CPUINFO", tmp_path / "absent")
     fake = tmp_path / "sysctl"
     fake.write_text('#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo "Apple M4"\n', encoding="ascii")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert probe.processor_name() == "Apple M4"
+    assert cpu_benchmark.processor_name() == "Apple M4"
     fake.unlink()
-    assert probe.processor_name() not in {"", "Apple M4"}
+    assert cpu_benchmark.processor_name() not in {"", "Apple M4"}
 
 
 class Silent(psutil.Process):

@@ -16,17 +16,17 @@ from fastapi.testclient import TestClient
 from brightrun.contract.states import JobStatus
 from brightrun.datasets.checks.header_counts import HeaderCounts
 from brightrun.datasets.findings import Finding
-from brightrun.datasets.look_at import look_at
+from brightrun.datasets.inspect import inspect_conversation
 from brightrun.datasets.options import ReadOptions
 from brightrun.jobs.add_dataset import add_dataset
 from brightrun.jobs.studio import Studio
 from brightrun.web.pages.conversation import shown_turns
 from brightrun.web.pages.dataset import Balance
-from brightrun.web.pages.dataset_words import finding_done, finding_title, header_words
+from brightrun.web.pages.dataset_texts import finding_done, finding_title, header_text
 from brightrun.web.upload_progress import UploadProgress
 from tests.conftest import REPOSITORY
 from tests.unit.test_datasets_builders import audit, chat_record, llama3, said, write_lines
-from tests.unit.test_datasets_look_at import troubled
+from tests.unit.test_datasets_inspect import troubled
 from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_file, a_job
 
 FILES = "/api/training/files"
@@ -108,7 +108,7 @@ def test_the_report_says_what_was_found_repaired_and_left_out(client: TestClient
     assert "In the file 10" in text
     assert report["answers"] == 10
     assert "1 answer and 0 client messages were repaired" in text
-    assert f"Tokens {report['tokens']:,} {report['learnt_tokens']:,} of them learnt" in text
+    assert f"Tokens {report['tokens']:,} {report['trained_tokens']:,} of them learnt" in text
     for title, done in (
         ("Broken line breaks in answers × 1", "Repaired"),
         ("Answers that were cut off × 1", "Not learnt"),
@@ -184,16 +184,16 @@ def test_an_audit_of_before_is_still_shown(studio: Studio, client: TestClient, f
 def test_a_conversation_is_read_with_what_is_learnt_marked(client: TestClient, file_id: str) -> None:
     shown = page(client, f"/datasets/{file_id}/conversations/3")
     preview = client.get(f"{FILES}/{file_id}/preview?conversation=3").json()
-    learnt = [piece["text"] for piece in preview["pieces"] if piece["learnt"]]
+    trained = [piece["text"] for piece in preview["pieces"] if piece["trained"]]
     sequence = re.search(r'<pre class="words sequence".*?>(.*?)</pre>', shown, re.DOTALL)
     assert sequence is not None
     assert [
-        unescape(text) for text in re.findall(r'<mark class="learnt">(.*?)</mark>', sequence[1], re.DOTALL)
-    ] == learnt
+        unescape(text) for text in re.findall(r'<mark class="trained">(.*?)</mark>', sequence[1], re.DOTALL)
+    ] == trained
     assert unescape(re.sub(r"</?mark[^>]*>", "", sequence[1])) == "".join(piece["text"] for piece in preview["pieces"])
     text = words(shown)
     assert f"Tokens {preview['tokens']:,}" in text
-    assert f"Tokens learnt {preview['learnt_tokens']:,}" in text
+    assert f"Tokens learnt {preview['trained_tokens']:,}" in text
     assert "Answers learnt 1 of 3" in text
     assert "4 Answer set aside, not learnt It ends in a backslash." in text
     assert "6 Answer set aside, not learnt It is not learnt: its history contains the cut answer of turn 4." in text
@@ -322,11 +322,11 @@ def test_every_answer_has_one_state_and_the_balance_adds_up(tmp_path: Path) -> N
     record["messages"][2]["weight"] = 0
     path = write_lines(tmp_path / "file", [record])
     balance = Balance.of(audit(path))
-    assert (balance.learnt, balance.quarantined, balance.otherwise_unlearnt, balance.answers) == (2, 0, 1, 3)
-    looked = look_at(path, 1, chat=llama3(), options=ReadOptions())
-    states = [shown.state for shown in shown_turns(looked.written, looked.mended, kept=True)]
-    assert states == ["context", "not offered", "context", "learnt", "context", "learnt"]
-    assert {shown.state for shown in shown_turns(looked.written, looked.mended, kept=False)} == {
+    assert (balance.trained, balance.excluded, balance.otherwise_untrained, balance.answers) == (2, 0, 1, 3)
+    looked = inspect_conversation(path, 1, chat=llama3(), options=ReadOptions())
+    states = [shown.state for shown in shown_turns(looked.written, looked.repaired, kept=True)]
+    assert states == ["context", "not offered", "context", "trained", "context", "trained"]
+    assert {shown.state for shown in shown_turns(looked.written, looked.repaired, kept=False)} == {
         "left out",
         "not offered",
     }
@@ -339,9 +339,9 @@ def test_every_answer_has_one_state_and_the_balance_adds_up(tmp_path: Path) -> N
 def test_the_header_is_reconciled_in_words(tmp_path: Path, pairs: int | None, said_of_it: str | None) -> None:
     report = audit(write_lines(tmp_path / "file", [chat_record(said("rent"))]))
     header = HeaderCounts(header_conversations=1, header_pairs=pairs, conversations=1, turns=11, answers=5)
-    told = header_words(report.model_copy(update={"header": header}))
+    told = header_text(report.model_copy(update={"header": header}))
     assert told is None if said_of_it is None else told is not None and said_of_it in told
-    assert header_words(report) is None
+    assert header_text(report) is None
 
 
 def test_every_check_has_a_title_of_its_own() -> None:
@@ -351,7 +351,7 @@ def test_every_check_has_a_title_of_its_own() -> None:
             names.update(re.findall(r'^NAME\w* = "(\w+)"$', module.read_text(encoding="utf-8"), re.MULTILINE))
     assert len(names) > 20
     for name in names:
-        finding = Finding(check=name, severity="warning", count=1, explanation="", mend="")
+        finding = Finding(check=name, severity="warning", count=1, explanation="", fix="")
         assert finding_title(finding) != name.replace("_", " ").capitalize()
-    repaired = Finding(check="escaped_newlines", severity="warning", count=1, explanation="", mend="")
+    repaired = Finding(check="escaped_newlines", severity="warning", count=1, explanation="", fix="")
     assert [finding_done(repaired), finding_done(repaired, repairs=False)] == ["Repaired", "Not learnt"]

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from fastapi.testclient import TestClient
 
+from brightrun.byte_ranges import RangeRefused, byte_range
 from brightrun.contract.states import JobStatus
 from brightrun.database import artifacts
 from brightrun.database.tables import ModelArtifact, TrainingJob
@@ -19,7 +20,7 @@ from brightrun.errors import StorageError
 from brightrun.jobs.studio import Studio
 from brightrun.storage.in_memory import InMemory
 from brightrun.storage.links import LinkSigner
-from brightrun.web.stored import RangeRefused, attachment, byte_range
+from brightrun.web.stored_files import attachment
 from brightrun.web.zip_stream import Member, stream_zip
 from tests.unit.web_studio import BASE, ME, HandClock, a_job
 
@@ -114,8 +115,8 @@ def test_a_link_is_good_for_its_time_its_method_and_its_file(studio: Studio, cli
     path = link_path(studio.storage.download_link("a", expires=timedelta(minutes=5)))
     assert client.put(path, content=b"x").status_code == 403
     assert client.get(path + "x").status_code == 403
-    gone = link_path(studio.storage.download_link("gone", expires=timedelta(minutes=5)))
-    assert client.get(gone).status_code == 404
+    terminated = link_path(studio.storage.download_link("gone", expires=timedelta(minutes=5)))
+    assert client.get(terminated).status_code == 404
     clock.forward(minutes=5)
     late = client.get(path)
     assert late.status_code == 403

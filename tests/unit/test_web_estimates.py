@@ -13,13 +13,13 @@ from fastapi.testclient import TestClient
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import budgets, jobs
-from brightrun.jobs.history import correct_plan, past_accuracy
-from brightrun.planning.accuracy import Summary
+from brightrun.jobs.history import calibrate_plan, past_estimate_errors
+from brightrun.planning.calibration_summary import summarize_calibration
 from brightrun.planning.cost import HourlyPrice
+from brightrun.planning.estimate_error import Summary
 from brightrun.planning.job_plan import JobPlan, priced
-from brightrun.planning.lessons import lessons
 from brightrun.web.access import LoopbackAccess
-from brightrun.web.pages.words import about, middle_words, usd
+from brightrun.web.pages.format import about, median_text, usd
 from tests.studio_world import OWNER, World
 from tests.unit.job_plans import make_plan
 from tests.unit.web_studio import a_client
@@ -32,7 +32,7 @@ def planned() -> JobPlan:
 
 
 def run_planned(world: World, name: str, *, called: str | None = None) -> None:
-    """A job run to its end on a pretend machine: 120 s of training where 100 were expected."""
+    """A job run to its end on a simulated machine: 120 s of training where 100 were expected."""
     world.add_job(name)
     changes = {"plan": planned().model_dump(mode="json"), "name": called or name}
     with world.database.session() as session:
@@ -63,7 +63,7 @@ def test_every_job_stands_beside_its_plan(tmp_path: Path) -> None:
         raw = client.get("/estimates", headers=HTML).text
         page = shown(client)
         steps = shown(client, "/estimates?quantity=training")
-        told = client.get("/api/training/accuracy").json()
+        told = client.get("/api/training/estimate-accuracy").json()
     assert "<b>First</b>" not in raw
     assert "&lt;b&gt;First&lt;/b&gt;" in raw
     for job in told["jobs"]:
@@ -90,32 +90,32 @@ def test_every_job_stands_beside_its_plan(tmp_path: Path) -> None:
 )
 def test_how_far_off_plans_were_in_words(jobs_seen: int, ratio: float, words: str) -> None:
     seen = Summary(quantity="duration", jobs=jobs_seen, within=1, median_ratio=ratio, median_error=0.15)
-    assert middle_words(seen) == words
+    assert median_text(seen) == words
 
 
 def test_what_the_next_plan_learns_is_what_it_does(tmp_path: Path) -> None:
     world = World(tmp_path)
     run_planned(world, "job-1")
-    one = lessons(past_accuracy(world.studio, owner_id=OWNER))
-    assert [(lesson.runs, lesson.factors) for lesson in one] == [(1, {})]
+    one = summarize_calibration(past_estimate_errors(world.studio, owner_id=OWNER))
+    assert [(summary.runs, summary.factors) for summary in one] == [(1, {})]
     assert "one may be odd" in one[0].words
     run_planned(world, "job-2")
-    (lesson,) = lessons(past_accuracy(world.studio, owner_id=OWNER))
-    better = correct_plan(world.studio, OWNER, planned(), Hyperparameters())
-    for phase, factor in lesson.factors.items():
+    (summary,) = summarize_calibration(past_estimate_errors(world.studio, owner_id=OWNER))
+    better = calibrate_plan(world.studio, OWNER, planned(), Hyperparameters())
+    for phase, factor in summary.factors.items():
         assert better.phases[phase].expected_seconds == pytest.approx(planned().phases[phase].expected_seconds * factor)
-    assert lesson.factors["training"] == pytest.approx(1.2**0.5, rel=0.01)
-    assert lesson.words == "2 runs so far; the next plan counts the steps 10 % longer (×1.10)."
+    assert summary.factors["training"] == pytest.approx(1.2**0.5, rel=0.01)
+    assert summary.words == "2 runs so far; the next plan counts the steps 10 % longer (×1.10)."
     with a_client(world.studio, LoopbackAccess(OWNER)) as client:
-        assert lesson.words in shown(client)
+        assert summary.words in shown(client)
 
 
 def test_the_budget_is_what_the_api_says(tmp_path: Path) -> None:
     world = World(tmp_path)
     run_planned(world, "job-1")
     with a_client(world.studio, LoopbackAccess(OWNER)) as client:
-        wish = {"month_usd": 20, "default_cap_usd": None}
-        assert client.put("/api/training/budget", json=wish).status_code == 200
+        request = {"monthly_budget_usd": 20, "default_job_cap_usd": None}
+        assert client.put("/api/training/budget", json=request).status_code == 200
         told = client.get("/api/training/budget").json()
         page, live = shown(client), shown(client, "/estimates/budget")
     assert told["spent_usd"] > 0
@@ -125,13 +125,13 @@ def test_the_budget_is_what_the_api_says(tmp_path: Path) -> None:
         assert "budget $20.00" in text
         assert 'id="month-wide"' in text
         assert "Cap: $20.00" in text
-    assert re.findall(r'name="month_usd" [^>]*data-empty="null" value="([^"]*)"', page) == ["20"]
+    assert re.findall(r'name="monthly_budget_usd" [^>]*data-empty="null" value="([^"]*)"', page) == ["20"]
 
 
 def test_a_month_that_is_used_up_says_so(tmp_path: Path) -> None:
     world = World(tmp_path)
     with world.database.session() as session:
-        budgets.save(session, OWNER, month_usd=Decimal(0), default_cap_usd=None, now=world.clock())
+        budgets.save(session, OWNER, monthly_budget_usd=Decimal(0), default_job_cap_usd=None, now=world.clock())
     with a_client(world.studio, LoopbackAccess(OWNER)) as client:
         page = shown(client)
     assert "Nothing is left of this month's budget." in page

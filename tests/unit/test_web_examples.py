@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from brightrun.contract.messages import JournalBatch
-from brightrun.jobs.submit import StartJob
+from brightrun.contract.messages import EventBatch
+from brightrun.jobs.submit import JobRequest
 from brightrun.web.access import LoopbackAccess
 from brightrun.web.app import create_app
 from brightrun.web.examples import REQUESTS, sample
@@ -55,8 +55,8 @@ def test_what_is_refused_shows_the_error_of_its_status(description: dict[str, An
 def test_the_requests_written_by_hand_are_used_and_can_be_read(description: dict[str, Any]) -> None:
     described = {(method, path) for path, methods in description["paths"].items() for method in methods}
     assert set(REQUESTS) <= described
-    StartJob.model_validate(REQUESTS["post", "/api/training/start-job"])
-    JournalBatch.model_validate(REQUESTS["post", "/api/training/webhook"])
+    JobRequest.model_validate(REQUESTS["post", "/api/training/start-job"])
+    EventBatch.model_validate(REQUESTS["post", "/api/training/webhook"])
     shown = description["paths"]["/api/training/start-job"]["post"]["requestBody"]["content"][JSON]["example"]
     assert shown == REQUESTS["post", "/api/training/start-job"]
 

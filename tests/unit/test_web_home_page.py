@@ -127,7 +127,7 @@ def test_the_month_is_told_against_its_budget(
     studio: Studio, client: TestClient, month: str, hours: float, told: str | None
 ) -> None:
     with studio.database.session() as session:
-        budgets.save(session, ME, month_usd=Decimal(month), default_cap_usd=None, now=studio.clock())
+        budgets.save(session, ME, monthly_budget_usd=Decimal(month), default_job_cap_usd=None, now=studio.clock())
     job = a_job(studio, status=JobStatus.FAILED)
     with studio.database.session() as session:
         attempt = attempts.newest(session, job.id)
@@ -147,8 +147,8 @@ def test_the_month_is_told_against_its_budget(
 
 def test_a_budget_that_will_be_crossed_is_told_before(studio: Studio, client: TestClient) -> None:
     with studio.database.session() as session:
-        budgets.save(session, ME, month_usd=Decimal(20), default_cap_usd=None, now=studio.clock())
-    leased(studio, a_job(studio, cap_usd=Decimal(30)), "2.00")
+        budgets.save(session, ME, monthly_budget_usd=Decimal(20), default_job_cap_usd=None, now=studio.clock())
+    leased(studio, a_job(studio, job_cap_usd=Decimal(30)), "2.00")
     forward(studio, hours=1)
     shown = text(client)
     assert "The month's budget will not last." in shown

@@ -26,7 +26,7 @@ from brightrun.web.pages.compare import compared_settings
 from brightrun.web.pages.job_facts import STAGES, stages, time_left
 from brightrun.web.pages.job_settings import setting_fields, setting_rows
 from tests.unit.finished_job import a_finished_job, add_curve, keep
-from tests.unit.test_jobs_try_out import PROGRAM, pulled
+from tests.unit.test_jobs_playground import PROGRAM, pulled
 from tests.unit.web_studio import SOMEBODY_ELSE, START, HandClock, a_client, a_job, a_studio, end, tell
 
 HTML = {"accept": "text/html,*/*"}
@@ -139,12 +139,12 @@ def test_a_running_job_shows_how_far_it_is_and_where_news_come_from(
     studio, clock = world
     told = {
         "loss": 2.3456,
-        "held_out_loss": 2.5,
+        "validation_loss": 2.5,
         "base_held_out_loss": 3.0,
         "seconds_left": 150,
         "tokens_per_second": 912,
     }
-    job = a_job(studio, current_step=30, total_steps=120, metrics=told, started_at=START, cap_usd=Decimal("2"))
+    job = a_job(studio, current_step=30, total_steps=120, metrics=told, started_at=START, job_cap_usd=Decimal("2"))
     lease(studio, job, "0.60")
     clock.forward(minutes=30)
     last = tell(studio, job, "Half of the way is done.")
@@ -213,7 +213,7 @@ def test_a_failed_job_says_why_and_how_to_go_on(studio: Studio, client: TestClie
 
 
 def test_a_retry_shows_the_cap_that_was(studio: Studio, client: TestClient) -> None:
-    job = a_job(studio, cap_usd=Decimal("10.5000"))
+    job = a_job(studio, job_cap_usd=Decimal("10.5000"))
     end(studio, job, JobStatus.FAILED, EndReason.BUDGET_REACHED)
     page = look(client, f"/jobs/{job.id}")
     (cap,) = page.all("input", name="max_cost_usd")
@@ -252,15 +252,15 @@ def test_an_adapter_of_a_job_that_did_not_complete_is_called_unproven(studio: St
 
 def test_what_was_learnt_may_be_kept_where_a_machine_has_spoken(studio: Studio, client: TestClient) -> None:
     job = a_job(studio)
-    cancelling = f"DELETE /api/training/jobs/{job.id}"
-    assert look(client, f"/jobs/{job.id}").having("data-action") == [cancelling]
+    canceling = f"DELETE /api/training/jobs/{job.id}"
+    assert look(client, f"/jobs/{job.id}").having("data-action") == [canceling]
     with studio.database.session() as session:
         attempt = attempts.newest(session, job.id)
         assert attempt is not None
-        attempts.save(session, attempt.id, machine_id="m", launched_at=START, last_heard_at=START)
+        attempts.save(session, attempt.id, machine_id="m", launched_at=START, last_seen_at=START)
     page = look(client, f"/jobs/{job.id}")
-    assert page.having("data-action") == [f"{cancelling}?keep_adapter=true", cancelling]
-    assert client.delete(f"/api/training/jobs/{job.id}?keep_adapter=true").status_code == 200
+    assert page.having("data-action") == [f"{canceling}?export_on_stop=true", canceling]
+    assert client.delete(f"/api/training/jobs/{job.id}?export_on_stop=true").status_code == 200
     waiting = look(client, f"/jobs/{job.id}")
     assert "is being brought home" in waiting.words
     assert set(waiting.having("data-every")) == {"3"}
@@ -411,7 +411,7 @@ def test_the_csv_has_every_point_and_empty_cells_for_what_is_not_known(studio: S
         "kind": "train", "step": "1", "epoch": "0.1", "loss": "2.99", "learning_rate": "0.0002", "grad_norm": "1.5",
         "tokens_per_second": "900.0", "memory_bytes": str(1 << 30), "recorded_at": START.isoformat(),
     }  # fmt: skip
-    assert (rows[-1]["kind"], rows[-1]["grad_norm"]) == ("held_out", "")
+    assert (rows[-1]["kind"], rows[-1]["grad_norm"]) == ("validation", "")
 
 
 # Before and after
@@ -433,10 +433,10 @@ def test_the_comparison_shows_its_figures_and_what_is_behind_them(studio: Studio
 
 
 def test_a_comparison_whose_proof_failed_does_not_count(studio: Studio, client: TestClient) -> None:
-    from tests.unit.test_evaluation_report import story
+    from tests.unit.test_evaluation_report import report
 
     job = a_finished_job(studio)
-    keep(studio, job, "comparison.json", story(holds=False).comparison.model_dump_json().encode())
+    keep(studio, job, "comparison.json", report(holds=False).comparison.model_dump_json().encode())
     page = look(client, f"/jobs/{job.id}/comparison")
     assert "This comparison does not count." in page.words
     assert "Unproven" in page.words
@@ -472,7 +472,7 @@ def test_the_models_are_unloaded_when_the_studio_ends(studio: Studio) -> None:
     job = a_finished_job(studio)
     with a_client(studio) as client:
         client.post(f"/api/training/jobs/{job.id}/chat", json={"prompt": "Hello"})
-        loaded = client.app.state.try_out._loaded  # type: ignore[attr-defined]
+        loaded = client.app.state.playground._loaded  # type: ignore[attr-defined]
         assert loaded.chat.is_alive
     assert not loaded.chat.is_alive
     assert not list(studio.home.glob(".trying-*"))

@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from brightrun.contract.states import JobStatus
 from brightrun.errors import NotEnoughDisk, StorageError
 from brightrun.jobs.studio import Studio
-from brightrun.web.access import LoopbackAccess, Person, SignIn
+from brightrun.web.access import LoopbackAccess, Principal, SignIn
 from brightrun.web.options import WebOptions
 from tests.unit.web_studio import a_client, a_job
 
@@ -27,7 +27,7 @@ class Breaking(LoopbackAccess):
         super().__init__()
         self._error = error
 
-    def person(self, request: Request) -> Person:  # noqa: ARG002
+    def principal(self, request: Request) -> Principal:  # noqa: ARG002
         raise self._error
 
     def sign_in(self, request: Request, token: str) -> SignIn:  # noqa: ARG002
@@ -197,7 +197,7 @@ def test_the_description_declares_every_errors_body(client: TestClient) -> None:
                     checked += 1
     assert checked > 100
     assert "HTTPValidationError" not in description["components"]["schemas"]
-    assert "JournalBatch" in description["components"]["schemas"]
+    assert "EventBatch" in description["components"]["schemas"]
 
 
 def test_the_description_has_the_routes_of_the_specification(client: TestClient) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from brightrun.compute.pretend import Pretend
+from brightrun.compute.simulated.provider import SimulatedCompute
 from brightrun.contract.states import JobStatus
 from brightrun.database.database import Database
 from brightrun.errors import ComputeError, StorageError
@@ -112,8 +112,8 @@ def test_only_the_operator_sees_what_the_studio_stands_on(studio: Studio) -> Non
 
 
 def test_the_budget_form_shows_the_owners_own_amounts(client: TestClient) -> None:
-    assert 'name="month_usd"' in client.get("/settings", headers=HTML).text
-    client.put("/api/training/budget", json={"month_usd": 120, "default_cap_usd": 7.5})
+    assert 'name="monthly_budget_usd"' in client.get("/settings", headers=HTML).text
+    client.put("/api/training/budget", json={"monthly_budget_usd": 120, "default_job_cap_usd": 7.5})
     page = client.get("/settings", headers=HTML).text
     assert 'value="120"' in page
     assert 'value="7.5"' in page
@@ -136,20 +136,20 @@ def test_storage_is_tried_and_left_as_it_was() -> None:
     assert storage_finding(store).outcome == "ok"
     assert list(store.list("")) == []
     broken = storage_finding(_Broken(signer, clock=HandClock()))
-    assert (broken.outcome, broken.message, broken.mend) == ("fail", "The disk is gone.", "Plug it in.")
+    assert (broken.outcome, broken.message, broken.fix) == ("fail", "The disk is gone.", "Plug it in.")
     assert storage_finding(_Forgetful(signer, clock=HandClock())).outcome == "fail"
 
 
-class _Away(Pretend):
-    def list_ours(self) -> list[object]:  # type: ignore[override]
+class _Away(SimulatedCompute):
+    def list_managed(self) -> list[object]:  # type: ignore[override]
         raise ComputeError("The worker does not answer.")
 
 
 def test_compute_that_is_away_fails_where_jobs_depend_on_it() -> None:
-    assert compute_finding(Pretend(HandClock()), is_default=True).message == "ready, nothing runs (default)"
+    assert compute_finding(SimulatedCompute(HandClock()), is_default=True).message == "ready, nothing runs (default)"
     away = compute_finding(_Away(HandClock()), is_default=True)
-    assert (away.outcome, away.check) == ("fail", "compute pretend")
-    assert away.mend
+    assert (away.outcome, away.check) == ("fail", "compute simulated")
+    assert away.fix
     assert compute_finding(_Away(HandClock()), is_default=False).outcome == "warn"
 
 
@@ -165,7 +165,7 @@ def test_a_database_with_older_tables_or_stuck_jobs_is_told(studio: Studio, tmp_
     old.migrate("0001")
     (found,) = database_findings(old, now=datetime.now(UTC))
     old.close()
-    assert (found.outcome, found.mend) == ("warn", "brightrun serve brings them up to date.")
+    assert (found.outcome, found.fix) == ("warn", "brightrun serve brings them up to date.")
 
 
 def answering(status: int) -> httpx.MockTransport:
@@ -190,15 +190,15 @@ def test_the_public_address_is_tried(url: str | None, transport: httpx.BaseTrans
     found = webhook_finding(url, transport=transport)
     assert found.outcome == outcome
     assert told in found.message
-    assert bool(found.mend) == (outcome != "ok")
+    assert bool(found.fix) == (outcome != "ok")
 
 
 def test_models_that_are_missing_name_the_way(tmp_path: Path) -> None:
-    assert models_finding(tmp_path / "none").mend == "Pull one: brightrun model pull smollm2-135m-instruct"
+    assert models_finding(tmp_path / "none").fix == "Pull one: brightrun model pull smollm2-135m-instruct"
 
 
 def test_a_check_that_finds_fault_shows_its_mend(studio: Studio) -> None:
-    with a_client(replace(studio, computes={"pretend": _Away(HandClock())})) as client:
+    with a_client(replace(studio, computes={"simulated": _Away(HandClock())})) as client:
         page = client.get("/settings/checks/compute", headers=HTML).text
     assert "Does not work: " in page
-    assert 'class="mend"' in page
+    assert 'class="fix"' in page

@@ -20,12 +20,12 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import budgets
 from brightrun.errors import NotFound
 from brightrun.jobs.add_dataset import add_dataset
-from brightrun.jobs.kept import Kept
+from brightrun.jobs.cache import Cache
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.submit import ComputeWish, StartJob, plan_job
+from brightrun.jobs.submit import ComputeRequest, JobRequest, plan_job
+from brightrun.web.pages.format import about
 from brightrun.web.pages.start_form import recipe_choices, start_form
-from brightrun.web.pages.start_review import band_words
-from brightrun.web.pages.words import about
+from brightrun.web.pages.start_review import band_text
 from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_client, a_file, a_job, a_studio
 
 HTML = {"accept": "text/html"}
@@ -44,9 +44,9 @@ def stored(studio: Studio, path: Path) -> str:
     return add_dataset(studio, owner_id=ME, file_name=path.name, source=path).id
 
 
-def review(client: TestClient, file_id: str, **wish: Any) -> str:
+def review(client: TestClient, file_id: str, **request: Any) -> str:
     """The fragment as text, its character references resolved."""
-    body = {"training_file_id": file_id, "base_model": LLAMA, **wish}
+    body = {"training_file_id": file_id, "base_model": LLAMA, **request}
     answer = client.post("/start/review", json=body)
     assert answer.status_code == 200, answer.text
     return html.unescape(answer.text)
@@ -71,8 +71,8 @@ def test_the_form_offers_what_the_api_takes(studio: Studio, client: TestClient) 
     file = a_file(studio)
     shown = client.get("/start", headers=HTML).text.split("<main")[1]
     names = set(re.findall(r'\bname="(\w+)"', shown))
-    wish = {"training_file_id", "base_model", "recipe", "name", "provider", "gpu_type", "instance_type"}
-    assert names == wish | {"max_cost_usd", "max_duration_hours"} | set(Hyperparameters.model_fields)
+    request = {"training_file_id", "base_model", "recipe", "name", "provider", "gpu_type", "instance_type"}
+    assert names == request | {"max_cost_usd", "max_duration_hours"} | set(Hyperparameters.model_fields)
     assert f'value="{file.id}" disabled' in shown  # it was never audited: nothing may be trained on it
     assert 'max="512"' in shown
     assert "Rank of the adapter: how much it can store." in shown
@@ -167,23 +167,23 @@ def test_what_is_not_pulled_is_planned_and_not_started(
 
 
 def test_the_figures_are_those_of_the_api(trained: Studio, sample_dataset: Path) -> None:
-    wish = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm"}}
+    request = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm"}}
     with a_client(trained) as client:
         file_id = stored(trained, sample_dataset)
-        told = client.post("/api/training/plan", json={"training_file_id": file_id, **wish}).json()
-        shown = review(client, file_id, **wish)
+        told = client.post("/api/training/plan", json={"training_file_id": file_id, **request}).json()
+        shown = review(client, file_id, **request)
     plan = told["plan"]
     assert may_start(shown)
     assert f'<dd class="big">{about(plan["duration"]["expected_seconds"])}</dd>' in shown
     assert f'<dd class="big">{plan["tokens_total"]:,}</dd>' in shown
     assert f'<dd class="big">{plan["steps"]:,}</dd>' in shown
     assert f"needs {plan['memory']['total_bytes'] / 1e9:.1f} GB of 85.5 GB" in shown
-    assert "$2.50 an hour, as it was set for pretend" in shown
+    assert "$2.50 an hour, as it was set for simulated" in shown
     assert shown.count('data-label="Holds it"') == len(told["gpus"])
 
 
 @pytest.mark.parametrize(
-    ("month", "default_cap", "cap", "starts", "said"),
+    ("month", "default_job_cap", "cap", "starts", "said"),
     [
         (None, None, None, True, "when it is done; nothing else stops it"),
         (None, None, "3", True, "at $3.00"),
@@ -198,24 +198,24 @@ def test_the_money_is_as_submitting_settles_it(
     trained: Studio,
     sample_dataset: Path,
     month: str | None,
-    default_cap: str | None,
+    default_job_cap: str | None,
     cap: str | None,
     starts: bool,
     said: str,
 ) -> None:
-    usd = {"month_usd": month, "default_cap_usd": default_cap}
+    usd = {"monthly_budget_usd": month, "default_job_cap_usd": default_job_cap}
     with trained.database.session() as session:
         amounts: dict[str, Any] = {name: None if text is None else Decimal(text) for name, text in usd.items()}
         budgets.save(session, ME, **amounts, now=trained.clock())
-    wish = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm"} | ({"max_cost_usd": cap} if cap else {})}
+    request = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm"} | ({"max_cost_usd": cap} if cap else {})}
     with a_client(trained) as client:
         file_id = stored(trained, sample_dataset)
-        shown = review(client, file_id, **wish)
-        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **wish})
+        shown = review(client, file_id, **request)
+        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **request})
     assert said in shown
     assert may_start(shown) is starts
     assert (started.status_code == 201) is starts
-    if default_cap == "0.0001":
+    if default_job_cap == "0.0001":
         assert any("max_cost_usd" in fix.get("compute", {}) for fix in fixes(shown))
 
 
@@ -225,9 +225,9 @@ def test_without_a_price_there_is_no_figure_and_no_cap(trained: Studio, sample_d
         free = review(client, file_id, base_model="tiny-llama")
         capped = review(client, file_id, base_model="tiny-llama", compute={"max_cost_usd": 5})
         listed = review(client, file_id, base_model="tiny-llama", compute={"gpu_type": "h100-sxm"})
-        wish = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm", "max_cost_usd": 5}}
-        listed_capped = review(client, file_id, **wish)
-        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **wish})
+        request = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm", "max_cost_usd": 5}}
+        listed_capped = review(client, file_id, **request)
+        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **request})
     assert may_start(free)
     assert '<dd class="big">not known</dd>' in free
     assert "$" not in free.split("The same job on rented GPUs")[0]
@@ -243,25 +243,25 @@ def test_without_a_price_there_is_no_figure_and_no_cap(trained: Studio, sample_d
 def test_what_does_not_fit_says_so_and_offers_the_mend(
     studio: Studio, client: TestClient, sample_dataset: Path
 ) -> None:
-    wish = {"base_model": "llama-3-70b-instruct", "compute": {"gpu_type": "rtx-4090"}}
-    shown = review(client, stored(studio, sample_dataset), **wish)
+    request = {"base_model": "llama-3-70b-instruct", "compute": {"gpu_type": "rtx-4090"}}
+    shown = review(client, stored(studio, sample_dataset), **request)
     assert not may_start(shown)
     assert "Does not fit" in shown
     assert any("gpu_type" in fix.get("compute", {}) for fix in fixes(shown))
 
 
 def test_a_limit_in_hours_that_is_too_short_is_in_the_way(trained: Studio, sample_dataset: Path) -> None:
-    wish = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm", "max_duration_hours": 0.0001}}
+    request = {"base_model": "tiny-llama", "compute": {"gpu_type": "h100-sxm", "max_duration_hours": 0.0001}}
     with a_client(trained) as client:
         file_id = stored(trained, sample_dataset)
-        shown = review(client, file_id, **wish)
-        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **wish})
+        shown = review(client, file_id, **request)
+        started = client.post("/api/training/start-job", json={"training_file_id": file_id, **request})
         (fix,) = fixes(shown)
-        mended = review(client, file_id, base_model="tiny-llama", compute=wish["compute"] | fix["compute"])
+        repaired = review(client, file_id, base_model="tiny-llama", compute=request["compute"] | fix["compute"])
     assert not may_start(shown)
     assert started.status_code == 422
-    assert may_start(mended)
-    assert f"or after {fix['compute']['max_duration_hours']:g} hours" in mended.replace(
+    assert may_start(repaired)
+    assert f"or after {fix['compute']['max_duration_hours']:g} hours" in repaired.replace(
         "It stops</b> after", "or after"
     )
 
@@ -318,7 +318,7 @@ def test_an_estimate_is_no_more_exact_than_it_is(seconds: float, words: str) -> 
     ],
 )
 def test_a_band_names_its_unit_once(low: float, high: float, words: str) -> None:
-    assert band_words(low, high) == words
+    assert band_text(low, high) == words
 
 
 def test_the_scripts_of_the_form_name_what_is_in_it(studio: Studio, client: TestClient) -> None:
@@ -337,28 +337,28 @@ def test_the_scripts_of_the_form_name_what_is_in_it(studio: Studio, client: Test
     [
         {"r": 4},
         {"seed": 7},
-        {"sequences": "answer"},
+        {"example_unit": "answer"},
         {"sample_answers": 2},
-        {"held_out_fraction": 0.3},
-        {"max_seq_length": 500, "over_length": "drop"},
+        {"validation_fraction": 0.3},
+        {"max_seq_length": 500, "overlength_policy": "drop"},
     ],
 )
 def test_what_was_counted_before_changes_no_plan(
     studio: Studio, sample_dataset: Path, settings: dict[str, Any]
 ) -> None:
     file_id = stored(studio, sample_dataset)
-    usual = StartJob(training_file_id=file_id, base_model=LLAMA, compute=ComputeWish(gpu_type="h100-sxm"))
-    wish = usual.model_copy(update={"hyperparameters": settings})
+    usual = JobRequest(training_file_id=file_id, base_model=LLAMA, compute=ComputeRequest(gpu_type="h100-sxm"))
+    request = usual.model_copy(update={"hyperparameters": settings})
     before = plan_job(studio, usual, owner_id=ME)
-    again, anew = (plan_job(each, wish, owner_id=ME) for each in (studio, replace(studio, kept=Kept())))
+    again, anew = (plan_job(each, request, owner_id=ME) for each in (studio, replace(studio, cache=Cache())))
     assert again.plan == anew.plan != before.plan
     assert again.hyperparameters == anew.hyperparameters
     with pytest.raises(NotFound):
-        plan_job(studio, wish, owner_id=SOMEBODY_ELSE)
+        plan_job(studio, request, owner_id=SOMEBODY_ELSE)
 
 
 def test_only_the_last_things_are_kept() -> None:
-    kept, made = Kept(most=2), []
+    kept, made = Cache(most=2), []
     for name in ("a", "b", "a", "c", "a", "b"):
         assert kept.get(name, lambda name=name: made.append(name) or name) == name
     assert made == ["a", "b", "c", "b"]

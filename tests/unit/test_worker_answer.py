@@ -12,11 +12,11 @@ from brightrun.worker.answer import choose_prompts
 pytestmark = pytest.mark.worker
 
 
-def conversation(name: str, *learnt: bool) -> PreparedConversation:
+def conversation(name: str, *trained: bool) -> PreparedConversation:
     messages: list[dict[str, object]] = [{"role": "system", "content": "Keep calm."}]
-    for number, is_learnt in enumerate(learnt, start=1):
+    for number, is_trained in enumerate(trained, start=1):
         messages.append({"role": "user", "content": f"{name} asks {number}"})
-        messages.append({"role": "assistant", "content": f"{name} hears {number}", "learnt": is_learnt})
+        messages.append({"role": "assistant", "content": f"{name} hears {number}", "trained": is_trained})
     return PreparedConversation.model_validate({"id": name, "persona": "planner", "arc": "calm", "messages": messages})
 
 

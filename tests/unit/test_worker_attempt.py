@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import resource
 import shutil
 from collections import namedtuple
@@ -13,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.contract.events import Event, read_journal
+from brightrun.contract.events import Event, read_event_log
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import (
-    AdapterUnproven,
+    AdapterCheckFailed,
     ContractError,
     DatasetError,
     LossNotFinite,
@@ -31,8 +30,9 @@ from brightrun.errors import (
     RunFolderError,
     TrainingError,
 )
-from brightrun.worker.attempt import _tell_end, reason_for, run_attempt
-from brightrun.worker.journal import Journal
+from brightrun.locks import take_lock
+from brightrun.worker.attempt import _report_end, reason_for, run_attempt
+from brightrun.worker.event_log import EventLog
 
 Memory = namedtuple("Memory", "available")
 Disk = namedtuple("Disk", "total used free")
@@ -52,7 +52,7 @@ class OutOfMemoryError(RuntimeError):
         (NotEnoughMemory("x"), EndReason.OUT_OF_MEMORY),
         (MemoryError(), EndReason.OUT_OF_MEMORY),
         (OutOfMemoryError("CUDA out of memory."), EndReason.OUT_OF_MEMORY),
-        (AdapterUnproven("x"), EndReason.ARTIFACT_UNVERIFIED),
+        (AdapterCheckFailed("x"), EndReason.ARTIFACT_UNVERIFIED),
         (KeyboardInterrupt(), EndReason.INTERRUPTED),
         (LossNotFinite("x"), EndReason.INTERNAL),
         (TrainingError("x"), EndReason.INTERNAL),
@@ -114,8 +114,9 @@ def run(tmp_path: Path, tiny_model: Path, sample_dataset: Path) -> RunFolder:
 
 @pytest.fixture
 def held_lock(run: RunFolder) -> Iterator[None]:
-    with (run.root / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = take_lock(run.root / ".lock")
+    assert lock is not None
+    with lock:
         yield
 
 
@@ -125,13 +126,13 @@ def test_two_workers_on_one_folder_are_refused(run: RunFolder) -> None:
     with pytest.raises(RunFolderError, match="Another worker is running the job in run"):
         run_attempt(run.root)
 
-    assert not run.journal.exists()
+    assert not run.event_log.exists()
 
 
 def ended(run: RunFolder) -> tuple[int, Event]:
     """Exit status and last event of an attempt that fails; a failed attempt delivers nothing."""
     status = run_attempt(run.root)
-    *_, last = read_journal(run.journal)
+    *_, last = read_event_log(run.event_log)
     assert (last.kind, last.status) == ("end", JobStatus.FAILED)
     assert not run.adapter.exists()
     assert not run.report.exists()
@@ -208,7 +209,7 @@ def test_a_base_that_answers_no_number_ends_before_any_step(run: RunFolder) -> N
     assert (status, last.reason, last.data["code"]) == (1, EndReason.INTERNAL, "loss_not_finite")
     assert "The loss of answer 1 of the held-out conversation" in (last.message or "")
     assert "pull the base model again" in last.data["hint"]
-    assert not any(event.kind == "step" for event in read_journal(run.journal))
+    assert not any(event.kind == "step" for event in read_event_log(run.event_log))
 
 
 @pytest.mark.worker
@@ -236,23 +237,23 @@ def test_too_little_disk_ends_as_disk_full(run: RunFolder, monkeypatch: pytest.M
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     spec_without_data(folder)
-    with closing(Journal(folder.journal)) as journal:
-        journal.end(JobStatus.COMPLETED, "Better.")
-    before = folder.journal.read_bytes()
+    with closing(EventLog(folder.event_log)) as event_log:
+        event_log.end(JobStatus.COMPLETED, "Better.")
+    before = folder.event_log.read_bytes()
 
     assert run_attempt(tmp_path) == 0
 
-    assert folder.journal.read_bytes() == before
+    assert folder.event_log.read_bytes() == before
 
 
 def test_a_worker_that_is_ended_while_tidying_up_stays_completed(tmp_path: Path) -> None:
     """A studio ends the machine as soon as it reads "completed"."""
     path = tmp_path / "events.jsonl"
-    with closing(Journal(path)) as journal:
-        journal.end(JobStatus.COMPLETED, "Better.")
-        assert _tell_end(journal, KeyboardInterrupt()) == 0
+    with closing(EventLog(path)) as event_log:
+        event_log.end(JobStatus.COMPLETED, "Better.")
+        assert _report_end(event_log, KeyboardInterrupt()) == 0
 
-    assert [event.status for event in read_journal(path)] == [JobStatus.COMPLETED]
+    assert [event.status for event in read_event_log(path)] == [JobStatus.COMPLETED]
 
 
 @pytest.mark.parametrize(
@@ -268,10 +269,10 @@ def test_an_unforeseen_error_is_told_with_its_trace(
     tmp_path: Path, error: BaseException, message: str, status: int
 ) -> None:
     path = tmp_path / "events.jsonl"
-    with closing(Journal(path)) as journal:
-        assert _tell_end(journal, error) == status
+    with closing(EventLog(path)) as event_log:
+        assert _report_end(event_log, error) == status
 
-    (event,) = read_journal(path)
+    (event,) = read_event_log(path)
     assert event.message == message
     assert event.data["code"] == type(error).__name__
     assert type(error).__name__ in event.data["trace"]
@@ -290,8 +291,8 @@ def spec_without_data(folder: RunFolder) -> None:
             "source_sha256": digest,
             "train_path": "none",
             "train_sha256": digest,
-            "held_out_path": "none",
-            "held_out_sha256": digest,
+            "validation_path": "none",
+            "validation_sha256": digest,
             "split_sha256": digest,
         },
     }

@@ -15,13 +15,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer
 
 from brightrun.catalogue.pull.folder import pull_from_folder
-from brightrun.chat.messages import Message
-from brightrun.chat.model_folder import load_chat_model
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef, file_sha256
 from brightrun.contract.manifest import Manifest, verify_bundle
-from brightrun.errors import AdapterUnproven, BundleDamaged
-from brightrun.evaluation.comparison import AdapterProof
+from brightrun.errors import AdapterCheckFailed, BundleDamaged
+from brightrun.evaluation.comparison import AdapterCheck
+from brightrun.templating.messages import Message
+from brightrun.templating.model_folder import load_chat_model
 from brightrun.worker.bundle import check_golden_prompts, write_adapter_weights, write_companions, write_manifest
 
 pytestmark = pytest.mark.worker
@@ -31,16 +31,16 @@ PROMPTS = [
     (Message("system", "Keep calm."), Message("user", "  Café at five? 🥐\n")),
     (
         Message("user", "He fell."),
-        Message("assistant", "\n Who is with him? ", learnt=True),
+        Message("assistant", "\n Who is with him? ", trained=True),
         Message("user", "Nobody."),
     ),
 ]
-PROOF = AdapterProof(
+ADAPTER_CHECK = AdapterCheck(
     adapter_off_equals_base=True,
     adapter_off_max_difference=0.0,
     adapter_on_differs=True,
     adapter_on_max_difference=1.5,
-    probe_tokens=64,
+    fingerprint_tokens=64,
 )
 
 
@@ -56,8 +56,8 @@ def spec(tiny_model: Path) -> JobSpec:
             source_sha256=DIGEST,
             train_path="data/train.jsonl",
             train_sha256=DIGEST,
-            held_out_path="data/held_out.jsonl",
-            held_out_sha256=DIGEST,
+            validation_path="data/validation.jsonl",
+            validation_sha256=DIGEST,
             split_sha256=DIGEST,
         ),
     )
@@ -90,7 +90,7 @@ def bundle(tmp_path: Path, tiny_model: Path, spec: JobSpec, trained: Path) -> Pa
     write_adapter_weights(trained, folder, spec)
     write_companions(folder, model_folder=tiny_model, chat=chat, prompts=PROMPTS)
     (folder / "README.md").write_text("# A card\n")
-    write_manifest(folder, spec, chat=chat, packages={"torch": torch.__version__}, proof=PROOF)
+    write_manifest(folder, spec, chat=chat, packages={"torch": torch.__version__}, adapter_check=ADAPTER_CHECK)
     return folder
 
 
@@ -136,7 +136,7 @@ def test_other_token_ids_under_transformers_are_noticed(bundle: Path, mistake: s
         path = bundle / "chat_template.jinja"
         path.write_text(path.read_text(encoding="utf-8").replace("\n\n", "\n"), encoding="utf-8")
 
-    with pytest.raises(AdapterUnproven, match=r"Golden prompt [12] has other token ids"):
+    with pytest.raises(AdapterCheckFailed, match=r"Golden prompt [12] has other token ids"):
         check_golden_prompts(bundle, AutoTokenizer.from_pretrained(bundle))
 
 
@@ -154,7 +154,7 @@ def test_a_template_with_todays_date_keeps_the_date_it_was_trained_under(tmp_pat
     assert plain.startswith("{{ bos_token }}")
     template = dated + plain.removeprefix("{{ bos_token }}")
     (source / "chat_template.jinja").write_text(template, encoding="utf-8")
-    model = pull_from_folder(source, tmp_path / "models", name="dated-llama", licence="Apache-2.0").folder
+    model = pull_from_folder(source, tmp_path / "models", name="dated-llama", license="Apache-2.0").folder
     target = tmp_path / "bundle"
     target.mkdir()
 
@@ -189,7 +189,7 @@ def test_the_manifest_lists_every_other_file_and_says_where_the_adapter_came_fro
     assert manifest.dataset_sha256 == manifest.split_sha256 == DIGEST
     assert manifest.fingerprint == spec.fingerprint()
     assert manifest.hyperparameters == spec.hyperparameters
-    assert manifest.proof == PROOF.model_dump(mode="json")
+    assert manifest.adapter_check == ADAPTER_CHECK.model_dump(mode="json")
     assert manifest.packages == {"torch": torch.__version__}
 
 

@@ -13,16 +13,16 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.signatures import job_secret, verify
 from brightrun.contract.states import EndReason, JobStatus
-from brightrun.worker.delivery import HEARTBEAT, MOST_EVENTS, Delivery
+from brightrun.worker.delivery import HEARTBEAT, MAX_EVENTS, Delivery
+from brightrun.worker.event_log import EventLog
+from brightrun.worker.event_log_reader import EventLogReader, Span
 from brightrun.worker.job_record import JobRecord, RecordBook
-from brightrun.worker.journal import Journal
-from brightrun.worker.journal_tail import JournalTail, Span
 
 SECRET = job_secret("master", "job-1")
-Answer = Callable[[JournalBatch], httpx.Response]
+Answer = Callable[[EventBatch], httpx.Response]
 
 
 class World:
@@ -31,10 +31,10 @@ class World:
     def __init__(self, folder: Path, *, spans: tuple[Span, ...] = (Span(attempt=1, begins_after=0),)) -> None:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
         self.path = folder / "events.jsonl"
-        self.journal = Journal(self.path)
+        self.event_log = EventLog(self.path)
         self.alive, self.stopped = True, 0
         self.stored: dict[int, set[int]] = {}
-        self.batches: list[JournalBatch] = []
+        self.batches: list[EventBatch] = []
         self.message_ids: list[str] = []
         self.script: list[Answer | Exception] = []
         self.book = RecordBook(
@@ -48,25 +48,25 @@ class World:
 
     def new_delivery(self) -> Delivery:
         return Delivery(
-            self.book, JournalTail(self.path), worker="machine-7", alive=lambda: self.alive, stop=self._stop,
+            self.book, EventLogReader(self.path), worker="machine-7", alive=lambda: self.alive, stop=self._stop,
             now=lambda: self.now, transport=httpx.MockTransport(self._studio), chance=random.Random(1),
         )  # fmt: skip
 
     def write(self, count: int) -> None:
         for _ in range(count):
-            self.journal.write("step", step=1, data={"loss": 1.0})
+            self.event_log.write("step", step=1, data={"loss": 1.0})
 
     def end(self) -> None:
-        self.journal.end(JobStatus.FAILED, "Over.", reason=EndReason.INTERRUPTED)
+        self.event_log.end(JobStatus.FAILED, "Over.", reason=EndReason.INTERRUPTED)
         self.alive = False
 
     def settle(self, *, within: timedelta = timedelta(minutes=10)) -> None:
         """Look as often as the delivery asks for, the clock going on by what it asks for."""
         until = self.now + within
         while self.now < until and not self.delivery.finished():
-            self.now += self.delivery.look()
+            self.now += self.delivery.poll()
 
-    def keep(self, batch: JournalBatch) -> int:
+    def keep(self, batch: EventBatch) -> int:
         stored = self.stored.setdefault(batch.attempt, set())
         stored.update(event.sequence for event in batch.events)
         return next(number for number in range(len(stored) + 1) if number + 1 not in stored)
@@ -77,7 +77,7 @@ class World:
 
     def _studio(self, request: httpx.Request) -> httpx.Response:
         verify(SECRET, request.headers, request.content, now=self.now)
-        batch = JournalBatch.model_validate_json(request.content)
+        batch = EventBatch.model_validate_json(request.content)
         self.batches.append(batch)
         self.message_ids.append(request.headers["webhook-id"])
         event = self.script.pop(0) if self.script else self.agree
@@ -85,10 +85,10 @@ class World:
             raise event
         return event(batch)
 
-    def agree(self, batch: JournalBatch) -> httpx.Response:
+    def agree(self, batch: EventBatch) -> httpx.Response:
         return _reply(acknowledged=self.keep(batch))
 
-    def keep_but_lose_the_reply(self, batch: JournalBatch) -> httpx.Response:
+    def keep_but_lose_the_reply(self, batch: EventBatch) -> httpx.Response:
         self.keep(batch)
         raise httpx.ReadTimeout("lost")
 
@@ -108,7 +108,7 @@ def make_world() -> Iterator[Callable[..., World]]:
 
     yield make
     for world in made:
-        world.journal.close()
+        world.event_log.close()
 
 
 @pytest.fixture
@@ -117,13 +117,13 @@ def world(tmp_path: Path, make_world: Callable[..., World]) -> World:
 
 
 def test_lines_go_home_in_batches_and_in_order(world: World) -> None:
-    world.write(MOST_EVENTS * 2 + 5)
+    world.write(MAX_EVENTS * 2 + 5)
     world.end()
 
     world.settle()
 
-    assert [len(batch.events) for batch in world.batches] == [MOST_EVENTS, MOST_EVENTS, 6]
-    assert world.stored[1] == set(range(1, MOST_EVENTS * 2 + 7))
+    assert [len(batch.events) for batch in world.batches] == [MAX_EVENTS, MAX_EVENTS, 6]
+    assert world.stored[1] == set(range(1, MAX_EVENTS * 2 + 7))
     assert world.delivery.finished()
     assert world.batches[-1].reason is EndReason.INTERRUPTED
 
@@ -151,7 +151,7 @@ def test_anything_that_can_go_wrong_in_any_order_loses_no_line(
         world.end()
         world.settle(within=timedelta(hours=3))
 
-        assert world.stored[1] == set(range(1, JournalTail(world.path).count() + 1)), seed
+        assert world.stored[1] == set(range(1, EventLogReader(world.path).count() + 1)), seed
         assert world.delivery.finished(), seed
         assert world.stopped == 0
 
@@ -160,9 +160,9 @@ def test_a_reply_that_was_lost_makes_the_same_message_again(world: World) -> Non
     world.write(3)
     world.script = [world.keep_but_lose_the_reply]
 
-    world.delivery.look()
+    world.delivery.poll()
     world.now += timedelta(seconds=2)
-    world.delivery.look()
+    world.delivery.poll()
 
     assert world.message_ids == ["job-1.1.1-3"] * 2
     assert world.book.record.acknowledged == 3
@@ -170,7 +170,7 @@ def test_a_reply_that_was_lost_makes_the_same_message_again(world: World) -> Non
 
 def test_it_goes_on_behind_what_the_studio_has_also_when_that_is_less_than_before(world: World) -> None:
     world.write(10)
-    world.delivery.look()
+    world.delivery.poll()
     world.write(5)
     world.script = [lambda _: _reply(acknowledged=4)]  # a studio restored from an old copy
     world.settle(within=timedelta(seconds=5))
@@ -180,13 +180,13 @@ def test_it_goes_on_behind_what_the_studio_has_also_when_that_is_less_than_befor
 
 def test_a_restarted_server_goes_on_at_the_acknowledged_line(world: World, tmp_path: Path) -> None:
     world.write(7)
-    world.delivery.look()
+    world.delivery.poll()
     world.write(2)
     found = JobRecord.load(tmp_path)
     assert found is not None
     world.book = RecordBook(tmp_path, found)
 
-    world.new_delivery().look()
+    world.new_delivery().poll()
 
     assert [event.sequence for event in world.batches[-1].events] == [8, 9]
 
@@ -196,7 +196,7 @@ def test_a_studio_that_is_down_is_asked_ever_less_often_but_for_ever(world: Worl
     pauses = []
     for _ in range(40):
         world.script = [httpx.ConnectError("down")]
-        pauses.append(world.delivery.look())
+        pauses.append(world.delivery.poll())
         world.now += pauses[-1]
 
     assert timedelta(seconds=0.5) <= pauses[0] <= timedelta(seconds=1)
@@ -209,9 +209,9 @@ def test_a_studio_that_is_down_is_asked_ever_less_often_but_for_ever(world: Worl
 def test_nothing_is_sent_before_the_pause_is_over(world: World) -> None:
     world.write(1)
     world.script = [httpx.ConnectError("down")]
-    pause = world.delivery.look()
+    pause = world.delivery.poll()
 
-    assert world.delivery.look() == pause
+    assert world.delivery.poll() == pause
     assert len(world.batches) == 1
 
 
@@ -222,7 +222,7 @@ def test_retry_after_is_kept(world: World, status: int, as_date: bool) -> None:
     value = format_datetime(world.now + timedelta(seconds=120), usegmt=True) if as_date else "120"
     world.script = [lambda _: httpx.Response(status, headers={"retry-after": value})]
 
-    assert world.delivery.look() == timedelta(seconds=120)
+    assert world.delivery.poll() == timedelta(seconds=120)
 
 
 @pytest.mark.parametrize("value", ["-5", "soon", "", "1e9", "9" * 30])
@@ -230,7 +230,7 @@ def test_a_senseless_retry_after_does_no_harm(world: World, value: str) -> None:
     world.write(1)
     world.script = [lambda _: httpx.Response(503, headers={"retry-after": value})]
 
-    assert world.delivery.look() <= timedelta(hours=1)
+    assert world.delivery.poll() <= timedelta(hours=1)
 
 
 def test_a_studio_that_acknowledges_nothing_is_not_flooded(world: World) -> None:
@@ -245,9 +245,9 @@ def test_a_studio_that_acknowledges_nothing_is_not_flooded(world: World) -> None
 def test_a_studio_that_claims_lines_which_are_not_written_gets_them_when_they_are(world: World) -> None:
     world.write(2)
     world.script = [lambda _: _reply(acknowledged=99)]
-    world.delivery.look()
+    world.delivery.poll()
     world.write(1)
-    world.delivery.look()
+    world.delivery.poll()
 
     assert [event.sequence for event in world.batches[-1].events] == [3]
 
@@ -276,7 +276,7 @@ def test_a_silent_run_says_that_it_lives_and_hears_that_it_is_not_to_go_on(world
 def test_a_batch_too_large_is_halved(world: World) -> None:
     world.write(100)
     world.script = [world.agree]
-    world.delivery.look()
+    world.delivery.poll()
     world.write(200)
     world.script = [lambda batch: httpx.Response(413) if len(batch.events) > 60 else world.agree(batch)] * 5
     world.settle(within=timedelta(seconds=5))
@@ -306,22 +306,22 @@ def test_an_unwritten_half_line_waits(world: World) -> None:
     world.write(1)
     with world.path.open("ab") as stream:
         stream.write(b'{"sequence": 2, "att')
-    world.delivery.look()
+    world.delivery.poll()
 
     assert world.batches[0].sequence == 1
 
 
 def test_the_tail_reads_any_line_of_a_long_journal(tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "events.jsonl")
-    tail = JournalTail(journal.path)
+    event_log = EventLog(tmp_path / "events.jsonl")
+    tail = EventLogReader(event_log.path)
     for _ in range(5):
         for _ in range(301):
-            journal.say("x")
+            event_log.say("x")
         count = tail.count()
         for after in (0, 1, 255, 256, 257, count - 1):
             assert [event.sequence for event in tail.read(after=after, limit=3)] == list(range(after + 1, count + 1))[
                 :3
             ]
-    journal.close()
-    journal.path.write_bytes(b"".join(journal.path.read_bytes().splitlines(keepends=True)[:2]))
+    event_log.close()
+    event_log.path.write_bytes(b"".join(event_log.path.read_bytes().splitlines(keepends=True)[:2]))
     assert tail.count() == 2

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from brightrun.contract.states import EndReason
+from brightrun.worker.event_log_reader import Span
 from brightrun.worker.job_record import JobRecord, Limit
-from brightrun.worker.journal_tail import Span
-from brightrun.worker.limits import LimitReached, Limits, time_to_end
+from brightrun.worker.limits import LimitReached, RunLimits, time_to_end
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -45,7 +45,7 @@ def test_the_first_limit_counts(record: JobRecord, limit: Limit | None) -> None:
 
 def test_a_step_that_would_end_beyond_the_limit_is_seen_ahead(tmp_path: Path) -> None:
     now = NOON
-    limits = Limits(tmp_path, now=lambda: now)
+    limits = RunLimits(tmp_path, now=lambda: now)
     assert limits.reached(ahead=timedelta(days=9)) is None, "nobody started this run with a limit"
     CAPPED.save(tmp_path)
     assert limits.reached(ahead=5.9 * MINUTE) is None
@@ -59,7 +59,7 @@ def test_a_step_that_would_end_beyond_the_limit_is_seen_ahead(tmp_path: Path) ->
 
 def test_time_is_kept_back_for_a_good_end(tmp_path: Path) -> None:
     CAPPED.save(tmp_path)
-    limits = Limits(tmp_path, reserve=2 * MINUTE, now=lambda: NOON + 3 * MINUTE)
+    limits = RunLimits(tmp_path, reserve=2 * MINUTE, now=lambda: NOON + 3 * MINUTE)
     assert limits.reached(ahead=0.9 * MINUTE) is None
     assert limits.reached(ahead=MINUTE) is EndReason.BUDGET_REACHED
     assert time_to_end(0) == timedelta(seconds=5)
@@ -68,11 +68,11 @@ def test_time_is_kept_back_for_a_good_end(tmp_path: Path) -> None:
 
 def test_what_the_server_writes_later_is_kept_too(tmp_path: Path) -> None:
     CAPPED.save(tmp_path)
-    limits = Limits(tmp_path, now=lambda: NOON + 2 * MINUTE)
+    limits = RunLimits(tmp_path, now=lambda: NOON + 2 * MINUTE)
     assert limits.reached() is None
     CAPPED.model_copy(update=ASKED).save(tmp_path)
     assert limits.reached() is EndReason.CANCELLED_BY_USER
 
 
 def test_a_run_without_a_folder_of_limits_has_none() -> None:
-    assert Limits().reached(ahead=timedelta(days=9)) is None
+    assert RunLimits().reached(ahead=timedelta(days=9)) is None

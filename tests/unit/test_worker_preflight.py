@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import namedtuple
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,17 +14,22 @@ pytest.importorskip("torch")
 import psutil
 import torch
 
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.errors import BrightRunError, DatasetError, ModelError, NotEnoughDisk, NotEnoughMemory
-from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions, uses_nf4
+from brightrun.runs.flops import make_micro_batch
+from brightrun.runs.memory import estimate_memory
+from brightrun.templating.batches import ExampleSize
+from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions
 from tests.runs import make_run
 
 pytestmark = pytest.mark.worker
 
 Memory = namedtuple("Memory", "available")
 Disk = namedtuple("Disk", "total used free")
-WEIGHTS, ADAPTER = 2_000_000_000, 1_000_000
+ADAPTER = 1_000_000
+STEP = [make_micro_batch([ExampleSize(tokens=1000, trained_tokens=400, answers=2)], packing=True)]
 
 
 @pytest.fixture
@@ -40,18 +46,24 @@ def spec_of(run: RunFolder, **settings: object) -> JobSpec:
     return spec.model_copy(update={"hyperparameters": changed})
 
 
+def check(spec: JobSpec, run: RunFolder) -> dict[str, Any]:
+    entry = entry_of_folder(Path(spec.model.path))
+    return check_machine(spec, run.root, entry=entry, adapter_parameters=ADAPTER, micro_batches=STEP)
+
+
 def test_a_run_as_it_was_made_passes(run: RunFolder) -> None:
     spec = spec_of(run)
 
     check_data(spec, run.root)
-    facts = check_machine(spec, run.root, weights_bytes=check_model(spec), adapter_parameters=ADAPTER)
+    check_model(spec)
+    facts = check(spec, run)
 
     assert facts["quantization"] == "none"
     assert facts["packages"]["torch"] == torch.__version__
     assert facts["memory_available_bytes"] > 0
 
 
-@pytest.mark.parametrize("name", ["data/train.jsonl", "data/held_out.jsonl"])
+@pytest.mark.parametrize("name", ["data/train.jsonl", "data/validation.jsonl"])
 def test_prepared_data_that_changed_is_refused(run: RunFolder, name: str) -> None:
     path = run.root / name
     path.write_bytes(path.read_bytes().replace(b"the", b"teh", 1))
@@ -62,7 +74,7 @@ def test_prepared_data_that_changed_is_refused(run: RunFolder, name: str) -> Non
     assert raised.value.details["expected_sha256"] != raised.value.details["found_sha256"]
 
 
-@pytest.mark.parametrize("name", ["data/train.jsonl", "data/held_out.jsonl"])
+@pytest.mark.parametrize("name", ["data/train.jsonl", "data/validation.jsonl"])
 def test_prepared_data_that_is_missing_is_refused(run: RunFolder, name: str) -> None:
     (run.root / name).unlink()
 
@@ -85,38 +97,32 @@ def test_a_damaged_model_folder_is_refused(run: RunFolder, name: str, damage: st
     assert "brightrun model pull" in raised.value.hint
 
 
-def test_weights_are_counted_in_bf16_however_they_are_stored(run: RunFolder) -> None:
-    from transformers import AutoModelForCausalLM
-
-    spec = spec_of(run)
-    parameters = AutoModelForCausalLM.from_pretrained(spec.model.path).num_parameters()
-
-    assert check_model(spec) == 2 * parameters
-
-
 def test_too_little_memory_is_said_with_both_figures(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a CPU the base is held in fp32, twice its bytes in bf16."""
-    needed = 2 * WEIGHTS + 16 * ADAPTER
+    """The figure is the plan's own, at its low end and without the program, which runs already."""
+    spec = spec_of(run)
+    estimate = estimate_memory(
+        entry_of_folder(Path(spec.model.path)),
+        spec.hyperparameters,
+        adapter_parameters=ADAPTER,
+        micro_batches=STEP,
+        kind="cpu",
+    )
+    needed = estimate.low_bytes - estimate.bytes_of("program")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(needed))
-    check_machine(spec_of(run), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
+    check(spec, run)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(needed - 1))
-    with pytest.raises(NotEnoughMemory, match=r"at least 4\.0 GB; 4\.0 GB are free") as raised:
-        check_machine(spec_of(run), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
+    with pytest.raises(NotEnoughMemory, match=r"needs at least \d\.\d GB of memory; \d\.\d GB are free") as raised:
+        check(spec, run)
 
     assert raised.value.details == {"needed_bytes": needed, "available_bytes": needed - 1}
 
 
-def test_nf4_needs_about_a_quarter_of_bf16(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_base_is_held_in_is_told(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: Memory(600_000_000))
 
-    facts = check_machine(spec_of(run, quantization="nf4"), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
-
-    assert facts["quantization"] == "nf4"
-    with pytest.raises(NotEnoughMemory):
-        check_machine(spec_of(run, quantization="nf4"), run.root, weights_bytes=2 * WEIGHTS, adapter_parameters=ADAPTER)
+    assert check(spec_of(run, quantization="nf4"), run)["quantization"] == "nf4"
 
 
 def test_room_is_asked_for_three_checkpoints_and_more(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,20 +130,9 @@ def test_room_is_asked_for_three_checkpoints_and_more(run: RunFolder, monkeypatc
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(10**12, 0, 3 * 12 * ADAPTER))
 
     with pytest.raises(NotEnoughDisk, match="free beside run") as raised:
-        check_machine(spec_of(run), run.root, weights_bytes=WEIGHTS, adapter_parameters=ADAPTER)
+        check(spec_of(run), run)
 
     assert raised.value.code == "disk_full"
-
-
-@pytest.mark.parametrize(
-    ("wish", "on_cuda", "on_cpu"), [("auto", True, False), ("nf4", True, True), ("none", False, False)]
-)
-def test_the_base_is_in_four_bits_where_the_recipe_says_so(
-    run: RunFolder, wish: str, on_cuda: bool, on_cpu: bool
-) -> None:
-    spec = spec_of(run, quantization=wish)
-
-    assert (uses_nf4(spec, cuda=True), uses_nf4(spec, cuda=False)) == (on_cuda, on_cpu)
 
 
 def test_versions_are_of_the_packages_that_decide_the_numbers() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
 
-from brightrun.chat.messages import Message
+from brightrun.templating.messages import Message
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
@@ -49,9 +49,9 @@ LLAMA3_CONFIG = {
 CONVERSATION = (
     Message("system", "You keep the accounts of a small bakery."),
     Message("user", "How much flour did we buy?"),
-    Message("assistant", "Forty sacks.\n\nShall I list the suppliers?", learnt=True),
+    Message("assistant", "Forty sacks.\n\nShall I list the suppliers?", trained=True),
     Message("user", "Yes, please. Café Léon first 🥐"),
-    Message("assistant", "🥖 Café Léon took twelve.", learnt=True),
+    Message("assistant", "🥖 Café Léon took twelve.", trained=True),
 )
 
 

@@ -1,4 +1,4 @@
-"""A whole studio for tests of the web room: SQLite, files in memory, pretend machines, a clock that is set by hand."""
+"""A whole studio for tests of the web room: SQLite, files in memory, simulated machines, a clock set by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from brightrun.compute.pretend import Pretend
+from brightrun.compute.simulated.provider import SimulatedCompute
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.states import EndReason, JobStatus
@@ -57,12 +57,12 @@ def a_studio(folder: Path, *, models: Path | None = None) -> Iterator[tuple[Stud
     studio = Studio(
         database=database,
         storage=InMemory(LinkSigner("a secret for the links", BASE), clock=clock),
-        computes={"pretend": Pretend(clock)},
+        computes={"simulated": SimulatedCompute(clock)},
         models=models or folder / "models",
         home=folder / "home",
         webhook_secret=SecretStr(MASTER),
-        default_compute="pretend",
-        usd_per_hour={"pretend": Decimal("2.50")},
+        default_compute="simulated",
+        usd_per_hour={"simulated": Decimal("2.50")},
         clock=clock,
     )
     try:
@@ -133,7 +133,7 @@ def a_job(
         base_model="tiny-llama",
         recipe="balanced",
         hyperparameters=Hyperparameters().model_dump(mode="json"),
-        compute={"provider": "pretend"},
+        compute={"provider": "simulated"},
         attempt=attempt,
         created_at=now,
         status_changed_at=now,
@@ -145,7 +145,7 @@ def a_job(
             lease = TrainingAttempt(
                 job_id=job.id,
                 number=attempt,
-                provider="pretend",
+                provider="simulated",
                 machine_name=f"train-{job.id}-{attempt}",
                 launch_intended_at=now,
                 last_sequence=0,
@@ -166,8 +166,8 @@ def _a_spec() -> JobSpec:
             source_sha256=digest,
             train_path="data/train.jsonl",
             train_sha256=digest,
-            held_out_path="data/held_out.jsonl",
-            held_out_sha256=digest,
+            validation_path="data/validation.jsonl",
+            validation_sha256=digest,
             split_sha256=digest,
         ),
     )

@@ -9,7 +9,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from brightrun.catalogue.hashes import RECORD_NAME, ModelFile, Progress, require_sha256, sha256_of, shifted
 from brightrun.catalogue.models import Source
@@ -23,13 +23,13 @@ class ModelRecord(BaseModel):
     `needs_conversion` is true until safetensors were made from the file that `converted_from` then names.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     name: str
     hub_id: str | None = None
     revision: str | None = None
     source: Source
-    licence: str
+    license: str = Field(validation_alias=AliasChoices("license", "licence"))
     pulled_at: datetime.datetime
     files: tuple[ModelFile, ...]
     converted_from: str | None = None

@@ -1,14 +1,15 @@
-"""The base models that are known by name: shapes, licence, where to get them. Knows no file of any model."""
+"""The base models that are known by name: shapes, license, where to get them. Knows no file of any model."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from brightrun.catalogue.tables import read_table, suggest
-from brightrun.errors import ModelError
+from brightrun.errors import ModelError, RecipeError
 
 Source = Literal["hub", "package", "folder"]
 EMBEDDED_MODEL = "smollm2-135m-instruct"
@@ -60,8 +61,8 @@ class BaseModelEntry(BaseModel):
     vocab_size: int = Field(gt=0)
     tied_embeddings: bool
     context_length: int = Field(gt=0)
-    licence: str
-    licence_note: str = ""
+    license: str
+    license_note: str = ""
     gated: bool = False
 
     @model_validator(mode="after")
@@ -86,9 +87,25 @@ class BaseModelEntry(BaseModel):
             "down_proj": (inner, hidden),
         }
 
+    def adapter_parameters(self, r: int, target_modules: Sequence[str]) -> int:
+        """Trainable weights of a LoRA adapter: r × (inputs + outputs) of every chosen projection of every layer.
+
+        Raises:
+            RecipeError: a chosen module is no projection of this model.
+        """
+        shapes = self.projection_shapes()
+        unknown = [name for name in target_modules if name not in shapes]
+        if unknown:
+            raise RecipeError(
+                f"target_modules names no projection of {self.name}: {', '.join(unknown)}.",
+                hint=f"Choose among {', '.join(shapes)}.",
+                details={"param": "hyperparameters.target_modules"},
+            )
+        return self.layers * r * sum(sum(shapes[name]) for name in set(target_modules))
+
     @property
     def linear_parameters(self) -> int:
-        """Weights of all projections of all layers: what quantisation shrinks and matrix products touch."""
+        """Weights of all projections of all layers: what quantization shrinks and matrix products touch."""
         return self.layers * sum(inputs * outputs for inputs, outputs in self.projection_shapes().values())
 
     @property

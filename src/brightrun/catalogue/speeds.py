@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from brightrun.catalogue.tables import read_table
 
 Origin = Literal["measured", "published", "assumed"]
-Precision = Literal["nf4", "bf16", "fp32"]
+PrecisionName = Literal["nf4", "bf16", "fp32"]
 StartupKey = Literal["start", "imports", "download", "load", "encode", "write"]
 
 
@@ -25,13 +25,13 @@ class _Figure(BaseModel):
     source: str = Field(min_length=1)
 
 
-class Utilisation(_Figure):
+class MfuFigure(_Figure):
     """Share of a GPU's nominal dense bf16 speed that training a model reached. `parameters` is its size."""
 
     model: str
     parameters: int = Field(gt=0)
     gpu: str
-    precision: Precision
+    precision: PrecisionName
     engine: str
     share: float = Field(gt=0, lt=1)
 
@@ -42,18 +42,18 @@ class ProcessorCosts(_Figure):
     Shares are of the probe's matrix products. Passes say how many bytes cross memory per byte of a kept number. Launch
     seconds are per layer: of one row's training, of one answer's token, and what an adapter adds to the latter. Wake
     seconds come on top of each where there are several threads: the others sleep between two products and have to be
-    woken. `dropout_operations` are per byte drawn, at the speed of products in one thread: PyTorch draws in one.
+    woken. `dropout_flops` are per byte drawn, at the speed of products in one thread: PyTorch draws in one.
     """
 
     model: str
-    precision: Precision
+    precision: PrecisionName
     engine: str
-    products_share: float = Field(gt=0, le=1)
+    matmul_share: float = Field(gt=0, le=1)
     attention_share: float = Field(gt=0, le=1)
     layer_passes: float = Field(gt=0)
     head_passes: float = Field(gt=0)
-    dropout_operations: float = Field(ge=0)
-    launch_seconds: float = Field(ge=0)
+    dropout_flops: float = Field(ge=0)
+    kernel_launch_seconds: float = Field(ge=0)
     answer_launch_seconds: float = Field(ge=0)
     adapter_launch_seconds: float = Field(ge=0)
     wake_seconds: float = Field(ge=0)
@@ -67,7 +67,7 @@ class AcceleratorCosts(_Figure):
     Launch seconds are per layer, as on a processor.
     """
 
-    launch_seconds: float = Field(ge=0)
+    kernel_launch_seconds: float = Field(ge=0)
     answer_bandwidth_share: float = Field(gt=0, le=1)
     answer_launch_seconds: float = Field(ge=0)
     adapter_launch_seconds: float = Field(ge=0)
@@ -112,9 +112,9 @@ class Startup(_Figure):
 
 
 @cache
-def load_utilisation() -> tuple[Utilisation, ...]:
+def load_mfu() -> tuple[MfuFigure, ...]:
     """Every recorded share, in the order of the table."""
-    return tuple(Utilisation.model_validate(row) for row in read_table("speeds.toml")["utilisation"])
+    return tuple(MfuFigure.model_validate(row) for row in read_table("speeds.toml")["utilization"])
 
 
 @cache

@@ -32,16 +32,16 @@ def show(json: Json = False) -> None:
 
 
 @app.command("set")
-def set_budget(month: Dollars = None, default_cap: Cap = None, json: Json = False) -> None:
+def set_budget(month: Dollars = None, default_job_cap: Cap = None, json: Json = False) -> None:
     """Set the budget per month, the cap of jobs that name none, or both; what is not named stays."""
-    if month is None and default_cap is None:
-        raise InputError("Nothing is to be set.", hint="Give --month, --default-cap, or both.")
+    if month is None and default_job_cap is None:
+        raise InputError("Nothing is to be set.", hint="Give --month, --default-job-cap, or both.")
     with _client() as client:
         now = client.get(BUDGET)
-        kept = None if now["is_default"] else now["budget_usd"]
+        kept = None if now["is_default"] else now["monthly_budget_usd"]
         body = {
-            "month_usd": kept if month is None else _dollars(month),
-            "default_cap_usd": now["default_cap_usd"] if default_cap is None else _dollars(default_cap),
+            "monthly_budget_usd": kept if month is None else _dollars(month),
+            "default_job_cap_usd": now["default_job_cap_usd"] if default_job_cap is None else _dollars(default_job_cap),
         }
         found = client.put(BUDGET, body)
     print_json(found) if json else _show(found)
@@ -66,17 +66,19 @@ def _show(found: dict[str, Any]) -> None:
     table = plain_table(f"Budget of {found['month']}", "", ">")
     table.show_header = False
     of = "" if found["spent_percent"] is None else f"  ({found['spent_percent']:.0f} %)"
-    default = "  (the studio's setting)" if found["is_default"] and found["budget_usd"] is not None else ""
-    unknown = found["uncommitted_jobs"]
+    default = "  (the studio's setting)" if found["is_default"] and found["monthly_budget_usd"] is not None else ""
+    unknown = found["unestimated_jobs"]
     rows = {
-        "budget": "no limit" if found["budget_usd"] is None else f"${found['budget_usd']:,.2f}{default}",
+        "budget": "no limit"
+        if found["monthly_budget_usd"] is None
+        else f"${found['monthly_budget_usd']:,.2f}{default}",
         "spent": f"${found['spent_usd']:,.2f}{of}",
-        "promised to jobs": f"${found['committed_usd']:,.2f}" + (f"  and {unknown} of unknown cost" if unknown else ""),
+        "promised to jobs": f"${found['reserved_usd']:,.2f}" + (f"  and {unknown} of unknown cost" if unknown else ""),
         "left": None if found["remaining_usd"] is None else f"${found['remaining_usd']:,.2f}",
         "machines run at": f"${found['usd_per_hour']:,.2f} an hour" if found["usd_per_hour"] else None,
         "forecast": f"${found['forecast_usd']:,.2f}",
         "crossed": None if found["crosses_at"] is None else f"{found['crosses_at'][:16].replace('T', ' ')} UTC",
-        "cap of a job": None if found["default_cap_usd"] is None else f"${found['default_cap_usd']:,.2f}",
+        "cap of a job": None if found["default_job_cap_usd"] is None else f"${found['default_job_cap_usd']:,.2f}",
         "price unknown": f"{found['unpriced_leases']} machine(s), not counted" if found["unpriced_leases"] else None,
     }
     for label, value in rows.items():

@@ -36,10 +36,10 @@ def compare(
     _show_groups("by emotional arc", comparison.by_arc)
     for sample in comparison.samples[:answers]:
         _show_sample(sample)
-    proof = comparison.proof
+    adapter_check = comparison.adapter_check
     results.print(
-        f"Proof: adapter off differs from the base by {proof.adapter_off_max_difference:g}, adapter on by "
-        f"{proof.adapter_on_max_difference:.3g}. Bundle: {len(manifest.files)} files match their sha256.",
+        f"Proof: adapter off differs from the base by {adapter_check.adapter_off_max_difference:g}, adapter on by "
+        f"{adapter_check.adapter_on_max_difference:.3g}. Bundle: {len(manifest.files)} files match their sha256.",
         highlight=False,
     )
 

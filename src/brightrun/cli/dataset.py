@@ -23,14 +23,14 @@ from brightrun.files import write_model
 app = typer.Typer(help="Datasets: audit, preview, prepare, split.", no_args_is_help=True)
 
 
-class ClientProfile(StrEnum):
+class ProfileChoice(StrEnum):
     """Whether the client's profile goes into the system prompt."""
 
     keep = "keep"
     system_prompt = "system_prompt"
 
 
-class OverLength(StrEnum):
+class OverlengthPolicy(StrEnum):
     """What happens to a conversation over the maximum."""
 
     refuse = "refuse"
@@ -42,10 +42,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Model = Annotated[str, typer.Option(help="Base model whose tokenizer and template count.")]
 NoRepair = Annotated[bool, typer.Option("--no-repair", help="Quarantine damaged answers instead of mending them.")]
 RepairJson = Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes that make the file no JSON.")]
-Profile = Annotated[ClientProfile, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
+Profile = Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
 MaxLength = Annotated[int | None, typer.Option("--max-seq-length", min=16, help="Longest conversation in tokens.")]
-Over = Annotated[OverLength, typer.Option(help="Refuse a longer conversation, or drop it into the ledger.")]
-Fraction = Annotated[float, typer.Option("--held-out-fraction", min=0.01, max=0.5, help="Share kept for the proof.")]
+Over = Annotated[OverlengthPolicy, typer.Option(help="Refuse a longer conversation, or drop it into the ledger.")]
+Fraction = Annotated[float, typer.Option("--validation-fraction", min=0.01, max=0.5, help="Share kept for the proof.")]
 Seed = Annotated[int, typer.Option(min=0, help="Decides which conversations are held out.")]
 Previous = Annotated[
     Path | None, typer.Option(help="A split.json of before: every conversation in it stays on its side.")
@@ -58,13 +58,13 @@ def audit(
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
     repair_json: RepairJson = False,
-    client_profile: Profile = ClientProfile.keep,
+    client_profile: Profile = ProfileChoice.keep,
     max_seq_length: MaxLength = None,
-    over_length: Over = OverLength.refuse,
+    overlength_policy: Over = OverlengthPolicy.refuse,
     json: Json = False,
 ) -> None:
     """Read a file and tell what was found in it. Exit status 0: usable, perhaps with warnings; 2: refused."""
-    options = _options(no_repair, repair_json, client_profile, max_seq_length, over_length)
+    options = _options(no_repair, repair_json, client_profile, max_seq_length, overlength_policy)
     with byte_progress(f"Auditing {file.name}") as progress:
         report = audit_dataset(file, chat=chat_model_for(model), options=options, progress=progress)
     if json:
@@ -82,33 +82,33 @@ def preview(
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
     repair_json: RepairJson = False,
-    client_profile: Profile = ClientProfile.keep,
+    client_profile: Profile = ProfileChoice.keep,
     json: Json = False,
 ) -> None:
     """Show a conversation as the model sees it; what is learnt is green and underlined."""
     chat = chat_model_for(model)
-    options = _options(no_repair, repair_json, client_profile, None, OverLength.refuse)
+    options = _options(no_repair, repair_json, client_profile, None, OverlengthPolicy.refuse)
     shown = preview_conversation(file, conversation, chat=chat, options=options)
     pieces = chat.preview_spans(shown.messages())
     encoded = chat.encode_conversation(shown.messages())
     if json:
         print_json(
             {
-                "conversation": shown.id, "tokens": len(encoded.input_ids), "learnt_tokens": encoded.learnt_tokens,
+                "conversation": shown.id, "tokens": len(encoded.input_ids), "trained_tokens": encoded.trained_tokens,
                 "answers": len(encoded.answer_spans),
-                "pieces": [{"text": text, "learnt": learnt} for text, learnt in pieces],
+                "pieces": [{"text": text, "trained": trained} for text, trained in pieces],
             }
         )  # fmt: skip
         return
     results.print(f"[bold]Conversation {shown.id}[/]", highlight=False)
     results.print(
-        f"{len(encoded.input_ids):,} tokens, of them {encoded.learnt_tokens:,} learnt (green, underlined) "
+        f"{len(encoded.input_ids):,} tokens, of them {encoded.trained_tokens:,} learnt (green, underlined) "
         f"in {len(encoded.answer_spans)} answers. Template: {chat.name}.\n",
         highlight=False,
     )
     painted = Text()
-    for text, learnt in pieces:
-        painted.append(text, style="green underline" if learnt else "dim")
+    for text, trained in pieces:
+        painted.append(text, style="green underline" if trained else "dim")
     results.print(painted)
 
 
@@ -119,26 +119,26 @@ def prepare(
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
     repair_json: RepairJson = False,
-    client_profile: Profile = ClientProfile.keep,
+    client_profile: Profile = ProfileChoice.keep,
     max_seq_length: MaxLength = None,
-    over_length: Over = OverLength.refuse,
-    held_out_fraction: Fraction = 0.1,
+    overlength_policy: Over = OverlengthPolicy.refuse,
+    validation_fraction: Fraction = 0.1,
     seed: Seed = 42,
     previous: Previous = None,
     json: Json = False,
 ) -> None:
-    """Write train.jsonl, held_out.jsonl, the audit, the split and the ledger of every repair and omission."""
+    """Write train.jsonl, validation.jsonl, the audit, the split and the ledger of every repair and omission."""
     if out.exists():
         raise DatasetError(f"{out} exists already.", hint="Choose another folder with --out; nothing was written.")
-    options = _options(no_repair, repair_json, client_profile, max_seq_length, over_length)
-    prepared = _prepare(file, out, model, options, held_out_fraction, seed, previous)
+    options = _options(no_repair, repair_json, client_profile, max_seq_length, overlength_policy)
+    prepared = _prepare(file, out, model, options, validation_fraction, seed, previous)
     if json:
         print_json(prepared)
         return
     show_audit(prepared.audit)
     show_split(prepared.split)
     results.print(
-        f"\nWritten to {out}: train.jsonl, held_out.jsonl, audit.json, split.json, ledger.jsonl",
+        f"\nWritten to {out}: train.jsonl, validation.jsonl, audit.json, split.json, repair_log.jsonl",
         highlight=False,
     )
 
@@ -148,7 +148,7 @@ def split(
     file: File,
     out: Annotated[Path | None, typer.Option(help="Write the split to this file.")] = None,
     model: Model = REFERENCE_MODEL,
-    held_out_fraction: Fraction = 0.1,
+    validation_fraction: Fraction = 0.1,
     seed: Seed = 42,
     previous: Previous = None,
     json: Json = False,
@@ -160,7 +160,7 @@ def split(
         raise DatasetError(f"{out} cannot be written.", hint="Give --out a file name in a folder that exists.")
     with TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared"
-        prepared = _prepare(file, target, model, ReadOptions(), held_out_fraction, seed, previous)
+        prepared = _prepare(file, target, model, ReadOptions(), validation_fraction, seed, previous)
     if out is not None:
         write_model(out, prepared.split)
     if json:
@@ -168,7 +168,7 @@ def split(
         return
     show_split(prepared.split)
     table = plain_table("Held out", "conversation")
-    for name in prepared.split.held_out:
+    for name in prepared.split.validation:
         table.add_row(name)
     results.print(table)
 
@@ -178,7 +178,7 @@ def _prepare(
 ) -> PreparedDataset:
     with byte_progress(f"Preparing {file.name}") as progress:
         return prepare_dataset(
-            file, out, chat=chat_model_for(model), options=options, held_out_fraction=fraction, seed=seed,
+            file, out, chat=chat_model_for(model), options=options, validation_fraction=fraction, seed=seed,
             previous=_read_split(previous), progress=progress,
         )  # fmt: skip
 
@@ -193,13 +193,13 @@ def _read_split(path: Path | None) -> Split | None:
 
 
 def _options(
-    no_repair: bool, repair_json: bool, profile: ClientProfile, max_seq_length: int | None, over: OverLength
+    no_repair: bool, repair_json: bool, profile: ProfileChoice, max_seq_length: int | None, over: OverlengthPolicy
 ) -> ReadOptions:
     values: dict[str, Any] = {
         "repair": not no_repair,
         "repair_json": repair_json,
         "client_profile": profile.value,
         "max_seq_length": max_seq_length,
-        "over_length": over.value,
+        "overlength_policy": over.value,
     }
     return ReadOptions.model_validate(values)

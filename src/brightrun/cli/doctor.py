@@ -15,7 +15,7 @@ from brightrun.platforms import Ability, supports
 from brightrun.settings import read_settings
 
 if TYPE_CHECKING:
-    from brightrun.jobs.connections import Finding
+    from brightrun.jobs.connections import Diagnosis
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -34,14 +34,14 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print the result a
         raise typer.Exit(1)
 
 
-def _findings() -> Iterator[Finding]:
+def _findings() -> Iterator[Diagnosis]:
     from brightrun.cli.doctor_machine import machine_findings, running_studio
-    from brightrun.jobs.connections import Finding
+    from brightrun.jobs.connections import Diagnosis
 
     try:
         settings = read_settings()
     except BrightRunError as error:
-        yield Finding("settings", "fail", error.message, error.hint)
+        yield Diagnosis("settings", "fail", error.message, error.hint)
         return
     yield from machine_findings(settings)
     if not supports(Ability.STUDIO):
@@ -53,10 +53,10 @@ def _findings() -> Iterator[Finding]:
     yield from studio_findings(settings)
 
 
-def _tell(finding: Finding) -> None:
-    mend = f"  [dim]{escape(finding.mend)}[/]" if finding.mend else ""
+def _tell(finding: Diagnosis) -> None:
+    fix = f"  [dim]{escape(finding.fix)}[/]" if finding.fix else ""
     results.print(
-        f"[{_COLOURS[finding.outcome]}]{finding.outcome:<4}[/]  {finding.check:<24}  {escape(finding.message)}{mend}",
+        f"[{_COLOURS[finding.outcome]}]{finding.outcome:<4}[/]  {finding.check:<24}  {escape(finding.message)}{fix}",
         highlight=False,
         soft_wrap=True,
     )

@@ -13,7 +13,7 @@ import psutil
 
 from brightrun.cli.studio_client import StudioUnreachable, studio_client
 from brightrun.errors import BrightRunError, NotSignedIn
-from brightrun.jobs.connections import Finding, Outcome
+from brightrun.jobs.connections import Diagnosis, Outcome
 from brightrun.platforms import Ability, supports, this_platform
 from brightrun.settings import Settings
 
@@ -21,7 +21,7 @@ _STACK = ("torch", "transformers", "trl", "peft", "accelerate", "safetensors")
 _GIGABYTE = 1_000_000_000
 
 
-def machine_findings(settings: Settings) -> Iterator[Finding]:
+def machine_findings(settings: Settings) -> Iterator[Diagnosis]:
     """What can be said of this machine."""
     yield _platform()
     yield _python()
@@ -32,7 +32,7 @@ def machine_findings(settings: Settings) -> Iterator[Finding]:
     yield _memory()
 
 
-def running_studio(settings: Settings) -> Finding:
+def running_studio(settings: Settings) -> Diagnosis:
     """Whether the studio answers that `brightrun job` speaks to."""
     check = "studio"
     with studio_client(settings) as client:
@@ -40,14 +40,14 @@ def running_studio(settings: Settings) -> Finding:
             health = client.get("/api/health")
             client.get("/api/session")
         except NotSignedIn as error:
-            mend = "Set BRIGHTRUN_TOKEN to a token of that studio."
+            fix = "Set BRIGHTRUN_TOKEN to a token of that studio."
             outcome: Outcome = "warn" if settings.token is None else "fail"
-            return Finding(check, outcome, f"{settings.url} runs. {error.message}", mend)
+            return Diagnosis(check, outcome, f"{settings.url} runs. {error.message}", fix)
         except StudioUnreachable as error:
-            return Finding(check, "warn", error.message, error.hint)
+            return Diagnosis(check, "warn", error.message, error.hint)
         except BrightRunError as error:
-            return Finding(check, "fail", f"{settings.url}: {error.message}", error.hint)
-    return Finding(check, "ok", f"{settings.url} runs, version {health['version']}")
+            return Diagnosis(check, "fail", f"{settings.url}: {error.message}", error.hint)
+    return Diagnosis(check, "ok", f"{settings.url} runs, version {health['version']}")
 
 
 def nearest(folder: Path) -> Path:
@@ -56,58 +56,58 @@ def nearest(folder: Path) -> Path:
     return next(path for path in (folder, *folder.parents) if path.exists())
 
 
-def _platform() -> Finding:
+def _platform() -> Diagnosis:
     here = this_platform()
     missing = [ability.value.lower() for ability in Ability if ability not in here.abilities]
     if missing:
-        mend = f"For {' and '.join(missing)}: use Linux, macOS or WSL 2."
-        return Finding(
-            "platform", "warn", f"{here.title}: dataset commands work, and jobs on a studio elsewhere.", mend
+        fix = f"For {' and '.join(missing)}: use Linux, macOS or WSL 2."
+        return Diagnosis(
+            "platform", "warn", f"{here.title}: dataset commands work, and jobs on a studio elsewhere.", fix
         )
-    return Finding("platform", "ok", f"{here.title}, {platform.machine()}")
+    return Diagnosis("platform", "ok", f"{here.title}, {platform.machine()}")
 
 
-def _python() -> Finding:
+def _python() -> Diagnosis:
     found = platform.python_version()
     if sys.version_info < (3, 11):  # noqa: UP036 the package may have been started by an older one
-        return Finding("python", "fail", f"{found} is too old.", "Install Python 3.11 or newer.")
-    return Finding("python", "ok", found)
+        return Diagnosis("python", "fail", f"{found} is too old.", "Install Python 3.11 or newer.")
+    return Diagnosis("python", "ok", found)
 
 
-def _packages() -> Finding:
+def _packages() -> Diagnosis:
     wanted = [line.split(";")[0] for line in requires("brightrun") or () if "extra ==" not in line]
     missing = [name for line in wanted if not _version(name := _bare(line))]
     if missing:
         again = "Install the package again: pip install --upgrade brightrun"
-        return Finding("packages", "fail", f"{', '.join(missing)} not installed.", again)
-    return Finding("packages", "ok", f"brightrun {_version('brightrun')} and the {len(wanted)} packages it needs")
+        return Diagnosis("packages", "fail", f"{', '.join(missing)} not installed.", again)
+    return Diagnosis("packages", "ok", f"brightrun {_version('brightrun')} and the {len(wanted)} packages it needs")
 
 
-def _training_stack(settings: Settings) -> Finding:
+def _training_stack(settings: Settings) -> Diagnosis:
     missing = [name for name in _STACK if not _version(name)]
     if not missing:
-        return Finding("training stack", "ok", ", ".join(f"{name} {_version(name)}" for name in _STACK[:4]))
-    mend = "Install it: pip install 'brightrun[worker]'"
+        return Diagnosis("training stack", "ok", ", ".join(f"{name} {_version(name)}" for name in _STACK[:4]))
+    fix = "Install it: pip install 'brightrun[worker]'"
     if settings.compute == "local_process":
-        return Finding("training stack", "fail", f"Jobs run here, and {', '.join(missing)} not installed.", mend)
-    return Finding("training stack", "warn", f"{', '.join(missing)} not installed: nothing trains here.", mend)
+        return Diagnosis("training stack", "fail", f"Jobs run here, and {', '.join(missing)} not installed.", fix)
+    return Diagnosis("training stack", "warn", f"{', '.join(missing)} not installed: nothing trains here.", fix)
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> Diagnosis:
     free = shutil.disk_usage(nearest(settings.home)).free
     told = f"{free / _GIGABYTE:.1f} GB free at {settings.home}"
-    mend = "Free some space, or set BRIGHTRUN_HOME to a folder on another disk."
+    fix = "Free some space, or set BRIGHTRUN_HOME to a folder on another disk."
     if free < _GIGABYTE:
-        return Finding("disk", "fail", told, mend)
-    return Finding("disk", "warn", told, mend) if free < 5 * _GIGABYTE else Finding("disk", "ok", told)
+        return Diagnosis("disk", "fail", told, fix)
+    return Diagnosis("disk", "warn", told, fix) if free < 5 * _GIGABYTE else Diagnosis("disk", "ok", told)
 
 
-def _memory() -> Finding:
+def _memory() -> Diagnosis:
     free = psutil.virtual_memory().available
     told = f"{free / _GIGABYTE:.1f} GB free"
     if free < 2 * _GIGABYTE:
-        return Finding("memory", "warn", f"{told}; the embedded model needs about 2.", "Close other programs.")
-    return Finding("memory", "ok", told)
+        return Diagnosis("memory", "warn", f"{told}; the embedded model needs about 2.", "Close other programs.")
+    return Diagnosis("memory", "ok", told)
 
 
 def _bare(requirement: str) -> str:

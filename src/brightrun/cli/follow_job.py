@@ -15,13 +15,13 @@ from brightrun.contract.states import JobStatus
 
 MEDIA_TYPE = "text/event-stream"
 _QUIET_SECONDS = 40.0  # a studio sends a heartbeat every 15 seconds
-_LONGEST_PAUSE_SECONDS = 10.0
+_MAX_PAUSE_SECONDS = 10.0
 _ASK_SECONDS = 1.0
 _PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Update:
     """An event (`kind` is its own), the job as it is now (`kind` is "job"), or what became of the connection."""
 
     kind: str
@@ -39,7 +39,7 @@ def follow_job(
     after: int = 0,
     patience_seconds: float = 600.0,
     sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[News]:
+) -> Iterator[Update]:
     """Everything that happens to a job from behind event `after`; the last news is the job that has ended.
 
     A studio that does not answer, because it is started again, is waited for: news of kind `lost` and `found` tell it.
@@ -51,16 +51,16 @@ def follow_job(
     tell, lost, waited, pause = _streamed, False, 0.0, 1.0
     while True:
         try:
-            for news in tell(client, job_id, after):
+            for updates in tell(client, job_id, after):
                 if lost:
                     lost, waited, pause = False, 0.0, 1.0
-                    yield News("found")
-                yield news
-                if news.kind == "job":
-                    if _is_over(news.data):
+                    yield Update("found")
+                yield updates
+                if updates.kind == "job":
+                    if _is_over(updates.data):
                         return
                 else:
-                    after = int(news.data["id"])
+                    after = int(updates.data["id"])
             sleep(_ASK_SECONDS)
         except StreamUseless:
             tell = _asked
@@ -69,12 +69,12 @@ def follow_job(
                 raise
             if not lost:
                 lost = True
-                yield News("lost")
+                yield Update("lost")
             sleep(pause)
-            waited, pause = waited + pause, min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            waited, pause = waited + pause, min(pause * 2, _MAX_PAUSE_SECONDS)
 
 
-def _streamed(client: StudioClient, job_id: str, after: int) -> Iterator[News]:
+def _streamed(client: StudioClient, job_id: str, after: int) -> Iterator[Update]:
     timeout = httpx.Timeout(10.0, read=_QUIET_SECONDS)
     path, headers = f"{JOBS}/{job_id}/events/stream", {"accept": MEDIA_TYPE}
     try:
@@ -83,7 +83,7 @@ def _streamed(client: StudioClient, job_id: str, after: int) -> Iterator[News]:
                 raise StreamUseless
             for name, data in read_stream(reply.iter_lines()):
                 body = json.loads(data)
-                yield News("job" if name == "complete" else str(body["kind"]), body)
+                yield Update("job" if name == "complete" else str(body["kind"]), body)
     except StudioUnreachable as error:
         if isinstance(error.__cause__, httpx.ReadTimeout):
             raise StreamUseless from error
@@ -92,17 +92,17 @@ def _streamed(client: StudioClient, job_id: str, after: int) -> Iterator[News]:
         raise StreamUseless from error
 
 
-def _asked(client: StudioClient, job_id: str, after: int) -> Iterator[News]:
+def _asked(client: StudioClient, job_id: str, after: int) -> Iterator[Update]:
     """The job first: once it has ended, the list after it holds every event."""
     job = client.job(job_id)
     while True:
         page = client.get(f"{JOBS}/{job_id}/events", after=after, limit=_PAGE)
         for event in page["data"]:
             after = int(event["id"])
-            yield News(str(event["kind"]), event)
+            yield Update(str(event["kind"]), event)
         if not page["has_more"]:
             break
-    yield News("job", job)
+    yield Update("job", job)
 
 
 def read_stream(lines: Iterator[str]) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", hel
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
-class JobEnded(BrightRunError):
+class JobNotCompleted(BrightRunError):
     """A job that was watched ended otherwise than completed."""
 
     code = "job_ended"
@@ -137,22 +137,22 @@ def watch(job: Id, json: Json = False) -> None:
 @app.command()
 def cancel(
     job: Id,
-    keep_adapter: Annotated[
-        bool, typer.Option("--keep-adapter", help="First bring an unproven adapter of its last step home.")
+    export_on_stop: Annotated[
+        bool, typer.Option("--export-on-stop", help="First bring an unproven adapter of its last step home.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Cancel a job; its machine ends right after."""
     with _client() as client:
-        cancelled = client.cancel(_checked(job), keep_adapter=keep_adapter)
-        if keep_adapter:
+        cancelled = client.cancel(_checked(job), export_on_stop=export_on_stop)
+        if export_on_stop:
             cancelled = _until_settled(client, cancelled)
     if json:
         print_json(cancelled)
         return
     results.print(f"{cancelled['id']} is {cancelled['status']}.", highlight=False, soft_wrap=True)
-    if keep_adapter:
-        _tell_adapter(cancelled)
+    if export_on_stop:
+        _print_adapter(cancelled)
 
 
 @app.command()
@@ -198,9 +198,10 @@ def download(
         highlight=False,
         soft_wrap=True,
     )
-    if manifest.proof.get("proven") is False:
+    if manifest.adapter_check.get("verified") is False:
+        sentence = manifest.adapter_check.get("sentence", "nothing shows what it is worth.")
         results.print(
-            f"[yellow]Unproven:[/] {escape(str(manifest.proof.get('sentence', 'nothing shows what it is worth.')))}",
+            f"[yellow]Not verified:[/] {escape(str(sentence))}",
             highlight=False,
             soft_wrap=True,
         )
@@ -242,9 +243,9 @@ def _watch(client: StudioClient, job_id: str, *, json: bool) -> None:
     if job["status"] != JobStatus.COMPLETED:
         job = _until_settled(client, job)
         if job["adapter"] is not None:
-            _tell_adapter(job)
+            _print_adapter(job)
         hint = job["hint"] or f"See what happened: brightrun job show {job_id}"
-        raise JobEnded(
+        raise JobNotCompleted(
             f"The job is {job['status']}: {job['message'] or job['reason'] or 'no reason is known'}", hint=hint
         )
     results.print(f"[bold green]Completed[/]  {escape(job['message'] or '')}", highlight=False, soft_wrap=True)
@@ -253,16 +254,16 @@ def _watch(client: StudioClient, job_id: str, *, json: bool) -> None:
 
 def _until_settled(client: StudioClient, job: dict[str, Any]) -> dict[str, Any]:
     """The job once its adapter is home, or is known not to come."""
-    if job["keep_adapter_until"] is None:
+    if job["export_until"] is None:
         return job
     with problems.status("Waiting for the adapter of its last step"):
-        while job["keep_adapter_until"] is not None:
+        while job["export_until"] is not None:
             time.sleep(1)
             job = client.job(job["id"])
     return job
 
 
-def _tell_adapter(job: dict[str, Any]) -> None:
+def _print_adapter(job: dict[str, Any]) -> None:
     if job["adapter"] is None:
         words = f"No adapter could be kept; why is among its events: brightrun job watch {job['id']}"
     else:
@@ -279,7 +280,7 @@ def _show(job: dict[str, Any]) -> None:
         "id": job["id"],
         "state": job["status"],
         "why": job["message"] if job["reason"] else None,
-        "mend": job["hint"],
+        "fix": job["hint"],
         "step": step,
         "attempt": str(job["attempt"]) if job["attempt"] else None,
         "base model": job["base_model"],
@@ -290,7 +291,7 @@ def _show(job: dict[str, Any]) -> None:
         "made": _minute(job["created_at"]),
         "ended": None if job["completed_at"] is None else _minute(job["completed_at"]),
         "expected": None if job["estimated_seconds"] is None else duration(job["estimated_seconds"]),
-        "cap": None if job["cap_usd"] is None else f"${job['cap_usd']:.2f}",
+        "cap": None if job["job_cap_usd"] is None else f"${job['job_cap_usd']:.2f}",
         "cost": None if cost is None else usd(cost),
         "adapter": job["adapter"],
     }

@@ -12,6 +12,7 @@ from rich.markup import escape
 from brightrun import __version__
 from brightrun.cli import (
     budget,
+    chat,
     compare,
     dataset,
     doctor,
@@ -21,7 +22,6 @@ from brightrun.cli import (
     quickstart,
     serve,
     settings_list,
-    talk,
     token,
     train,
 )
@@ -42,7 +42,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(plan.app, name="plan")
 app.command("train")(train.train)
 app.command("compare")(compare.compare)
-app.command("chat")(talk.chat)
+app.command("chat")(chat.chat)
 app.command("quickstart")(quickstart.quickstart)
 app.command("serve")(serve.serve)
 app.add_typer(job.app, name="job")

@@ -32,23 +32,23 @@ def list_models(json: Json = False) -> None:
     entries = load_models()
     rows = [
         {
-            "name": entry.name, "title": entry.title, "parameters": entry.parameters, "licence": entry.licence,
+            "name": entry.name, "title": entry.title, "parameters": entry.parameters, "license": entry.license,
             "gated": entry.gated, "pulled": entry.name in pulled,
         }
         for entry in entries.values()
     ]  # fmt: skip
     rows += [
-        {"name": record.name, "title": "a folder of your own", "parameters": None, "licence": record.licence,
+        {"name": record.name, "title": "a folder of your own", "parameters": None, "license": record.license,
          "gated": False, "pulled": True}
         for _, record in list_pulled(read_settings().models) if record.name not in entries
     ]  # fmt: skip
     if json:
         print_json({"data": rows})
         return
-    table = plain_table("", "name", ">parameters", "licence", "on this machine")
+    table = plain_table("", "name", ">parameters", "license", "on this machine")
     for row in rows:
         size = "" if row["parameters"] is None else f"{float(str(row['parameters'])) / 1e9:.2f} B"
-        table.add_row(str(row["name"]), size, str(row["licence"]), "yes" if row["pulled"] else "no")
+        table.add_row(str(row["name"]), size, str(row["license"]), "yes" if row["pulled"] else "no")
     results.print(table)
 
 
@@ -66,7 +66,7 @@ def pull(
         return
     results.print(
         f"{result.record.name}: {len(result.record.files)} files, {result.record.total_bytes / 1e9:.2f} GB, "
-        f"sha256 of every file recorded.\nLicence: {result.record.licence}"
+        f"sha256 of every file recorded.\nLicense: {result.record.license}"
     )
 
 

@@ -1,17 +1,17 @@
-"""Finds the base model a person named: pulled or not, and how its messages are tokenised."""
+"""Finds the base model a person named: pulled or not, and how its messages are tokenized."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from brightrun.catalogue.folders import find_pulled, read_model_record
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import BaseModelEntry, find_model, load_models
-from brightrun.catalogue.shapes import entry_of_folder
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.llama3 import llama3_chat_model
-from brightrun.chat.model_folder import load_chat_model
 from brightrun.errors import ModelError
 from brightrun.settings import read_settings
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.llama3 import llama3_chat_model
+from brightrun.templating.model_folder import load_chat_model
 
 REFERENCE_MODEL = "llama-3-70b-instruct"
 

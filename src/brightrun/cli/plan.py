@@ -13,17 +13,17 @@ from typer.core import TyperGroup
 
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import EMBEDDED_MODEL
-from brightrun.cli.accuracy import accuracy
+from brightrun.cli.estimate_accuracy import estimate_accuracy
 from brightrun.cli.show import byte_progress, plain_table, print_json, results
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.this_device import this_machine
 from brightrun.cli.train import parse_settings
 from brightrun.errors import DatasetError
 from brightrun.jobs.base_model import any_base
-from brightrun.jobs.plan_run import DataWish, Planned, Terms, plan_run
+from brightrun.jobs.plan_run import Planned, PlanTarget, RunRequest, plan_run
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import InstanceType
-from brightrun.planning.this_machine import current_probe, rented
+from brightrun.planning.this_machine import current_cpu_benchmark, rented
 from brightrun.platforms import Ability, require
 from brightrun.settings import read_settings
 
@@ -46,7 +46,7 @@ app = typer.Typer(
     help="What a run will take: brightrun plan FILE tells tokens, steps, memory, hours and dollars; more below.",
     no_args_is_help=True,
 )
-app.command("accuracy")(accuracy)
+app.command("estimate-accuracy")(estimate_accuracy)
 
 
 @app.command("file")
@@ -60,18 +60,18 @@ def plan_file(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
     ] = None,
     max_cost: Annotated[float | None, typer.Option("--max-cost", min=0.01, help="A cap in dollars to hold.")] = None,
-    probe: Annotated[bool, typer.Option("--probe", help="Time this processor again first.")] = False,
+    benchmark: Annotated[bool, typer.Option("--cpu-benchmark", help="Time this processor again first.")] = False,
     repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
 ) -> None:
     """Tokens, steps, memory, hours and dollars of a run, and which GPUs hold it. Exit status 2: it would be refused."""
     if not file.is_file():
         raise DatasetError(f"There is no file {file}.", hint="Check the path; it is read from this folder.")
-    terms = _terms(gpu, spot=spot, probe=probe, max_cost=max_cost)
+    target = _target(gpu, spot=spot, benchmark=benchmark, max_cost=max_cost)
     base = any_base(model, read_settings().models)
-    wish = DataWish(file, recipe, parse_settings(set_ or []), repair_json=repair_json)
+    request = RunRequest(file, recipe, parse_settings(set_ or []), repair_json=repair_json)
     with TemporaryDirectory() as scratch, byte_progress(f"Reading {file.name}") as progress:
-        planned = plan_run(wish, base, terms, Path(scratch) / "data", progress=progress)
+        planned = plan_run(request, base, target, Path(scratch) / "data", progress=progress)
     if json:
         print_json(_as_json(planned))
     else:
@@ -82,17 +82,17 @@ def plan_file(
         raise typer.Exit(2)
 
 
-@app.command("probe")
-def plan_probe(json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
+@app.command("cpu-benchmark")
+def plan_cpu_benchmark(json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
     """Time this processor now and keep the result for a day. Nothing else should be running."""
     settings = read_settings()
-    found = current_probe(settings.home, settings.probe_seconds, again=True)
+    found = current_cpu_benchmark(settings.home, settings.cpu_benchmark_seconds, again=True)
     if json:
         print_json(found)
         return
     table = plain_table(f"{found.processor}, {found.threads} threads", "", ">")
     table.show_header = False
-    table.add_row("products of matrices", f"{found.products_per_second / 1e9:.1f} GFLOP/s")
+    table.add_row("products of matrices", f"{found.matmul_flops_per_second / 1e9:.1f} GFLOP/s")
     table.add_row("new arrays in memory", f"{found.fresh_bytes_per_second / 1e9:.1f} GB/s")
     table.add_row("weights read through", f"{found.streamed_bytes_per_second / 1e9:.1f} GB/s")
     table.add_row("slowest and fastest tenth", f"{found.slowest:.2f} and {found.fastest:.2f} of the median")
@@ -118,14 +118,14 @@ def plan_specification(json: Annotated[bool, typer.Option("--json", help="Print 
         results.print(f"[dim]{table.note}[/]\n", highlight=False)
 
 
-def _terms(gpu: str | None, *, spot: bool, probe: bool, max_cost: float | None) -> Terms:
+def _target(gpu: str | None, *, spot: bool, benchmark: bool, max_cost: float | None) -> PlanTarget:
     cap = None if max_cost is None else Decimal(str(max_cost))
     kind: InstanceType = "spot" if spot else "on_demand"
     if gpu is None:
         require(Ability.TRAINING, hint="Use Linux, macOS or WSL 2, or name a GPU to plan for with --gpu.")
-        return Terms(this_machine(again=probe), instance_type=kind, max_cost_usd=cap)
+        return PlanTarget(this_machine(again=benchmark), instance_type=kind, max_cost_usd=cap)
     card = find_gpu(gpu)
-    return Terms(rented(card), gpu_price(card, instance_type=kind), kind, max_cost_usd=cap)
+    return PlanTarget(rented(card), gpu_price(card, instance_type=kind), kind, max_cost_usd=cap)
 
 
 def _as_json(planned: Planned) -> dict[str, Any]:

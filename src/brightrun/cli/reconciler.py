@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import threading
 import time
 import uuid
@@ -19,6 +17,7 @@ from brightrun.jobs.alarms import Overdue, overdue
 from brightrun.jobs.reap import reap
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
+from brightrun.locks import take_lock
 
 _log = logging.getLogger(__name__)
 _LIMIT = 20
@@ -26,35 +25,29 @@ _REAP_SECONDS = 60.0
 
 
 @contextmanager
-def hold_home(home: Path) -> Iterator[str]:
+def lock_home(home: Path) -> Iterator[str]:
     """Keep a home for one studio at a time; yields that home's name as a reconciler. Ends with the process, anyhow.
 
     Raises:
         MachineError: another studio has it.
     """
-    descriptor = os.open(home / "studio.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MachineError(
-                f"A studio is running already with the home {home}.",
-                hint="Stop it first, or give this one another BRIGHTRUN_HOME.",
-            ) from error
-        yield _name(descriptor)
-    finally:
-        os.close(descriptor)
+    lock = take_lock(home / "studio.lock")
+    if lock is None:
+        raise MachineError(
+            f"A studio is running already with the home {home}.",
+            hint="Stop it first, or give this one another BRIGHTRUN_HOME.",
+        )
+    with lock:
+        yield _name(home / "studio.lock")
 
 
-def _name(descriptor: int) -> str:
-    """A name that no other home has and this one keeps."""
-    kept = os.pread(descriptor, 100, 0).decode("ascii", "replace").strip()
-    if len(kept) != len("studio-") + 32:
-        kept = f"studio-{uuid.uuid4().hex}"
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, kept.encode("ascii"), 0)
-        os.fsync(descriptor)
-    return kept
+def _name(path: Path) -> str:
+    """A name that no other home has and this one keeps; it stands in the lock's own file."""
+    name = path.read_bytes()[:100].decode("ascii", "replace").strip()
+    if len(name) != len("studio-") + 32:
+        name = f"studio-{uuid.uuid4().hex}"
+        path.write_text(name, encoding="ascii")
+    return name
 
 
 class Reconciler:

@@ -70,11 +70,11 @@ def _run(settings: Settings, listener: socket.socket) -> None:
 
     from brightrun.assembly import build_access, build_studio, build_web_options, make_home
     from brightrun.cli.open_streams import OpenStreams, StudioServer
-    from brightrun.cli.reconciler import Reconciler, hold_home
-    from brightrun.cli.this_device import probe_beside
+    from brightrun.cli.reconciler import Reconciler, lock_home
+    from brightrun.cli.this_device import benchmark_in_background
     from brightrun.web.app import create_app
 
-    with hold_home(make_home(settings)) as owner:
+    with lock_home(make_home(settings)) as owner:
         studio = build_studio(settings)
         access = build_access(settings, studio)
         if access.login_required:
@@ -89,18 +89,18 @@ def _run(settings: Settings, listener: socket.socket) -> None:
             timeout_graceful_shutdown=_GOODBYE_SECONDS,
         )
         reconciler = Reconciler(studio, owner)
-        with _ended_by_signals():
+        with _stopped_by_signals():
             reconciler.start()
-            probe_beside(settings)
+            benchmark_in_background(settings)
             try:
-                _tell_where(settings, studio, access)
+                _print_address(settings, studio, access)
                 StudioServer(config, streams).run(sockets=[listener])
             except KeyboardInterrupt:  # uvicorn raises the signal again once it has ended
                 pass
             finally:
                 reconciler.stop()
                 studio.database.close()
-                _tell_end()
+                _report_end()
 
 
 def _require_a_token(studio: Studio, settings: Settings) -> None:
@@ -115,7 +115,7 @@ def _require_a_token(studio: Studio, settings: Settings) -> None:
 
 
 @contextmanager
-def _ended_by_signals() -> Iterator[None]:
+def _stopped_by_signals() -> Iterator[None]:
     """SIGTERM ends the studio as Ctrl-C does."""
 
     def end(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -136,7 +136,7 @@ def address(settings: Settings) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
 
 
-def _tell_where(settings: Settings, studio: Studio, access: Access) -> None:
+def _print_address(settings: Settings, studio: Studio, access: Access) -> None:
     results.print(f"[bold]The studio is at[/] {address(settings)}", highlight=False, soft_wrap=True)
     table = plain_table("", "", "")
     table.show_header = False
@@ -154,7 +154,7 @@ def _tell_where(settings: Settings, studio: Studio, access: Access) -> None:
     results.print("[dim]Ctrl-C stops it. Jobs that train go on without it and are found again.[/]", highlight=False)
 
 
-def _tell_end() -> None:
+def _report_end() -> None:
     problems.print(
         "The studio stopped. Workers on this machine go on; it finds them when it is started again.",
         highlight=False,

@@ -23,12 +23,12 @@ def show_audit(report: AuditReport) -> None:
         "answers": report.answers,
         "trainable answers": report.trainable,
         "repaired places": report.repaired,
-        "quarantined answers": report.quarantined,
+        "quarantined answers": report.excluded,
         "tokens": report.tokens,
-        "of them learnt": report.learnt_tokens,
+        "of them learnt": report.trained_tokens,
         "as separate examples": report.tokens_separate,
         "longest conversation": report.longest_tokens,
-        "over the maximum": report.over_length,
+        "over the maximum": report.overlength,
     }
     for name, value in rows.items():
         table.add_row(name, f"{value:,}")
@@ -43,18 +43,18 @@ def show_audit(report: AuditReport) -> None:
 def _show_finding(finding: Finding) -> None:
     from rich.markup import escape
 
-    colour = _COLOURS[finding.severity]
-    results.print(f"[{colour}]{finding.severity:<8}[/][bold]{finding.check}[/] × {finding.count}", highlight=False)
+    color = _COLOURS[finding.severity]
+    results.print(f"[{color}]{finding.severity:<8}[/][bold]{finding.check}[/] × {finding.count}", highlight=False)
     results.print(Padding(escape(finding.explanation), (0, 0, 0, 8)), highlight=False)
-    if finding.mend:
-        results.print(Padding(f"[dim]{escape(finding.mend)}[/]", (0, 0, 0, 8)), highlight=False)
+    if finding.fix:
+        results.print(Padding(f"[dim]{escape(finding.fix)}[/]", (0, 0, 0, 8)), highlight=False)
 
 
 def show_split(split: Split) -> None:
     """How the strata divide."""
     results.print(
         f"\n[bold]Split[/] (seed {split.seed}): {len(split.train)} conversations train, "
-        f"{len(split.held_out)} are held out for the proof.",
+        f"{len(split.validation)} are held out for the proof.",
         highlight=False,
     )
     table = plain_table("", "persona", "emotional arc", ">train", ">held out")
@@ -62,7 +62,7 @@ def show_split(split: Split) -> None:
         table.add_row(
             stratum.persona or "unlabelled",
             stratum.arc or "unlabelled",
-            str(stratum.conversations - stratum.held_out),
-            str(stratum.held_out),
+            str(stratum.conversations - stratum.validation),
+            str(stratum.validation),
         )
     results.print(table)

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from brightrun.catalogue.dollars import usd
 from brightrun.cli.show import duration, plain_table, results
-from brightrun.planning.choice import MOST_AT_ONCE, GpuOffer
+from brightrun.planning.choice import MAX_AT_ONCE, GpuOffer
 from brightrun.planning.cost import CostEstimate
 from brightrun.planning.durations import Duration
 from brightrun.planning.job_plan import JobPlan, PlanCheck
@@ -40,21 +40,21 @@ def show_plan(plan: JobPlan, offers: Sequence[GpuOffer] = (), *, details: bool =
         _show_offers(plan, offers)
     for check in plan.checks:
         _show_check(check)
-    if plan.mends:
+    if plan.fixes:
         results.print("\n[bold]What would help[/]")
-        for mend in plan.mends:
-            results.print(f"  {escape(mend.words)}", highlight=False, soft_wrap=True)
+        for fix in plan.fixes:
+            results.print(f"  {escape(fix.words)}", highlight=False, soft_wrap=True)
 
 
 def _summary(plan: JobPlan) -> dict[str, str]:
     rows = {
         "base model": plan.base_model,
-        "sequences": f"{plan.sequences:,} with {plan.answers:,} answers",
-        "tokens per epoch": f"{plan.tokens_per_epoch:,}, of them {plan.learnt_tokens_per_epoch:,} learnt",
+        "examples": f"{plan.examples:,} with {plan.answers:,} answers",
+        "tokens per epoch": f"{plan.tokens_per_epoch:,}, of them {plan.trained_tokens_per_epoch:,} learnt",
         "steps": f"{plan.steps:,} of about {plan.answers_per_step} answers",
         "tokens in all": f"{plan.tokens_total:,}",
         "adapter": f"{plan.trainable_parameters:,} parameters",
-        "memory": plan.memory_in_words(),
+        "memory": plan.memory_text(),
         "training": f"{between(plan.phases['training'])}, {plan.tokens_per_second:,.0f} tokens/s in the steps",
         "in all": between(plan.duration),
     }
@@ -88,10 +88,10 @@ def _show_memory(plan: JobPlan) -> None:
     room = plan.memory_available_bytes
     whole = max(memory.total_bytes, room or 0)
     filled = round(_BAR * memory.total_bytes / whole)
-    colour = "red" if plan.fits is False else "green"
-    bar = f"[{colour}]{'█' * filled}[/]{'░' * (_BAR - filled)}"
+    color = "red" if plan.fits is False else "green"
+    bar = f"[{color}]{'█' * filled}[/]{'░' * (_BAR - filled)}"
     band = f"{memory.low_bytes / 1e9:.1f} to {memory.high_bytes / 1e9:.1f} GB"
-    results.print(f"[bold]Memory[/]  {bar}  {plan.memory_in_words()} ({band})", highlight=False)
+    results.print(f"[bold]Memory[/]  {bar}  {plan.memory_text()} ({band})", highlight=False)
     table = plain_table("", "part", ">GB")
     small = 0
     for part in memory.parts:
@@ -112,12 +112,12 @@ def _show_offers(plan: JobPlan, offers: Sequence[GpuOffer]) -> None:
         holds = "[red]no[/]" if not offer.fits else "[yellow]tight[/]" if offer.tight else "[green]yes[/]"
         time = duration(offer.duration.expected_seconds) if offer.fits else ""
         price = "" if not offer.fits else "no price known" if offer.cost is None else dollars(offer.cost)
-        batch = "" if offer.largest_batch is None else f"{offer.largest_batch}"
-        length = "" if offer.largest_row_tokens is None else f"{offer.largest_row_tokens:,}"
+        batch = "" if offer.largest_batch_size is None else f"{offer.largest_batch_size}"
+        length = "" if offer.largest_micro_batch_tokens is None else f"{offer.largest_micro_batch_tokens:,}"
         table.add_row(name, holds, time, price, batch, length)
     results.print(table)
     results.print(
-        f"[dim]At once: so many of the longest sequences in one row ({MOST_AT_ONCE}: or more). Longest: tokens of one "
+        f"[dim]At once: so many of the longest sequences in one row ({MAX_AT_ONCE}: or more). Longest: tokens of one "
         "sequence.\nPrices are the catalogue's, each with its date; no provider was asked.[/]\n",
         highlight=False,
     )

@@ -18,13 +18,13 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.new_folder import check_folder, new_folder
 from brightrun.errors import DatasetError, RunFolderError
-from brightrun.jobs.make_run import PLAN_NAME, RunWish, make_run
-from brightrun.jobs.plan_run import Terms
+from brightrun.jobs.make_run import PLAN_NAME, RunFolderRequest, make_run
+from brightrun.jobs.plan_run import PlanTarget
 from brightrun.planning.job_plan import JobPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TrainRequest:
     """What a person asked for with `brightrun train`."""
 
     file: Path
@@ -46,7 +46,7 @@ class ReadyRun:
     resumed: bool
 
 
-def ready_run(wish: Wish, out: Path) -> ReadyRun:
+def ready_run(request: TrainRequest, out: Path) -> ReadyRun:
     """Make the run's folder, whole or not at all, or find it as the same command left it.
 
     Raises:
@@ -55,42 +55,47 @@ def ready_run(wish: Wish, out: Path) -> ReadyRun:
         DatasetError, ModelError, RecipeError
     """
     folder = RunFolder(out)
-    if not wish.file.is_file():
-        raise DatasetError(f"There is no file {wish.file}.", hint="Check the path; it is read from this folder.")
-    model_folder, entry = pulled_model(wish.model)
+    if not request.file.is_file():
+        raise DatasetError(f"There is no file {request.file}.", hint="Check the path; it is read from this folder.")
+    model_folder, entry = pulled_model(request.model)
     if folder.spec.exists():
-        return _found_again(wish, folder, model_folder, entry)
+        return _found_again(request, folder, model_folder, entry)
     check_folder(out, (), "a run")
     with byte_progress(f"Checking {entry.name}") as progress:
         verify_model_folder(model_folder, hashes=True, progress=progress)
-    with new_folder(out) as staging, byte_progress(f"Auditing {wish.file.name}") as progress:
+    with new_folder(out) as staging, byte_progress(f"Auditing {request.file.name}") as progress:
         made = make_run(
-            _run_wish(wish, model_folder), RunFolder(staging), terms=Terms(this_machine()), progress=progress
+            _run_request(request, model_folder),
+            RunFolder(staging),
+            target=PlanTarget(this_machine()),
+            progress=progress,
         )
     return ReadyRun(folder, made.spec, made.plan, made.audit, resumed=False)
 
 
-def _run_wish(wish: Wish, model_folder: Path) -> RunWish:
-    return RunWish(wish.file, model_folder, wish.recipe, wish.overrides, wish.client_profile, wish.repair_json)
+def _run_request(request: TrainRequest, model_folder: Path) -> RunFolderRequest:
+    return RunFolderRequest(
+        request.file, model_folder, request.recipe, request.overrides, request.client_profile, request.repair_json
+    )
 
 
-def _found_again(wish: Wish, folder: RunFolder, model_folder: Path, entry: BaseModelEntry) -> ReadyRun:
+def _found_again(request: TrainRequest, folder: RunFolder, model_folder: Path, entry: BaseModelEntry) -> ReadyRun:
     """The run an earlier command began, if it is the one asked for now."""
     spec = JobSpec.load(folder.spec)
     audit = AuditReport.model_validate_json((folder.data / "audit.json").read_bytes())
     differences = []
-    if file_sha256(wish.file) != spec.dataset.source_sha256:
+    if file_sha256(request.file) != spec.dataset.source_sha256:
         differences.append(f"the dataset ({spec.dataset.source_name} there)")
     if entry.name != spec.model.name:
         differences.append(f"the base model ({spec.model.name} there)")
     for name, before, asked in (
-        ("client_profile", audit.options.client_profile, wish.client_profile),
-        ("repair_json", audit.options.repair_json, wish.repair_json),
+        ("client_profile", audit.options.client_profile, request.client_profile),
+        ("repair_json", audit.options.repair_json, request.repair_json),
     ):
         if asked != before:
             differences.append(f"{name} ({before} there, {asked} asked)")
     there = spec.hyperparameters.model_dump()
-    now = _run_wish(wish, model_folder).settle(audit.longest_tokens).model_dump()
+    now = _run_request(request, model_folder).resolve(audit.longest_tokens).model_dump()
     differences += [f"{name} ({there[name]} there, {now[name]} asked)" for name in now if now[name] != there[name]]
     if differences:
         raise RunFolderError(

@@ -94,8 +94,8 @@ class StudioClient:
     def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._again(lambda: self._asked("PUT", path, json=body))
 
-    def cancel(self, job_id: str, *, keep_adapter: bool = False) -> dict[str, Any]:
-        query = {"keep_adapter": "true"} if keep_adapter else {}
+    def cancel(self, job_id: str, *, export_on_stop: bool = False) -> dict[str, Any]:
+        query = {"export_on_stop": "true"} if export_on_stop else {}
         return self._again(lambda: self._asked("DELETE", f"{JOBS}/{job_id}", params=query))
 
     def retry(self, job_id: str, changes: dict[str, str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from threading import Thread
 
 from brightrun.cli.show import problems
-from brightrun.planning.this_machine import Machine, current_probe, kept_probe, own_gpu
+from brightrun.planning.this_machine import Machine, current_cpu_benchmark, own_gpu, saved_cpu_benchmark
 from brightrun.planning.this_machine import this_machine as machine_in
 from brightrun.settings import Settings, read_settings
 
@@ -17,20 +17,20 @@ def this_machine(*, again: bool = False) -> Machine:
     if (
         problems.is_terminal
         and own_gpu() is None
-        and (again or kept_probe(settings.home, settings.probe_seconds) is None)
+        and (again or saved_cpu_benchmark(settings.home, settings.cpu_benchmark_seconds) is None)
     ):
-        problems.print(f"[dim]Timing this processor for {settings.probe_seconds:.0f} s, once a day …[/]")
-    return machine_in(settings.home, probe_seconds=settings.probe_seconds, again=again)
+        problems.print(f"[dim]Timing this processor for {settings.cpu_benchmark_seconds:.0f} s, once a day …[/]")
+    return machine_in(settings.home, cpu_benchmark_seconds=settings.cpu_benchmark_seconds, again=again)
 
 
-def probe_beside(settings: Settings) -> Thread:
+def benchmark_in_background(settings: Settings) -> Thread:
     """Time this processor in a thread of its own where nothing usable is kept, so that no request has to."""
 
     def look() -> None:
         with suppress(OSError):  # a home that cannot be written is told elsewhere; requests look for themselves
             if own_gpu() is None:
-                current_probe(settings.home, settings.probe_seconds)
+                current_cpu_benchmark(settings.home, settings.cpu_benchmark_seconds)
 
-    thread = Thread(target=look, name="probe", daemon=True)
+    thread = Thread(target=look, name="cpu benchmark", daemon=True)
     thread.start()
     return thread

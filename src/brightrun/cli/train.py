@@ -11,18 +11,18 @@ from typing import Annotated
 import typer
 
 from brightrun.catalogue.models import EMBEDDED_MODEL
-from brightrun.cli.dataset import ClientProfile
+from brightrun.cli.dataset import ProfileChoice
 from brightrun.cli.show import duration, print_json, problems, results
 from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan
-from brightrun.cli.start_run import ReadyRun, Wish, ready_run
+from brightrun.cli.start_run import ReadyRun, TrainRequest, ready_run
 from brightrun.cli.watch_run import run_and_watch
-from brightrun.contract.actuals import Line, measure
-from brightrun.contract.events import read_journal
+from brightrun.contract.actuals import TimedEvent, measure
+from brightrun.contract.events import read_event_log
 from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
-from brightrun.planning.accuracy import JobAccuracy, compare_job, kind_of
+from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of
 from brightrun.platforms import Ability, require
 
 
@@ -35,8 +35,8 @@ def train(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default one under runs/.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Only go on with a run that was begun in --out.")] = False,
-    client_profile: Annotated[ClientProfile, typer.Option(help="Put the client's profile into the system prompt.")] = (
-        ClientProfile.keep
+    client_profile: Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt.")] = (
+        ProfileChoice.keep
     ),
     repair_json: Annotated[bool, typer.Option("--repair-json", help="Mend stray backslashes outside strings.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Audit and plan, write nothing.")] = False,
@@ -44,11 +44,11 @@ def train(
 ) -> None:
     """Audit, plan, train, compare. Killed half-way? The same command goes on and ends with the same adapter."""
     require(Ability.TRAINING)
-    wish = Wish(file, model, recipe, parse_settings(set_ or []), client_profile.value, repair_json)
+    request = TrainRequest(file, model, recipe, parse_settings(set_ or []), client_profile.value, repair_json)
     folder = out or _default_folder(file, model)
     if resume and not (folder / "job.json").exists():
         raise RunFolderError(f"There is no run in {folder} to go on with.", hint="Give its folder with --out.")
-    result = train_once(wish, folder, quiet=json, dry_run=dry_run)
+    result = train_once(request, folder, quiet=json, dry_run=dry_run)
     if json:
         print_json(result)
 
@@ -64,13 +64,13 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-def train_once(wish: Wish, out: Path, *, quiet: bool, dry_run: bool = False) -> dict[str, object]:
+def train_once(request: TrainRequest, out: Path, *, quiet: bool, dry_run: bool = False) -> dict[str, object]:
     """Prepare, plan, run and tell; returns what `--json` prints."""
     if dry_run:
         with TemporaryDirectory() as scratch:
-            ready = ready_run(wish, Path(scratch) / "run")
+            ready = ready_run(request, Path(scratch) / "run")
     else:
-        ready = ready_run(wish, out)
+        ready = ready_run(request, out)
     if not quiet:
         if not ready.resumed:
             show_audit(ready.audit)
@@ -82,17 +82,17 @@ def train_once(wish: Wish, out: Path, *, quiet: bool, dry_run: bool = False) -> 
     if last is None:
         problems.print(f"The run in {out} is finished already.", highlight=False)
     comparison = Comparison.model_validate_json(ready.folder.comparison.read_bytes())
-    accuracy = None if ready.resumed else _accuracy(ready, began)
+    accuracy = None if ready.resumed else _estimate_error(ready, began)
     if not quiet:
-        _tell_result(ready, comparison, accuracy)
+        _print_result(ready, comparison, accuracy)
     return {
         "run": str(out),
         "job_id": ready.spec.job_id,
         "status": JobStatus.COMPLETED.value,
         "adapter": str(ready.folder.adapter),
         "report": str(ready.folder.report),
-        "held_out": comparison.overall.model_dump(mode="json"),
-        "accuracy": None if accuracy is None else accuracy.model_dump(mode="json"),
+        "validation": comparison.overall.model_dump(mode="json"),
+        "estimate_error": None if accuracy is None else accuracy.model_dump(mode="json"),
     }
 
 
@@ -100,9 +100,9 @@ def _is_finished(ready: ReadyRun) -> bool:
     return ready.resumed and ready.folder.report.exists() and ready.folder.adapter.exists()
 
 
-def _accuracy(ready: ReadyRun, began: datetime) -> JobAccuracy | None:
+def _estimate_error(ready: ReadyRun, began: datetime) -> JobEstimateError | None:
     """The plan beside what the run took; None where it was not one run from its start to its end."""
-    actuals = measure((Line.of(event) for event in read_journal(ready.folder.journal)), launched_at=began)
+    actuals = measure((TimedEvent.of(event) for event in read_event_log(ready.folder.event_log)), launched_at=began)
     if actuals is None:
         return None
     return compare_job(
@@ -114,7 +114,7 @@ def _accuracy(ready: ReadyRun, began: datetime) -> JobAccuracy | None:
     )
 
 
-def _tell_accuracy(accuracy: JobAccuracy) -> None:
+def _print_estimate_accuracy(accuracy: JobEstimateError) -> None:
     parts = []
     if (time := accuracy.duration) is not None:
         parts.append(f"{_precisely(time.actual)} ({_precisely(time.estimate)} planned)")
@@ -128,7 +128,7 @@ def _precisely(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 600 else duration(seconds)
 
 
-def _tell_result(ready: ReadyRun, comparison: Comparison, accuracy: JobAccuracy | None) -> None:
+def _print_result(ready: ReadyRun, comparison: Comparison, accuracy: JobEstimateError | None) -> None:
     folder = ready.folder
     results.print(
         f"\n[bold green]Made[/]  {folder.adapter}  (adapter, model card, self-test, manifest)",
@@ -136,7 +136,7 @@ def _tell_result(ready: ReadyRun, comparison: Comparison, accuracy: JobAccuracy 
     )
     results.print(f"[bold]Shown[/] {comparison.overall.sentence}", highlight=False, soft_wrap=True)
     if accuracy is not None:
-        _tell_accuracy(accuracy)
+        _print_estimate_accuracy(accuracy)
     results.print(
         f"[bold]Next[/]  open {folder.report}, or talk to both: brightrun chat {folder.root}",
         highlight=False,

@@ -12,18 +12,18 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from brightrun.cli.follow_job import News
+from brightrun.cli.follow_job import Update
 from brightrun.cli.show import duration
 from brightrun.contract.states import JobStatus
 
 BUDGET_WARNING = "budget_warning"
 
 
-def watch(job: dict[str, Any], news: Iterable[News], console: Console) -> dict[str, Any]:
+def watch(job: dict[str, Any], updates: Iterable[Update], console: Console) -> dict[str, Any]:
     """Show what happens until the job has ended; the job as it is then."""
     view = JobScreen(job)
     with Live(view, console=console, refresh_per_second=8, transient=True) as live:
-        for each in news:
+        for each in updates:
             for line in view.take(each):
                 live.console.print(line, highlight=False, soft_wrap=True)
     return view.job
@@ -48,27 +48,29 @@ class JobScreen:
         self._done: int | None = job.get("current_step")
         self._total: int | None = job.get("total_steps")
         self._step: dict[str, Any] = {}
-        self._held_out: float | None = None
+        self._validation: float | None = None
         self._connected = True
 
-    def take(self, news: News) -> list[str]:
-        if news.kind in {"lost", "found"}:
-            self._connected = news.kind == "found"
-            return ["[yellow]The studio does not answer; waiting for it.[/]" if news.kind == "lost" else "It is back."]
-        if news.kind == "job":
-            self.job = news.data
-            self._status = JobStatus(news.data["status"])
+    def take(self, updates: Update) -> list[str]:
+        if updates.kind in {"lost", "found"}:
+            self._connected = updates.kind == "found"
+            return [
+                "[yellow]The studio does not answer; waiting for it.[/]" if updates.kind == "lost" else "It is back."
+            ]
+        if updates.kind == "job":
+            self.job = updates.data
+            self._status = JobStatus(updates.data["status"])
             return []
-        event = news.data
+        event = updates.data
         self._total = event.get("total_steps") or self._total
         lines = self._moved(event)
-        if news.kind == "step":
+        if updates.kind == "step":
             self._done, self._step = event["step"], event["data"]
-        elif news.kind == "sample":
+        elif updates.kind == "sample":
             self._done, self._total = event["data"]["done"], event["data"]["total"]
-        elif news.kind == "evaluation":
+        elif updates.kind == "evaluation":
             lines += self._evaluated(event["data"])
-        elif news.kind == "message" and event.get("message"):
+        elif updates.kind == "message" and event.get("message"):
             is_warning = event["data"].get("code") == BUDGET_WARNING
             lines.append(f"  [yellow]{escape(event['message'])}[/]" if is_warning else f"  {escape(event['message'])}")
         return lines
@@ -83,7 +85,7 @@ class JobScreen:
 
     def _evaluated(self, data: dict[str, Any]) -> list[str]:
         if data.get("phase") == "during":
-            self._held_out = data.get("loss")
+            self._validation = data.get("loss")
             return []
         words = "untouched base" if data.get("phase") == "baseline" else "tuned model"
         return [f"  Held-out loss of the {words}: {number(data.get('loss'), 4)}"]
@@ -104,8 +106,8 @@ class JobScreen:
             return "waiting for the studio"
         if not self._step:
             return ""
-        held_out = "" if self._held_out is None else f" (held out {number(self._held_out, 3)})"
-        facts = [f"loss {number(self._step.get('loss'), 3)}{held_out}"]
+        validation = "" if self._validation is None else f" (held out {number(self._validation, 3)})"
+        facts = [f"loss {number(self._step.get('loss'), 3)}{validation}"]
         if (rate := self._step.get("learning_rate")) is not None:
             facts.append(f"lr {rate:.0e}")
         if (speed := self._step.get("tokens_per_second")) is not None:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from brightrun.cli.show import duration, problems
-from brightrun.contract.events import Event, read_journal
+from brightrun.contract.events import Event, read_event_log
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.errors import BrightRunError, MissingDependency
@@ -38,7 +38,7 @@ def run_and_watch(folder: RunFolder) -> Event:
 
     if find_spec("torch") is None or find_spec("trl") is None:
         raise MissingDependency("Training needs the training stack, which is not installed.")
-    seen = sum(1 for _ in read_journal(folder.journal))
+    seen = sum(1 for _ in read_event_log(folder.event_log))
     log = folder.root / "worker.log"
     with log.open("ab") as stream:
         process = subprocess.Popen(
@@ -46,7 +46,7 @@ def run_and_watch(folder: RunFolder) -> Event:
             stdout=stream, stderr=stream, stdin=subprocess.DEVNULL, env=dict(os.environ),
         )  # fmt: skip
     try:
-        last = _follow(process, folder.journal, seen)
+        last = _follow(process, folder.event_log, seen)
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()
@@ -77,7 +77,7 @@ def _judge(last: Event | None, status: int, log: Path) -> Event:
     raise error
 
 
-def _follow(process: subprocess.Popen[bytes], journal: Path, seen: int) -> Event | None:
+def _follow(process: subprocess.Popen[bytes], event_log: Path, seen: int) -> Event | None:
     bar = BarColumn(bar_width=8 if problems.width < 110 else 24)
     columns = (TextColumn("[bold]{task.description}"), bar, TextColumn("{task.fields[facts]}"))
     last: Event | None = None
@@ -85,7 +85,7 @@ def _follow(process: subprocess.Popen[bytes], journal: Path, seen: int) -> Event
         teller = _Teller(progress)
         while True:
             ended = process.poll() is not None
-            for event in read_journal(journal, after=seen):
+            for event in read_event_log(event_log, after=seen):
                 seen, last = event.sequence, event
                 teller.tell(event)
             if ended:
@@ -107,7 +107,7 @@ class _Teller:
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._task: TaskID | None = None
-        self._held_out = ""
+        self._validation = ""
 
     def tell(self, event: Event) -> None:
         if event.kind == "status":
@@ -136,7 +136,7 @@ class _Teller:
         if self._task is None:
             return
         facts = (
-            f"{event.step}/{event.total_steps}  loss {_shown(event.data['loss'], 3)}{self._held_out}  "
+            f"{event.step}/{event.total_steps}  loss {_shown(event.data['loss'], 3)}{self._validation}  "
             f"lr {event.data['learning_rate']:.0e}  {event.data['tokens_per_second']:.0f} tok/s  "
             f"{duration(event.data['seconds_left'])} left"
         )
@@ -145,7 +145,7 @@ class _Teller:
     def _evaluation(self, event: Event) -> None:
         loss = event.data["loss"]
         if event.data["phase"] == "during":
-            self._held_out = f" (held out {_shown(loss, 3)})"
+            self._validation = f" (held out {_shown(loss, 3)})"
             return
         words = "untouched base" if event.data["phase"] == "baseline" else "tuned model"
         self._progress.console.print(f"  Held-out loss of the {words}: {_shown(loss, 4)}", highlight=False)

@@ -22,12 +22,12 @@ class MachineState(StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
-    GONE = "gone"
+    TERMINATED = "terminated"
     UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class MachineWish:
+class MachineRequest:
     """A machine to be launched.
 
     Attributes:
@@ -88,7 +88,7 @@ class Compute(Protocol):
     def shares_disk(self) -> bool:
         """Whether its workers see the studio's own run folders; others are sent links to their data."""
 
-    def launch(self, wish: MachineWish) -> Machine:
+    def launch(self, request: MachineRequest) -> Machine:
         """Start a machine, or return the living one of that name: never two at a time.
 
         Raises:
@@ -99,13 +99,13 @@ class Compute(Protocol):
     def find(self, name: str) -> Machine | None:
         """The living machine of that name. None: the provider answered and there is none."""
 
-    def look(self, machine_id: str) -> Machine:
+    def get(self, machine_id: str) -> Machine:
         """A machine as it is now; state `gone` where it is not there any more or never was."""
 
-    def end(self, machine_id: str) -> None:
+    def terminate(self, machine_id: str) -> None:
         """Ask for the machine's end and return at once; one that is gone is no error. Repeat until `look` says gone."""
 
-    def list_ours(self) -> list[Machine]:
+    def list_managed(self) -> list[Machine]:
         """Every living machine whose name `machine_name` could have made, for the reaper."""
 
 
@@ -142,6 +142,6 @@ def parse_machine_name(name: str) -> tuple[str, int] | None:
     return (found["job"], int(found["attempt"])) if found else None
 
 
-def gone(machine_id: str, name: str, detail: str) -> Machine:
+def terminated(machine_id: str, name: str, detail: str) -> Machine:
     """A machine that is not there; what it cost while it was there is not known here."""
-    return Machine(id=machine_id, name=name, state=MachineState.GONE, detail=detail)
+    return Machine(id=machine_id, name=name, state=MachineState.TERMINATED, detail=detail)

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from brightrun.compute.marked_processes import worker_environment
+from brightrun.compute.tagged_processes import worker_environment
 from brightrun.errors import ComputeError
 
 WORKER_CHAT = (sys.executable, "-m", "brightrun.worker", "chat")
@@ -100,10 +100,10 @@ class ChatProcess:
         if answer is None:
             self._is_ready = False
             self.close()
-            raise ComputeError(f"The models could not be asked: {self._last_words()}", hint="Ask again.")
+            raise ComputeError(f"The models could not be asked: {self._last_output()}", hint="Ask again.")
         return answer
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         try:
             said = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:

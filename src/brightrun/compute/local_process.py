@@ -16,8 +16,9 @@ from pathlib import Path
 
 import httpx
 
-from brightrun.compute.base import Machine, MachineState, MachineWish, gone, parse_machine_name
-from brightrun.compute.marked_processes import (
+from brightrun.compute.base import Machine, MachineRequest, MachineState, parse_machine_name, terminated
+from brightrun.compute.process_records import ProcessRecord, ProcessRecords
+from brightrun.compute.tagged_processes import (
     is_marked,
     kill_all,
     marked,
@@ -25,7 +26,6 @@ from brightrun.compute.marked_processes import (
     start_marked,
     worker_environment,
 )
-from brightrun.compute.process_records import ProcessRecord, ProcessRecords
 from brightrun.errors import ComputeError, ComputeRefused, NoCapacity
 
 WORKER_SERVER = (sys.executable, "-m", "brightrun.worker", "serve")
@@ -68,13 +68,13 @@ class LocalProcess:
         self._patience = patience
         self._clock = clock
 
-    def launch(self, wish: MachineWish) -> Machine:
-        root = self._root(wish)
+    def launch(self, request: MachineRequest) -> Machine:
+        root = self._root(request)
         with self._records.locked():
-            record = self._living(self._records.by_name(wish.name))
+            record = self._living(self._records.by_name(request.name))
             if record is None:
-                self._require_room(wish.name)
-                record = self._start(wish, root)
+                self._require_room(request.name)
+                record = self._start(request, root)
         return self._shown(record)
 
     def find(self, name: str) -> Machine | None:
@@ -84,15 +84,15 @@ class LocalProcess:
             record = self._living(self._records.by_name(name))
         return self._shown(record) if record else None
 
-    def look(self, machine_id: str) -> Machine:
+    def get(self, machine_id: str) -> Machine:
         with self._records.locked():
             known = self._records.by_id(machine_id)
             record = self._living(known)
         if record is None:
-            return gone(machine_id, known.name if known else "", "its process is not there")
+            return terminated(machine_id, known.name if known else "", "its process is not there")
         return self._shown(record)
 
-    def end(self, machine_id: str) -> None:
+    def terminate(self, machine_id: str) -> None:
         """Asked the first time, the processes get SIGTERM; asked again after the grace, they are killed."""
         with self._records.locked():
             record = self._living(self._records.by_id(machine_id))
@@ -104,20 +104,22 @@ class LocalProcess:
             elif self._clock() - record.ending_since >= self._grace:
                 kill_all(record.id, wait_seconds=0.2)
 
-    def list_ours(self) -> list[Machine]:
+    def list_managed(self) -> list[Machine]:
         with self._records.locked():
             living = [record for known in self._records.all() if (record := self._living(known))]
         return [self._shown(record) for record in living]
 
-    def _root(self, wish: MachineWish) -> Path:
+    def _root(self, request: MachineRequest) -> Path:
         """The folder whose folder named as the job is the run's."""
-        if parse_machine_name(wish.name) != (wish.job_id, wish.attempt):
-            raise ComputeRefused(f"{wish.name!a} is not the name of attempt {wish.attempt} of job {wish.job_id!a}.")
-        if wish.run_folder is None:
+        if parse_machine_name(request.name) != (request.job_id, request.attempt):
+            raise ComputeRefused(
+                f"{request.name!a} is not the name of attempt {request.attempt} of job {request.job_id!a}."
+            )
+        if request.run_folder is None:
             return self._folder / "runs"
-        if wish.run_folder.name != wish.job_id:
-            raise ComputeRefused(f"The run folder of job {wish.job_id} is not named as the job.")
-        return wish.run_folder.absolute().parent
+        if request.run_folder.name != request.job_id:
+            raise ComputeRefused(f"The run folder of job {request.job_id} is not named as the job.")
+        return request.run_folder.absolute().parent
 
     def _require_room(self, name: str) -> None:
         living = [record.name for known in self._records.all() if (record := self._living(known))]
@@ -127,15 +129,15 @@ class LocalProcess:
                 hint="It starts by itself when the run before it ends.",
             )
 
-    def _start(self, wish: MachineWish, root: Path) -> ProcessRecord:
+    def _start(self, request: MachineRequest, root: Path) -> ProcessRecord:
         """The intent is written first: a process that was started and not written down is found by its mark."""
-        machine_id = f"{wish.name}.{uuid.uuid4().hex[:12]}"
-        intent = ProcessRecord(id=machine_id, name=wish.name, started_at=self._clock())
+        machine_id = f"{request.name}.{uuid.uuid4().hex[:12]}"
+        intent = ProcessRecord(id=machine_id, name=request.name, started_at=self._clock())
         self._records.write(intent)
         root.mkdir(parents=True, exist_ok=True)
         address = ("--host", "127.0.0.1", "--port", "0", "--port-file", str(self._records.port_file(intent)))
-        arguments = ("--root", str(root), *address, "--job", wish.job_id, "--name", wish.name)
-        environment = worker_environment(os.environ, wish.environment, machine_id)
+        arguments = ("--root", str(root), *address, "--job", request.job_id, "--name", request.name)
+        environment = worker_environment(os.environ, request.environment, machine_id)
         try:
             pid = start_marked((*self._command, *arguments), environment, self._records.log(intent))
         except OSError as error:

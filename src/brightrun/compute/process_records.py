@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from brightrun.errors import ComputeError
 from brightrun.files import write_model
+from brightrun.locks import take_lock
 
 
 class ProcessRecord(BaseModel):
@@ -50,8 +50,9 @@ class ProcessRecords:
         """
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with (self._folder / ".lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            lock = take_lock(self._folder / ".lock", wait_seconds=-1)
+            assert lock is not None, "it waits for as long as it takes"
+            with lock:
                 yield
         except OSError as error:
             raise ComputeError(f"The records of the local workers cannot be used: {error.strerror}.") from error

@@ -31,7 +31,7 @@ class Actuals(BaseModel):
     versions: dict[str, str]
 
 
-class Line(NamedTuple):
+class TimedEvent(NamedTuple):
     """What is read of a journal's line."""
 
     at: datetime
@@ -40,18 +40,18 @@ class Line(NamedTuple):
     data: dict[str, Any]
 
     @classmethod
-    def of(cls, event: Event) -> Line:
+    def of(cls, event: Event) -> TimedEvent:
         return cls(event.timestamp, event.kind, event.status, event.data)
 
 
-def measure(lines: Iterable[Line], *, launched_at: datetime | None = None) -> Actuals | None:
+def measure(lines: Iterable[TimedEvent], *, launched_at: datetime | None = None) -> Actuals | None:
     """Read one attempt's journal, in order and once; None where it has no line.
 
     Time belongs to the status that a line was written in, until the next line. The time from the launch to the first
     line is `provisioning`; two machines' clocks meet there, so it is never below zero.
     """
     tally = _Tally()
-    previous: Line | None = None
+    previous: TimedEvent | None = None
     for line in lines:
         if previous is not None:
             tally.spend(previous.status, (line.at - previous.at).total_seconds())
@@ -73,7 +73,7 @@ class _Tally:
     def spend(self, status: JobStatus, seconds: float) -> None:
         self.seconds[status.value] = self.seconds.get(status.value, 0.0) + max(seconds, 0.0)
 
-    def take(self, line: Line) -> None:
+    def take(self, line: TimedEvent) -> None:
         data = line.data
         if (memory := data.get("memory_bytes")) is not None:
             self.peak = max(self.peak or 0, int(memory))
@@ -88,7 +88,7 @@ class _Tally:
             self.tokens += int(tokens)
             self.step_seconds += tokens / speed
 
-    def actuals(self, last: Line) -> Actuals:
+    def actuals(self, last: TimedEvent) -> Actuals:
         known = self.step_seconds > 0
         return Actuals(
             seconds_by_phase=self.seconds,

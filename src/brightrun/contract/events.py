@@ -20,9 +20,9 @@ class Event(BaseModel):
 
     `data` by kind (unknown values are absent, never zero):
         status: device, versions and the like.
-        step: loss (nats per learnt token), learning_rate, grad_norm, tokens_per_second, learnt_tokens, epoch,
+        step: loss (nats per learnt token), learning_rate, grad_norm, tokens_per_second, trained_tokens, epoch,
             memory_bytes, seconds_left.
-        evaluation: loss, answers, learnt_tokens, phase ("baseline", "during", "final").
+        evaluation: loss, answers, trained_tokens, phase ("baseline", "during", "final").
         checkpoint: path, bytes. sample: done, total, phase. artifact: name, bytes, sha256.
     """
 
@@ -40,7 +40,7 @@ class Event(BaseModel):
     data: dict[str, Any] = Field(default_factory=dict)
 
 
-def read_journal(path: Path, *, after: int = 0) -> Iterator[Event]:
+def read_event_log(path: Path, *, after: int = 0) -> Iterator[Event]:
     """The journal's events numbered above `after`; a half-written last line is left for later.
 
     Raises:

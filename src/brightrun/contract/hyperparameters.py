@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 LLAMA_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+DeviceKind = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How a kind of device holds and computes a model.
+
+    Attributes:
+        kind: The device.
+        gradient_checkpointing: Activations are computed again in the backward pass.
+        quantized: The base's projections are in 4 bits (NF4, double quantization).
+    """
+
+    kind: DeviceKind
+    gradient_checkpointing: bool
+    quantized: bool
+
+    @property
+    def width(self) -> int:
+        """Bytes of a number in products: fp32 on a CPU, bf16 on a GPU."""
+        return 4 if self.kind == "cpu" else 2
 
 
 class Hyperparameters(BaseModel):
@@ -38,11 +63,11 @@ class Hyperparameters(BaseModel):
         ge=16,
         description="Longest sequence in tokens; absent means as long as the data needs. Never cut silently.",
     )
-    over_length: Literal["refuse", "drop"] = Field(
+    overlength_policy: Literal["refuse", "drop"] = Field(
         "refuse",
         description="A conversation longer than max_seq_length: refuse the run, or drop it into the ledger.",
     )
-    sequences: Literal["conversation", "answer"] = Field(
+    example_unit: Literal["conversation", "answer"] = Field(
         "conversation",
         description="One sequence per conversation with loss on every answer, or one per answer.",
     )
@@ -56,13 +81,13 @@ class Hyperparameters(BaseModel):
     )
     quantization: Literal["auto", "nf4", "none"] = Field(
         "auto",
-        description="How the base is held: 4-bit NF4, doubly quantised, or as it is. auto: nf4 on CUDA, none on a CPU.",
+        description="How the base is held: 4-bit NF4, doubly quantized, or as it is. auto: nf4 on CUDA, none on a CPU.",
     )
     gradient_checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",
         description="Recompute activations in the backward pass to save memory. auto: on for CUDA, off on a CPU.",
     )
-    keep: Literal["last", "best"] = Field(
+    adapter_choice: Literal["last", "best"] = Field(
         "last", description="Deliver the last adapter, or the one with the lowest held-out loss."
     )
     seed: int = Field(
@@ -71,11 +96,30 @@ class Hyperparameters(BaseModel):
         lt=2**32,
         description="Decides the adapter's first weights, the order of the data and dropout.",
     )
-    held_out_fraction: float = Field(0.1, gt=0.0, le=0.5, description="Share of the conversations kept for the proof.")
+    validation_fraction: float = Field(
+        0.1, gt=0.0, le=0.5, description="Share of the conversations kept for the proof."
+    )
     evaluations: int = Field(10, ge=1, le=100, description="How often held-out loss is measured during the run.")
     checkpoints: int = Field(10, ge=1, le=1000, description="How often a checkpoint is written during the run.")
     sample_answers: int = Field(8, ge=1, le=64, description="Held-out prompts answered before and after training.")
     sample_tokens: int = Field(256, ge=8, le=4096, description="Longest answer to a held-out prompt, in tokens.")
+
+    @field_validator("target_modules")
+    @classmethod
+    def _each_once(cls, modules: tuple[str, ...]) -> tuple[str, ...]:
+        twice = [name for name, count in Counter(modules).items() if count > 1]
+        if twice:
+            raise ValueError(f"names {', '.join(twice)} more than once; name every layer once")
+        return modules
+
+    def resolve(self, kind: DeviceKind) -> Precision:
+        """What `auto` means on a device. The one place that says so, for plans and for the worker alike."""
+        cuda = kind == "cuda"
+        return Precision(
+            kind=kind,
+            gradient_checkpointing={"auto": cuda, "on": True, "off": False}[self.gradient_checkpointing],
+            quantized={"auto": cuda, "nf4": True, "none": False}[self.quantization],
+        )
 
     @property
     def answers_per_step(self) -> int:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from brightrun.contract.earlier_names import with_current_names
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.errors import ContractError
 
@@ -26,8 +27,8 @@ class DatasetRef(_Frozen):
     source_sha256: Sha256 = Field(description="sha256 of the owner's file.")
     train_path: str = Field(description="Prepared training conversations (JSONL), relative to the spec's folder.")
     train_sha256: Sha256
-    held_out_path: str = Field(description="Prepared held-out conversations (JSONL), relative to the spec's folder.")
-    held_out_sha256: Sha256
+    validation_path: str = Field(description="Prepared held-out conversations (JSONL), relative to the spec's folder.")
+    validation_sha256: Sha256
     split_sha256: Sha256 = Field(description="sha256 of the split's canonical JSON.")
 
 
@@ -51,6 +52,11 @@ class JobSpec(_Frozen):
     hyperparameters: Hyperparameters
     model: ModelRef
     dataset: DatasetRef
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier(cls, document: Any) -> Any:
+        return with_current_names(document)
 
     def fingerprint(self) -> Sha256:
         """sha256 of what decides the adapter's bits: everything but the job's id and the model folder's place."""

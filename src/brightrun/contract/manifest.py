@@ -6,8 +6,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from brightrun.contract.earlier_names import with_current_names
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import ModelRef, Sha256, file_sha256
 from brightrun.errors import BundleDamaged
@@ -40,8 +41,15 @@ class Manifest(BaseModel):
     hyperparameters: Hyperparameters
     fingerprint: Sha256 = Field(description="JobSpec.fingerprint() of the run.")
     packages: dict[str, str] = Field(description="Versions of the packages that trained it.")
-    proof: dict[str, Any] = Field(description="adapter-off-equals-base and adapter-on-differs, with their figures.")
+    adapter_check: dict[str, Any] = Field(
+        description="adapter-off-equals-base and adapter-on-differs, with their figures."
+    )
     files: tuple[ManifestFile, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier(cls, document: Any) -> Any:
+        return with_current_names(document)
 
 
 def verify_bundle(folder: Path) -> Manifest:

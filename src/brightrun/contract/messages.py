@@ -85,7 +85,7 @@ class StopRequest(_Strict):
     """`POST /training/stop/{job_id}`."""
 
     export: bool = Field(False, description="Also make an adapter of the last whole checkpoint, marked as unproven.")
-    gently_for: EndReason | None = Field(
+    graceful_stop_reason: EndReason | None = Field(
         None,
         description="Let the run end its step, write a checkpoint and an adapter, and tell this reason.",
     )
@@ -142,7 +142,7 @@ class HealthReply(_Lenient):
     running_job: str | None = None
 
 
-class JournalBatch(_Lenient):
+class EventBatch(_Lenient):
     """The webhook's body: the specification's payload on the top level, about the newest line, and every new line.
 
     Without events it says only that the worker lives.
@@ -162,7 +162,7 @@ class JournalBatch(_Lenient):
     events: tuple[Event, ...] = ()
 
     @classmethod
-    def telling(cls, job_id: str, attempt: int, worker: str, events: Sequence[Event]) -> JournalBatch:
+    def telling(cls, job_id: str, attempt: int, worker: str, events: Sequence[Event]) -> EventBatch:
         """A batch of at least one event, in order."""
         newest = events[-1]
         steps = [event for event in events if event.kind == "step"]
@@ -182,7 +182,7 @@ class JournalBatch(_Lenient):
         )
 
     @classmethod
-    def alive(cls, job_id: str, attempt: int, worker: str, *, last: Event | None, at: datetime) -> JournalBatch:
+    def alive(cls, job_id: str, attempt: int, worker: str, *, last: Event | None, at: datetime) -> EventBatch:
         """A sign of life; `last` is the newest line, told before."""
         status = JobStatus.PROVISIONING if last is None else last.status
         sequence = 0 if last is None else last.sequence
@@ -197,7 +197,7 @@ class WebhookReply(BaseModel):
     continue_: bool = Field(alias="continue", description="False: the worker stops the job.")
     acknowledged: int = Field(ge=0, description="Highest number of this attempt stored with none missing below it.")
     reason: str | None = None
-    keep_adapter: bool = Field(False, description="Stopping, the worker ends its step and makes an adapter of it.")
+    export_on_stop: bool = Field(False, description="Stopping, the worker ends its step and makes an adapter of it.")
 
 
 class ErrorDetail(_Lenient):

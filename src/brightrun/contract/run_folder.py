@@ -21,7 +21,7 @@ class RunFolder:
         return self.root / "data"
 
     @property
-    def journal(self) -> Path:
+    def event_log(self) -> Path:
         return self.root / "events.jsonl"
 
     @property

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from brightrun.errors import ContractError
 
 TOLERANCE = timedelta(minutes=5)
-_MOST_SIGNATURES = 8
+_MAX_SIGNATURES = 8
 
 
 class SignatureRefused(ContractError):
@@ -83,7 +83,7 @@ def _moment(stamp: str) -> datetime:
 
 def _version_1(signatures: str) -> list[bytes]:
     found = []
-    for part in signatures.split(" ")[:_MOST_SIGNATURES]:
+    for part in signatures.split(" ")[:_MAX_SIGNATURES]:
         version, _, encoded = part.partition(",")
         if version != "v1":
             continue

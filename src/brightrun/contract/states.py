@@ -67,7 +67,7 @@ _TEXTS: dict[EndReason, ReasonText] = {
     ),
     EndReason.MODEL_UNAVAILABLE: ReasonText(
         "The base model could not be obtained or is damaged.",
-        "Pull the model again and check its licence.",
+        "Pull the model again and check its license.",
         True,
     ),
     EndReason.DISK_FULL: ReasonText(

@@ -71,13 +71,13 @@ def save(session: Session, attempt_id: str, **changes: Any) -> TrainingAttempt:
 def heard(session: Session, job_id: str, number: int, *, at: datetime, last_sequence: int) -> None:
     """Note a sign of life. A late one takes neither the time nor the sequence back."""
     table = TrainingAttempt
-    later = table.last_heard_at.is_(None) | (table.last_heard_at < at)
+    later = table.last_seen_at.is_(None) | (table.last_seen_at < at)
     further = table.last_sequence < last_sequence
     session.execute(
         update(table)
         .where(table.job_id == job_id, table.number == number, later | further)
         .values(
-            last_heard_at=case((later, at), else_=table.last_heard_at),
+            last_seen_at=case((later, at), else_=table.last_seen_at),
             last_sequence=case((further, last_sequence), else_=table.last_sequence),
         ),
         execution_options={"synchronize_session": "fetch"},

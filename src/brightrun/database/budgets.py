@@ -19,11 +19,17 @@ def get(session: Session, owner_id: str) -> Budget | None:
 
 
 def save(
-    session: Session, owner_id: str, *, month_usd: Decimal | None, default_cap_usd: Decimal | None, now: datetime
+    session: Session,
+    owner_id: str,
+    *,
+    monthly_budget_usd: Decimal | None,
+    default_job_cap_usd: Decimal | None,
+    now: datetime,
 ) -> Budget:
     """Set both amounts. Warnings that were given for other amounts are forgotten."""
     row = Budget(
-        owner_id=owner_id, month_usd=month_usd, default_cap_usd=default_cap_usd, told_month=None, told_percent=None,
+        owner_id=owner_id, monthly_budget_usd=monthly_budget_usd, default_job_cap_usd=default_job_cap_usd,
+        warned_month=None, warned_percent=None,
         updated_at=now,
     )  # fmt: skip
     add_or_replace(session, row, ("owner_id",))
@@ -42,6 +48,6 @@ def lock(session: Session, owner_id: str, *, now: datetime) -> Budget:
 def note_warning(session: Session, owner_id: str, *, month: str, percent: int) -> None:
     """Remember the highest warning that was given in a month."""
     session.execute(
-        update(Budget).where(Budget.owner_id == owner_id).values(told_month=month, told_percent=percent),
+        update(Budget).where(Budget.owner_id == owner_id).values(warned_month=month, warned_percent=percent),
         execution_options={"synchronize_session": False},
     )

@@ -24,12 +24,12 @@ class ClaimedJob:
 
 
 def claim_due(session: Session, *, owner: str, now: datetime, lease: timedelta, limit: int) -> list[ClaimedJob]:
-    """Take up to `limit` jobs whose `next_look_at` has come and that nobody holds, the longest waiting first.
+    """Take up to `limit` jobs whose `next_check_at` has come and that nobody holds, the longest waiting first.
 
-    Terminal jobs are due too for as long as they have a `next_look_at`: their machine may still have to end.
+    Terminal jobs are due too for as long as they have a `next_check_at`: their machine may still have to end.
     """
-    due = (TrainingJob.next_look_at <= now) & _is_free(now)
-    waiting = select(TrainingJob.id).where(due).order_by(TrainingJob.next_look_at, TrainingJob.id).limit(limit)
+    due = (TrainingJob.next_check_at <= now) & _is_free(now)
+    waiting = select(TrainingJob.id).where(due).order_by(TrainingJob.next_check_at, TrainingJob.id).limit(limit)
     ids = session.scalars(waiting.with_for_update(skip_locked=True, key_share=True)).all()
     return _take(session, TrainingJob.id.in_(ids) & due, owner, now, lease) if ids else []
 
@@ -65,14 +65,14 @@ def save_claimed(session: Session, job_id: str, token: str, **changes: Any) -> T
     return saved[0]
 
 
-def release_claim(session: Session, job_id: str, token: str, *, next_look_at: datetime | None) -> TrainingJob:
-    """Let a job go, to be looked at again at `next_look_at`; None: never, it is done with.
+def release_claim(session: Session, job_id: str, token: str, *, next_check_at: datetime | None) -> TrainingJob:
+    """Let a job go, to be looked at again at `next_check_at`; None: never, it is done with.
 
     Raises:
         ClaimLost: another reconciler has it, or nobody.
     """
     free = {"claim_owner": None, "claim_token": None, "claim_expires_at": None}
-    return save_claimed(session, job_id, token, **free, next_look_at=next_look_at)
+    return save_claimed(session, job_id, token, **free, next_check_at=next_check_at)
 
 
 def free_claims(session: Session, *, owner: str) -> int:

@@ -103,7 +103,7 @@ def last_stage(session: Session, job_id: str) -> JobStatus | None:
     return session.scalar(query.where(under_way).order_by(TrainingEvent.id.desc()).limit(1))
 
 
-def journal(session: Session, job_id: str, attempt: int) -> Iterator[TrainingEvent]:
+def event_log(session: Session, job_id: str, attempt: int) -> Iterator[TrainingEvent]:
     """An attempt's lines in their order, read in pieces: a long run has a million."""
     query = select(TrainingEvent).where(TrainingEvent.job_id == job_id, TrainingEvent.attempt == attempt)
     numbered = query.where(TrainingEvent.sequence.is_not(None)).order_by(TrainingEvent.sequence)

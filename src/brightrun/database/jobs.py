@@ -36,12 +36,12 @@ __all__ = [
     "list_live",
     "list_measured",
     "list_page",
-    "look_at",
     "newest_in_status",
     "release_claim",
     "renew_claim",
     "retried",
     "save_claimed",
+    "schedule_check",
 ]
 
 
@@ -80,7 +80,7 @@ def list_measured(session: Session, *, owner_id: str, limit: int = 200) -> list[
     """An owner's completed jobs that had a plan and one attempt only, which was measured; the newest first."""
     done = (TrainingJob.owner_id == owner_id) & (TrainingJob.status == JobStatus.COMPLETED) & (TrainingJob.attempt == 1)
     query = select(TrainingJob, TrainingAttempt).join(TrainingAttempt, TrainingAttempt.job_id == TrainingJob.id)
-    known = query.where(done, TrainingJob.plan.is_not(None), TrainingAttempt.measured.is_not(None))
+    known = query.where(done, TrainingJob.plan.is_not(None), TrainingAttempt.actuals.is_not(None))
     newest = known.order_by(TrainingJob.created_at.desc(), TrainingJob.id.desc()).limit(limit)
     return [(job, attempt) for job, attempt in session.execute(newest)]
 
@@ -140,10 +140,10 @@ def change_if(session: Session, job_id: str, *, expected: Collection[JobStatus],
     return session.scalars(statement, execution_options=options).one_or_none()
 
 
-def look_at(session: Session, job_id: str, *, at: datetime) -> None:
+def schedule_check(session: Session, job_id: str, *, at: datetime) -> None:
     """Have the reconciler look at a job at that moment, or before if it would anyway."""
-    sooner = TrainingJob.next_look_at.is_(None) | (TrainingJob.next_look_at > at)
+    sooner = TrainingJob.next_check_at.is_(None) | (TrainingJob.next_check_at > at)
     session.execute(
-        update(TrainingJob).where(TrainingJob.id == job_id, sooner).values(next_look_at=at),
+        update(TrainingJob).where(TrainingJob.id == job_id, sooner).values(next_check_at=at),
         execution_options={"synchronize_session": "fetch"},
     )

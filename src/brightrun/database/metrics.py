@@ -15,11 +15,11 @@ from brightrun.database.inserts import insert_into
 from brightrun.database.tables import TrainingMetric
 from brightrun.errors import InputError
 
-Kind = Literal["train", "held_out"]
-KINDS: tuple[Kind, ...] = ("train", "held_out")
+Kind = Literal["train", "validation"]
+KINDS: tuple[Kind, ...] = ("train", "validation")
 Measure = Literal["loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes"]
 STEPS_IN_BLOCK = 256
-FEWEST_POINTS = 4
+MIN_POINTS = 4
 _READ_WHOLE = 40_000  # steps; so many rows are quicker to read than to search
 _STEP = TrainingMetric.step
 _NUMBERS = ("loss", "epoch", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes")
@@ -71,8 +71,8 @@ def series(session: Session, job_id: str, kind: Kind, points: int = 500, *, by: 
     Raises:
         InputError: fewer than four points are asked for.
     """
-    if points < FEWEST_POINTS:
-        raise InputError(f"A curve needs at least {FEWEST_POINTS} points.", hint="Ask for more points.")
+    if points < MIN_POINTS:
+        raise InputError(f"A curve needs at least {MIN_POINTS} points.", hint="Ask for more points.")
     curve = _curve(job_id, kind)
     ends = _ends(session, curve)
     if not ends:
@@ -174,7 +174,7 @@ def _first(session: Session, query: Select[TrainingMetric]) -> MetricPoint | Non
 
 
 def _point(row: TrainingMetric) -> MetricPoint:
-    kind: Kind = "held_out" if row.kind == "held_out" else "train"
+    kind: Kind = "validation" if row.kind == "validation" else "train"
     numbers = {name: getattr(row, name) for name in _NUMBERS}
     return MetricPoint(kind=kind, step=row.step, recorded_at=row.recorded_at, **numbers)
 

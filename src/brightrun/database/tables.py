@@ -85,9 +85,9 @@ class TrainingFile(Table):
 class TrainingJob(Table):
     """One training run as its owner sees it, and who works on it (the claim).
 
-    `plan` is a JobPlan as it was at submit. `cap_usd` is what all attempts together may cost; `budget_told_percent` the
-    highest warning that was given. `keep_adapter_until` stands where a job has ended and an adapter of its last
-    checkpoint is still to be fetched, until then at the latest.
+    `plan` is a JobPlan as it was at submit. `job_cap_usd` is what all attempts together may cost;
+    `budget_warned_percent` the highest warning that was given. `export_until` stands where a job has ended and an
+    adapter of its last checkpoint is still to be fetched, until then at the latest.
     """
 
     __tablename__ = "training_jobs"
@@ -96,7 +96,7 @@ class TrainingJob(Table):
         Index(None, "owner_id", "created_at", "id"),
         Index(None, "owner_id", "status", "created_at", "id"),
         Index(None, "status", "status_changed_at"),
-        Index(None, "next_look_at"),
+        Index(None, "next_check_at"),
         Index(None, "training_file_id"),
     )
 
@@ -127,17 +127,17 @@ class TrainingJob(Table):
     estimated_seconds: Mapped[float | None]
     actual_cost_usd: Mapped[Decimal | None]
     plan: Mapped[dict[str, Any] | None]
-    cap_usd: Mapped[Decimal | None]
-    budget_told_percent: Mapped[int | None]
-    keep_adapter_until: Mapped[datetime | None]
-    runpod_pod_id: Mapped[str | None] = mapped_column(NAME)
+    job_cap_usd: Mapped[Decimal | None]
+    budget_warned_percent: Mapped[int | None]
+    export_until: Mapped[datetime | None]
+    machine_id: Mapped[str | None] = mapped_column(NAME)
     lora_artifact_path: Mapped[str | None]
     idempotency_key: Mapped[str | None] = mapped_column(NAME)
     idempotency_hash: Mapped[str | None] = mapped_column(SHA256)
     claim_owner: Mapped[str | None] = mapped_column(NAME)
     claim_token: Mapped[str | None] = mapped_column(ID)
     claim_expires_at: Mapped[datetime | None]
-    next_look_at: Mapped[datetime | None]
+    next_check_at: Mapped[datetime | None]
 
 
 class TrainingAttempt(Table):
@@ -163,9 +163,9 @@ class TrainingAttempt(Table):
     end_reason: Mapped[EndReason | None]
     price_usd_per_hour: Mapped[Decimal | None]
     cost_usd: Mapped[Decimal | None]
-    last_heard_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
     last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
-    measured: Mapped[dict[str, Any] | None]
+    actuals: Mapped[dict[str, Any] | None]
 
 
 class TrainingEvent(Table):
@@ -266,14 +266,14 @@ class ApiToken(Table):
 class Budget(Table):
     """What an owner wants to spend at most; absent amounts are the studio's settings, or no limit.
 
-    `told_percent` is the highest warning that was given in `told_month` (YYYY-MM, UTC).
+    `warned_percent` is the highest warning that was given in `warned_month` (YYYY-MM, UTC).
     """
 
     __tablename__ = "budgets"
 
     owner_id: Mapped[str] = mapped_column(NAME, primary_key=True)
-    month_usd: Mapped[Decimal | None]
-    default_cap_usd: Mapped[Decimal | None]
-    told_month: Mapped[str | None] = mapped_column(String(7))
-    told_percent: Mapped[int | None]
+    monthly_budget_usd: Mapped[Decimal | None]
+    default_job_cap_usd: Mapped[Decimal | None]
+    warned_month: Mapped[str | None] = mapped_column(String(7))
+    warned_percent: Mapped[int | None]
     updated_at: Mapped[datetime]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from brightrun.chat.chat_model import ChatModel
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.examination import Examination
 from brightrun.datasets.findings import Finding, FindingExample
 from brightrun.datasets.options import ReadOptions
+from brightrun.templating.chat_model import ChatModel
 
 __all__ = ["AuditReport", "Finding", "FindingExample", "ReadOptions", "audit_dataset"]
 

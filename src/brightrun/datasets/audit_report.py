@@ -20,7 +20,7 @@ class CrisisCounts(_Frozen):
     after: int
 
 
-class CoverageCell(_Frozen):
+class CoverageStratum(_Frozen):
     """One cell of persona × emotional arc."""
 
     persona: str | None
@@ -48,16 +48,16 @@ class AuditReport(_Frozen):
     trainable: int = Field(description="Answers that are learnt.")
     trainable_conversations: int = Field(description="Conversations with at least one learnt answer, none dropped.")
     repaired: int = Field(description="Answers that were repaired.")
-    repaired_client_turns: int
-    quarantined: int = Field(
+    repaired_user_turns: int
+    excluded: int = Field(
         description="Answers kept as context and not learnt, because they or their history are damaged."
     )
     dropped: int = Field(description="Conversations left out for their length.")
     tokens: int = Field(description="One sequence per conversation.")
     tokens_separate: int = Field(description="The same answers as separate examples, each with its whole history.")
-    learnt_tokens: int = Field(description="Tokens that carry loss: answers and their end-of-turn tokens.")
+    trained_tokens: int = Field(description="Tokens that carry loss: answers and their end-of-turn tokens.")
     longest_tokens: int
-    over_length: int = Field(description="Conversations longer than max_seq_length.")
+    overlength: int = Field(description="Conversations longer than max_seq_length.")
     max_seq_length: int | None
     tokenizer: str = Field(description="The chat model that counted.")
     template_sha256: str
@@ -65,7 +65,7 @@ class AuditReport(_Frozen):
     header: HeaderCounts | None = Field(description="The header's counts beside the body's; absent without a header.")
     personas: dict[str, int] = Field(description="Conversations by persona; those without one are not in it.")
     arcs: dict[str, int] = Field(description="Conversations by emotional arc; those without one are not in it.")
-    coverage: list[CoverageCell]
+    coverage: list[CoverageStratum]
     crisis_answers: CrisisCounts
     lengths: list[LengthBin]
     findings: list[Finding]

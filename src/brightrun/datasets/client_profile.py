@@ -9,7 +9,7 @@ from brightrun.datasets.findings import Finding, Tally
 
 NAME = "client_profile"
 EXPLANATION = "The client's persona and background were appended to the system prompt of these conversations."
-MEND = (
+FIX = (
     "Give the same kind of text in the system prompt when the model is used, or read the file with "
     "--client-profile keep."
 )
@@ -21,7 +21,7 @@ class ClientProfile:
     def __init__(self) -> None:
         self._added = Tally()
 
-    def mend(self, conversation: Conversation) -> Conversation:
+    def fix(self, conversation: Conversation) -> Conversation:
         profile = profile_text(conversation)
         if profile is None:
             return conversation
@@ -30,7 +30,7 @@ class ClientProfile:
         return replace(conversation, system=system)
 
     def findings(self) -> list[Finding]:
-        return self._added.finding(NAME, "info", EXPLANATION, MEND)
+        return self._added.finding(NAME, "info", EXPLANATION, FIX)
 
 
 def profile_text(conversation: Conversation) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from brightrun.chat.messages import Message, Role
+from brightrun.templating.messages import Message, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Turn:
     content: str
     target: bool = False  # an answer the file offers for training; False for client turns and answers of weight 0
     repaired: bool = False
-    quarantined: str | None = None  # why this answer is not trained on
+    excluded: str | None = None  # why this answer is not trained on
 
     @property
     def is_answer(self) -> bool:
@@ -25,7 +25,7 @@ class Turn:
 
     @property
     def trainable(self) -> bool:
-        return self.target and self.quarantined is None
+        return self.target and self.excluded is None
 
 
 class Labels(NamedTuple):

@@ -7,25 +7,24 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from brightrun.chat.chat_model import ChatModel, EncodedConversation
 from brightrun.contract.job_spec import file_sha256
 from brightrun.datasets.audit_report import AuditReport, CrisisCounts
 from brightrun.datasets.checks import duplicates, input_not_in_history, json_syntax, near_duplicates
-from brightrun.datasets.checks.check import Check, Mender
+from brightrun.datasets.checks.check import Check, RepairCheck
 from brightrun.datasets.checks.constant_scores import ConstantScores
-from brightrun.datasets.checks.control_tokens import ControlTokens
+from brightrun.datasets.checks.control_tokens import ControlTokenCheck
 from brightrun.datasets.checks.crisis_answers import CrisisAnswers
-from brightrun.datasets.checks.cut_answers import CutAnswers
-from brightrun.datasets.checks.cut_client_turns import CutClientTurns
 from brightrun.datasets.checks.emotional_context import EmotionalContext
-from brightrun.datasets.checks.escaped_client_turns import EscapedClientTurns
 from brightrun.datasets.checks.escaped_newlines import EscapedNewlines
+from brightrun.datasets.checks.escaped_user_turns import EscapedUserTurns
 from brightrun.datasets.checks.header_counts import HeaderCheck, HeaderCounts
 from brightrun.datasets.checks.no_signal import NoSignal
+from brightrun.datasets.checks.no_trained_answers import NoTrainedAnswers
 from brightrun.datasets.checks.not_targets import NotTargets
-from brightrun.datasets.checks.nothing_learnt import NothingLearnt
-from brightrun.datasets.checks.over_length import OverLength
+from brightrun.datasets.checks.overlength import Overlength
 from brightrun.datasets.checks.short_answers import ShortAnswers
+from brightrun.datasets.checks.truncated_answers import TruncatedAnswers
+from brightrun.datasets.checks.truncated_user_turns import TruncatedUserTurns
 from brightrun.datasets.checks.unanswered_end import UnansweredEnd
 from brightrun.datasets.checks.unfinished_answers import UnfinishedAnswers
 from brightrun.datasets.checks.unprompted_name import UnpromptedName
@@ -33,14 +32,15 @@ from brightrun.datasets.client_profile import ClientProfile
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding
 from brightrun.datasets.fingerprints import DuplicateGroups, Fingerprints
-from brightrun.datasets.ledger import Log, discard
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problems import Problems
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.file_text import Progress
 from brightrun.datasets.readers.notes import Notes
+from brightrun.datasets.repair_log import Log, discard
 from brightrun.datasets.totals import Totals
 from brightrun.errors import BrightRunError
+from brightrun.templating.chat_model import ChatModel, EncodedConversation
 
 _COUNTED = (
     "conversations",
@@ -49,12 +49,12 @@ _COUNTED = (
     "trainable",
     "trainable_conversations",
     "repaired",
-    "repaired_client_turns",
-    "quarantined",
+    "repaired_user_turns",
+    "excluded",
     "dropped",
     "tokens",
     "tokens_separate",
-    "learnt_tokens",
+    "trained_tokens",
 )
 _SEVERITIES = ("error", "warning", "info")
 
@@ -68,7 +68,7 @@ class Examined(NamedTuple):
 
     conversation: Conversation
     kept: bool
-    learnt_tokens: int
+    trained_tokens: int
 
 
 class Examination:
@@ -98,11 +98,11 @@ class Examination:
     def _build_checks(self, log: Log) -> None:
         options = self._options
         profiled = options.client_profile == "system_prompt"
-        self._menders: list[Mender] = [
+        self._menders: list[RepairCheck] = [
             EscapedNewlines(log, repair=options.repair),
-            EscapedClientTurns(log, repair=options.repair),
-            CutAnswers(log),
-            CutClientTurns(log),
+            EscapedUserTurns(log, repair=options.repair),
+            TruncatedAnswers(log),
+            TruncatedUserTurns(log),
             *([ClientProfile()] if profiled else []),
         ]
         self._unanswered = UnansweredEnd()
@@ -118,10 +118,10 @@ class Examination:
             NoSignal(),
             EmotionalContext(),
         ]
-        self._control = ControlTokens(self._chat.special_tokens)
-        self._length = OverLength(log, limit=options.max_seq_length, policy=options.over_length)
+        self._control = ControlTokenCheck(self._chat.special_tokens)
+        self._length = Overlength(log, limit=options.max_seq_length, policy=options.overlength_policy)
         self._crisis = CrisisAnswers()
-        self._nothing = NothingLearnt(log)
+        self._nothing = NoTrainedAnswers(log)
 
     def conversations(self) -> Iterator[Examined]:
         """Every conversation of the file, mended and counted.
@@ -144,15 +144,15 @@ class Examination:
 
     def examine(self, conversation: Conversation) -> Examined:
         """Mend, check and count one conversation. Raises what the chat model raises."""
-        for mender in self._menders:
-            conversation = mender.mend(conversation)
+        for repair_check in self._menders:
+            conversation = repair_check.fix(conversation)
         for check in self._checks:
-            check.look(conversation)
+            check.inspect(conversation)
         self._totals.add(conversation)
-        learnt_tokens = self._measure(conversation)
-        kept = learnt_tokens is not None
-        self._crisis.look(conversation, kept=kept)
-        return Examined(conversation, kept, learnt_tokens or 0)
+        trained_tokens = self._measure(conversation)
+        kept = trained_tokens is not None
+        self._crisis.inspect(conversation, kept=kept)
+        return Examined(conversation, kept, trained_tokens or 0)
 
     def _measure(self, conversation: Conversation) -> int | None:
         """Learnt tokens of a conversation that is kept; None where it is dropped or cannot be learnt."""
@@ -161,13 +161,13 @@ class Examination:
         if not self._counts_tokens:
             return 0
         encoded = self._encode(conversation)
-        tokens, learnt = len(encoded.input_ids), encoded.learnt_tokens
+        tokens, trained = len(encoded.input_ids), encoded.trained_tokens
         answers = len(encoded.answer_spans)
-        if self._length.is_dropped(conversation.id, tokens=tokens, learnt_tokens=learnt, answers=answers):
+        if self._length.is_dropped(conversation.id, tokens=tokens, trained_tokens=trained, answers=answers):
             self._totals.counts["dropped"] += 1
             return None
-        self._totals.keep(encoded)
-        return learnt
+        self._totals.add_encoded(encoded)
+        return trained
 
     def _encode(self, conversation: Conversation) -> EncodedConversation:
         """Raises what the chat model raises, with the conversation's place put before the message."""
@@ -191,7 +191,7 @@ class Examination:
             sha256=file_sha256(self._path),
             **{name: totals.counts[name] for name in _COUNTED},
             longest_tokens=totals.longest_tokens,
-            over_length=self._length.count,
+            overlength=self._length.count,
             max_seq_length=self._options.max_seq_length,
             tokenizer=self._chat.name,
             template_sha256=self._chat.template_sha256,

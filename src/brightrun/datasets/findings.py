@@ -32,7 +32,7 @@ class Finding(BaseModel):
     severity: Severity
     count: int = Field(ge=0)
     explanation: str
-    mend: str
+    fix: str
     examples: list[FindingExample] = Field(default_factory=list)
 
 
@@ -49,7 +49,7 @@ class Tally:
         if len(self.examples) < self._shown:
             self.examples.append(FindingExample(conversation=conversation, turn=turn, detail=detail))
 
-    def finding(self, check: str, severity: Severity, explanation: str, mend: str) -> list[Finding]:
+    def finding(self, check: str, severity: Severity, explanation: str, fix: str) -> list[Finding]:
         """One finding, or none where nothing was counted."""
         if not self.count:
             return []
@@ -59,7 +59,7 @@ class Tally:
                 severity=severity,
                 count=self.count,
                 explanation=explanation,
-                mend=mend,
+                fix=fix,
                 examples=self.examples,
             )
         ]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-_PENDING_MOST = 16_384
+_MAX_PENDING = 16_384
 
 
 def content_id(texts: Iterable[str]) -> str:
@@ -33,7 +33,7 @@ class SeenIds:
         if key in self._pending or self._is_settled(key):
             return False
         self._pending.add(key)
-        if len(self._pending) >= _PENDING_MOST:
+        if len(self._pending) >= _MAX_PENDING:
             newest = np.fromiter(self._pending, dtype=np.uint64, count=len(self._pending))
             self._settled = np.sort(np.concatenate([self._settled, newest]))
             self._pending = set()

@@ -27,7 +27,7 @@ class ReadOptions(BaseModel):
     max_seq_length: int | None = Field(
         None, ge=16, description="Longest sequence in tokens; absent means as long as the data needs."
     )
-    over_length: Literal["refuse", "drop"] = Field(
+    overlength_policy: Literal["refuse", "drop"] = Field(
         "refuse",
         description="Refuse the file if a conversation is longer, or drop that conversation into the ledger.",
     )

@@ -10,38 +10,38 @@ from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brightrun.chat.chat_model import ChatModel
 from brightrun.contract.job_spec import file_sha256
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.examination import Examination
-from brightrun.datasets.ledger import LedgerEntry
 from brightrun.datasets.new_folder import check_folder, new_folder
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.prepared import PreparedConversation, PreparedMessage, read_prepared
+from brightrun.datasets.repair_log import RepairLogEntry
 from brightrun.datasets.split import Split, SplitCandidate, split_conversations
 from brightrun.errors import DatasetError
+from brightrun.templating.chat_model import ChatModel
 
-TRAIN, HELD_OUT, AUDIT, SPLIT, LEDGER = (
+TRAIN, VALIDATION, AUDIT, SPLIT, REPAIR_LOG = (
     "train.jsonl",
-    "held_out.jsonl",
+    "validation.jsonl",
     "audit.json",
     "split.json",
-    "ledger.jsonl",
+    "repair_log.jsonl",
 )
-FILES = frozenset({TRAIN, HELD_OUT, AUDIT, SPLIT, LEDGER})
+FILES = frozenset({TRAIN, VALIDATION, AUDIT, SPLIT, REPAIR_LOG})
 _ALL = "all.jsonl"
 _NAMED = 20
 
 
-class SideCounts(BaseModel):
+class PartitionCounts(BaseModel):
     """What one side of the split holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     conversations: int
     answers: int
-    learnt_tokens: int
+    trained_tokens: int
 
 
 class PreparedDataset(BaseModel):
@@ -54,10 +54,10 @@ class PreparedDataset(BaseModel):
     source_sha256: str
     train_path: Path
     train_sha256: str
-    train: SideCounts
-    held_out_path: Path
-    held_out_sha256: str
-    held_out: SideCounts
+    train: PartitionCounts
+    validation_path: Path
+    validation_sha256: str
+    validation: PartitionCounts
     split_sha256: str
     audit: AuditReport
     split: Split
@@ -69,7 +69,7 @@ def prepare_dataset(
     *,
     chat: ChatModel,
     options: ReadOptions,
-    held_out_fraction: float,
+    validation_fraction: float,
     seed: int,
     previous: Split | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -90,26 +90,26 @@ def prepare_dataset(
         audit, contents = _write_all(path, folder, chat, options, progress)
         split = split_conversations(
             contents.candidates,
-            held_out_fraction=held_out_fraction,
+            validation_fraction=validation_fraction,
             seed=seed,
             groups=contents.groups,
             previous=previous,
             left_out=contents.left_out,
         )
-        sides = _write_sides(folder, split, contents.learnt_tokens)
+        partitions = _write_partitions(folder, split, contents.trained_tokens)
         _write(folder / AUDIT, audit.model_dump_json(indent=2) + "\n")
         _write(folder / SPLIT, split.model_dump_json(indent=2) + "\n")
-        hashes = {name: file_sha256(folder / name) for name in (TRAIN, HELD_OUT)}
+        hashes = {name: file_sha256(folder / name) for name in (TRAIN, VALIDATION)}
     return PreparedDataset(
         folder=out,
         source_name=path.name,
         source_sha256=audit.sha256,
         train_path=out / TRAIN,
         train_sha256=hashes[TRAIN],
-        train=sides[TRAIN],
-        held_out_path=out / HELD_OUT,
-        held_out_sha256=hashes[HELD_OUT],
-        held_out=sides[HELD_OUT],
+        train=partitions[TRAIN],
+        validation_path=out / VALIDATION,
+        validation_sha256=hashes[VALIDATION],
+        validation=partitions[VALIDATION],
         split_sha256=split.sha256(),
         audit=audit,
         split=split,
@@ -121,7 +121,7 @@ class _Contents:
     """What the split needs of the conversations that were written."""
 
     candidates: list[SplitCandidate] = field(default_factory=list)
-    learnt_tokens: list[int] = field(default_factory=list)
+    trained_tokens: list[int] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     groups: list[list[str]] = field(default_factory=list)
 
@@ -135,39 +135,43 @@ def _write_all(
 ) -> tuple[AuditReport, _Contents]:
     """One pass over the file: every kept conversation into `all.jsonl`, every act into the ledger."""
     contents = _Contents()
-    with (folder / LEDGER).open("wb") as ledger, (folder / _ALL).open("wb") as kept:
-        examination = Examination(path, chat, options, log=lambda entry: _write_entry(ledger, entry), progress=progress)
-        for conversation, is_kept, learnt_tokens in examination.conversations():
+    with (folder / REPAIR_LOG).open("wb") as repair_log, (folder / _ALL).open("wb") as kept:
+        examination = Examination(
+            path, chat, options, log=lambda entry: _write_entry(repair_log, entry), progress=progress
+        )
+        for conversation, is_kept, trained_tokens in examination.conversations():
             if not is_kept:
                 contents.left_out.append(conversation.id)
                 continue
             kept.write(_line(_prepared(conversation)))
             contents.candidates.append(SplitCandidate(conversation.id, conversation.persona, conversation.arc))
-            contents.learnt_tokens.append(learnt_tokens)
-        _sync(ledger)
+            contents.trained_tokens.append(trained_tokens)
+        _sync(repair_log)
     audit = examination.report()
     _refuse(audit)
     contents.groups = examination.groups.together
     return audit, contents
 
 
-def _write_sides(folder: Path, split: Split, learnt_tokens: list[int]) -> dict[str, SideCounts]:
+def _write_partitions(folder: Path, split: Split, trained_tokens: list[int]) -> dict[str, PartitionCounts]:
     """Deal `all.jsonl` out to the two sides, in the file's order, and count what each has."""
-    held_out = frozenset(split.held_out)
-    counts = {TRAIN: [0, 0, 0], HELD_OUT: [0, 0, 0]}
-    with (folder / TRAIN).open("wb") as train, (folder / HELD_OUT).open("wb") as proof:
-        files = {TRAIN: train, HELD_OUT: proof}
-        for conversation, learnt in zip(read_prepared(folder / _ALL), learnt_tokens, strict=True):
-            side = HELD_OUT if conversation.id in held_out else TRAIN
-            files[side].write(_line(conversation))
-            answers = sum(message.learnt for message in conversation.messages)
-            counts[side] = [total + more for total, more in zip(counts[side], (1, answers, learnt), strict=True)]
+    validation = frozenset(split.validation)
+    counts = {TRAIN: [0, 0, 0], VALIDATION: [0, 0, 0]}
+    with (folder / TRAIN).open("wb") as train, (folder / VALIDATION).open("wb") as validation_stream:
+        files = {TRAIN: train, VALIDATION: validation_stream}
+        for conversation, trained in zip(read_prepared(folder / _ALL), trained_tokens, strict=True):
+            partition = VALIDATION if conversation.id in validation else TRAIN
+            files[partition].write(_line(conversation))
+            answers = sum(message.trained for message in conversation.messages)
+            counts[partition] = [
+                total + more for total, more in zip(counts[partition], (1, answers, trained), strict=True)
+            ]
         _sync(train)
-        _sync(proof)
+        _sync(validation_stream)
     (folder / _ALL).unlink()
     return {
-        side: SideCounts(conversations=conversations, answers=answers, learnt_tokens=learnt)
-        for side, (conversations, answers, learnt) in counts.items()
+        partition: PartitionCounts(conversations=conversations, answers=answers, trained_tokens=trained)
+        for partition, (conversations, answers, trained) in counts.items()
     }
 
 
@@ -183,7 +187,7 @@ def _refuse(audit: AuditReport) -> None:
     more = f" (and {first.count - _NAMED} more)" if first.count > _NAMED else ""
     raise DatasetError(
         f"{audit.file_name} was refused: {first.explanation} {named}{more}",
-        hint=first.mend,
+        hint=first.fix,
         details={"findings": [finding.model_dump(mode="json") for finding in errors]},
     )
 
@@ -195,14 +199,14 @@ def _prepared(conversation: Conversation) -> PreparedConversation:
         arc=conversation.arc,
         topic=conversation.topic,
         messages=[
-            PreparedMessage(role=message.role, content=message.content, learnt=message.learnt)
+            PreparedMessage(role=message.role, content=message.content, trained=message.trained)
             for message in conversation.messages()
         ],
     )
 
 
-def _write_entry(ledger: BinaryIO, entry: LedgerEntry) -> None:
-    ledger.write(entry.model_dump_json(exclude_none=True).encode() + b"\n")
+def _write_entry(repair_log: BinaryIO, entry: RepairLogEntry) -> None:
+    repair_log.write(entry.model_dump_json(exclude_none=True).encode() + b"\n")
 
 
 def _line(conversation: PreparedConversation) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from brightrun.chat.messages import Message, Role
 from brightrun.errors import DatasetError
+from brightrun.templating.messages import Message, Role
 
 
 class PreparedMessage(BaseModel):
@@ -18,7 +18,7 @@ class PreparedMessage(BaseModel):
 
     role: Role
     content: str
-    learnt: bool = False
+    trained: bool = False
 
 
 class PreparedConversation(BaseModel):
@@ -33,7 +33,7 @@ class PreparedConversation(BaseModel):
     messages: list[PreparedMessage] = Field(min_length=2)
 
     def chat_messages(self) -> list[Message]:
-        return [Message(message.role, message.content, message.learnt) for message in self.messages]
+        return [Message(message.role, message.content, message.trained) for message in self.messages]
 
 
 def read_prepared(path: Path) -> Iterator[PreparedConversation]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brightrun.chat.chat_model import ChatModel
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.examination import Examination
 from brightrun.datasets.options import ReadOptions
 from brightrun.errors import DatasetError
+from brightrun.templating.chat_model import ChatModel
 
 
 def preview_conversation(path: Path, wanted: str, *, chat: ChatModel, options: ReadOptions) -> Conversation:
@@ -24,7 +24,7 @@ def preview_conversation(path: Path, wanted: str, *, chat: ChatModel, options: R
         conversation = examined.conversation
         if wanted == str(number) or (conversation.id.startswith(wanted) and not wanted.isdecimal()):
             examination.refuse()  # a broken conversation before this one was passed over: the numbers would be wrong
-            if not examined.learnt_tokens:
+            if not examined.trained_tokens:
                 raise DatasetError(f"Nothing of conversation {conversation.id} is learnt; the audit says why.")
             return conversation
     raise DatasetError(

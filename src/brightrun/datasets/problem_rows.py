@@ -12,18 +12,18 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.messages import Role
 from brightrun.datasets.checks import duplicates, near_duplicates
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.examination import in_order
 from brightrun.datasets.findings import Finding, FindingExample
 from brightrun.datasets.fingerprints import Fingerprints
-from brightrun.datasets.look_at import look_at_each
+from brightrun.datasets.inspect import inspect_each
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problems import Problems
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.notes import Notes
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.messages import Role
 
 _COPIES_NAMED = 5
 
@@ -37,7 +37,7 @@ class RowProblem(BaseModel):
     severity: Literal["warning", "error"]
     count: int = Field(description="How often in this conversation.")
     reason: str
-    mend: str
+    fix: str
     places: list[FindingExample] = Field(description="The first few of them.")
 
 
@@ -73,7 +73,7 @@ def problem_rows(path: Path, *, chat: ChatModel, options: ReadOptions) -> Iterat
         DatasetError: the file is unusable.
     """
     copies = _copies(path, options)
-    for looked in look_at_each(path, chat=chat, options=options):
+    for looked in inspect_each(path, chat=chat, options=options):
         name = looked.written.id
         found = looked.findings + copies.get(name, [])
         problems = [_problem(one, one.severity) for one in in_order(found) if one.severity != "info"]
@@ -104,7 +104,7 @@ def _problem(finding: Finding, severity: Literal["warning", "error"]) -> RowProb
         severity=severity,
         count=finding.count,
         reason=finding.explanation,
-        mend=finding.mend,
+        fix=finding.fix,
         places=finding.examples,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from brightrun.errors import DatasetError
 
-MOST_PROBLEMS = 20
+MAX_PROBLEMS = 20
 
 
 class UnreadableRecordError(Exception):
@@ -42,7 +42,7 @@ class Problems:
             DatasetError: it was the twentieth.
         """
         self.found.append(problem)
-        if len(self.found) >= MOST_PROBLEMS:
+        if len(self.found) >= MAX_PROBLEMS:
             self.refuse()
 
     def refuse(self) -> None:
@@ -56,7 +56,7 @@ class Problems:
             return
         first = self.found[0]
         more = len(self.found) - 1
-        stopped = " and reading stopped there" if len(self.found) >= MOST_PROBLEMS else ""
+        stopped = " and reading stopped there" if len(self.found) >= MAX_PROBLEMS else ""
         others = f" ({more} more problem{'s' if more > 1 else ''}{stopped})" if more else ""
         raise DatasetError(
             f"{self.file_name}, {first.place}: {first.problem}{others}",

@@ -24,5 +24,5 @@ def sample_dataset_path() -> Path:
     raise DatasetError(
         f"The sample dataset {FILE_NAME} is not in this install.",
         hint="Install brightrun again, or give a file of your own.",
-        details={"looked_for": [str(packaged), str(in_repository)]},
+        details={"recognized_by": [str(packaged), str(in_repository)]},
     )

@@ -33,7 +33,7 @@ class SplitStratum(BaseModel):
     persona: str | None
     arc: str | None
     conversations: int = Field(ge=0)
-    held_out: int = Field(ge=0)
+    validation: int = Field(ge=0)
 
 
 class Split(BaseModel):
@@ -42,9 +42,9 @@ class Split(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     seed: int
-    held_out_fraction: float = Field(gt=0.0, le=0.5)
+    validation_fraction: float = Field(gt=0.0, le=0.5)
     train: list[str]
-    held_out: list[str]
+    validation: list[str]
     left_out: list[str] = Field(
         default_factory=list, description="Conversations with no learnt answer: on neither side."
     )
@@ -55,7 +55,7 @@ class Split(BaseModel):
         return canonical_sha256(self.model_dump(mode="json"))
 
 
-def draw(seed: int, conversation_id: str) -> float:
+def score(seed: int, conversation_id: str) -> float:
     """A number in [0, 1) that depends on nothing but the seed and the id."""
     digest = hashlib.sha256(f"{seed}:{conversation_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
@@ -64,7 +64,7 @@ def draw(seed: int, conversation_id: str) -> float:
 def split_conversations(
     candidates: Iterable[SplitCandidate],
     *,
-    held_out_fraction: float,
+    validation_fraction: float,
     seed: int,
     groups: Sequence[Sequence[str]] = (),
     previous: Split | None = None,
@@ -91,7 +91,7 @@ def split_conversations(
             f"A proof needs at least 2 conversations, one of them held out; there {_are(len(known))} to train on.",
             hint="Add conversations to the file: it needs at least 2 conversations to prove anything.",
         )
-    division = _Division(_units(known, groups, seed, previous), held_out_fraction)
+    division = _Division(_units(known, groups, seed, previous), validation_fraction)
     division.promote_bare_groups()
     division.correct_total()
     held = {member.id for unit in division.units if unit.held for member in unit.members}
@@ -102,9 +102,9 @@ def split_conversations(
         )
     return Split(
         seed=seed,
-        held_out_fraction=held_out_fraction,
+        validation_fraction=validation_fraction,
         train=sorted(item.id for item in known if item.id not in held),
-        held_out=sorted(held),
+        validation=sorted(held),
         left_out=sorted(left_out),
         strata=_strata_table(known, held),
     )
@@ -115,7 +115,7 @@ class _Unit:
     """Conversations that must stay on one side; usually one."""
 
     members: list[SplitCandidate]
-    draw: float
+    score: float
     stratum: Stratum
     held: bool = False
     fixed: bool = False
@@ -130,14 +130,14 @@ _GROUPINGS: tuple[Callable[[_Unit], Hashable], ...] = (
 
 class _Division:
     def __init__(self, units: list[_Unit], fraction: float) -> None:
-        self.units = sorted(units, key=lambda unit: (unit.draw, unit.members[0].id))
+        self.units = sorted(units, key=lambda unit: (unit.score, unit.members[0].id))
         self.size = sum(len(unit.members) for unit in units)
         self.fraction = fraction
         self.held = sum(len(unit.members) for unit in units if unit.held)
         self.strata: dict[Stratum, list[_Unit]] = {}
         for unit in self.units:
             self.strata.setdefault(unit.stratum, []).append(unit)
-            if not unit.fixed and unit.draw < fraction:
+            if not unit.fixed and unit.score < fraction:
                 self._move(unit, held=True)
 
     def promote_bare_groups(self) -> None:
@@ -154,8 +154,8 @@ class _Division:
         if _count(units) * self.fraction < 1 or any(unit.held for unit in units):
             return
         shown = {unit.stratum[1] for unit in self.units if unit.held}
-        free = [unit for unit in units if self._may_be_held(unit)]
-        candidate = min(free, key=lambda unit: (unit.stratum[1] in shown, unit.draw), default=None)
+        free = [unit for unit in units if self._may_validate(unit)]
+        candidate = min(free, key=lambda unit: (unit.stratum[1] in shown, unit.score), default=None)
         if candidate is not None:
             self._move(candidate, held=True)
 
@@ -175,7 +175,7 @@ class _Division:
         movable = movable or [unit for unit in self.units if unit.held and not unit.fixed]
         if not movable or self.held == len(movable[-1].members):
             return None
-        return max(movable, key=lambda unit: (self._keeps_another(unit), unit.draw))
+        return max(movable, key=lambda unit: (self._keeps_another(unit), unit.score))
 
     def _keeps_another(self, unit: _Unit) -> int:
         """Of how many of its groups (cell, persona, arc) another unit is held out."""
@@ -184,11 +184,11 @@ class _Division:
 
     def _to_promote(self, high: int) -> _Unit | None:
         """The lowest draw of the stratum with the smallest held-out share; units below the bound first."""
-        free = [unit for unit in self.units if self._may_be_held(unit)]
+        free = [unit for unit in self.units if self._may_validate(unit)]
         fitting = [unit for unit in free if self.held + len(unit.members) <= high] or free
-        return min(fitting, key=lambda unit: (self._share(unit.stratum), unit.draw), default=None)
+        return min(fitting, key=lambda unit: (self._share(unit.stratum), unit.score), default=None)
 
-    def _may_be_held(self, unit: _Unit) -> bool:
+    def _may_validate(self, unit: _Unit) -> bool:
         return not unit.held and not unit.fixed and self.held + len(unit.members) < self.size
 
     def _move(self, unit: _Unit, *, held: bool) -> None:
@@ -207,30 +207,32 @@ def _units(
     members: dict[int | str, list[SplitCandidate]] = {}
     for item in known:
         members.setdefault(group_of.get(item.id, item.id), []).append(item)
-    sides = (
-        {} if previous is None else {**dict.fromkeys(previous.train, False), **dict.fromkeys(previous.held_out, True)}
+    partitions = (
+        {} if previous is None else {**dict.fromkeys(previous.train, False), **dict.fromkeys(previous.validation, True)}
     )
     units = []
     for together in members.values():
-        units += _fixed_and_free(together, sides, seed)
+        units += _fixed_and_free(together, partitions, seed)
     return units
 
 
-def _fixed_and_free(together: list[SplitCandidate], sides: dict[str, bool], seed: int) -> list[_Unit]:
+def _fixed_and_free(together: list[SplitCandidate], partitions: dict[str, bool], seed: int) -> list[_Unit]:
     """One unit; where an older split placed members, one fixed unit per side, newcomers following the old."""
-    placed = {side: [item for item in together if sides.get(item.id) is side] for side in (False, True)}
-    newcomers = [item for item in together if item.id not in sides]
-    follow = next((side for side in (False, True) if placed[side]), None)
+    placed = {
+        partition: [item for item in together if partitions.get(item.id) is partition] for partition in (False, True)
+    }
+    newcomers = [item for item in together if item.id not in partitions]
+    follow = next((partition for partition in (False, True) if placed[partition]), None)
     if follow is None:
         return [_unit(newcomers, seed)]
     placed[follow] += newcomers
-    return [_unit(items, seed, held=side, fixed=True) for side, items in placed.items() if items]
+    return [_unit(items, seed, held=partition, fixed=True) for partition, items in placed.items() if items]
 
 
 def _unit(members: list[SplitCandidate], seed: int, *, held: bool = False, fixed: bool = False) -> _Unit:
-    ordered = sorted(members, key=lambda item: (draw(seed, item.id), item.id))
+    ordered = sorted(members, key=lambda item: (score(seed, item.id), item.id))
     first = ordered[0]
-    return _Unit(ordered, draw(seed, first.id), (first.persona, first.arc), held=held, fixed=fixed)
+    return _Unit(ordered, score(seed, first.id), (first.persona, first.arc), held=held, fixed=fixed)
 
 
 def _count(units: Iterable[_Unit]) -> int:
@@ -239,10 +241,10 @@ def _count(units: Iterable[_Unit]) -> int:
 
 def _strata_table(known: list[SplitCandidate], held: set[str]) -> list[SplitStratum]:
     everyone = Counter((item.persona, item.arc) for item in known)
-    proof = Counter((item.persona, item.arc) for item in known if item.id in held)
+    validation = Counter((item.persona, item.arc) for item in known if item.id in held)
     rows = sorted(everyone.items(), key=lambda row: (row[0][0] or "", row[0][1] or ""))
     return [
-        SplitStratum(persona=stratum[0], arc=stratum[1], conversations=count, held_out=proof[stratum])
+        SplitStratum(persona=stratum[0], arc=stratum[1], conversations=count, validation=validation[stratum])
         for stratum, count in rows
     ]
 

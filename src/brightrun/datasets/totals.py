@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from brightrun.chat.chat_model import EncodedConversation
-from brightrun.datasets.audit_report import CoverageCell, LengthBin
+from brightrun.datasets.audit_report import CoverageStratum, LengthBin
 from brightrun.datasets.conversation import Conversation
+from brightrun.templating.chat_model import EncodedConversation
 
 FINEST_BIN_TOKENS = 16
-MOST_BINS = 30
+MAX_BINS = 30
 
 
 class Totals:
@@ -29,11 +29,11 @@ class Totals:
         self.counts["turns"] += len(conversation.turns)
         self.counts["answers"] += len(answers)
         self.counts["repaired"] += sum(turn.repaired for turn in answers)
-        self.counts["repaired_client_turns"] += sum(turn.repaired for turn in clients)
-        self.counts["quarantined"] += sum(turn.quarantined is not None for turn in answers)
+        self.counts["repaired_user_turns"] += sum(turn.repaired for turn in clients)
+        self.counts["excluded"] += sum(turn.excluded is not None for turn in answers)
         self._cells[conversation.persona, conversation.arc] += 1
 
-    def keep(self, encoded: EncodedConversation) -> None:
+    def add_encoded(self, encoded: EncodedConversation) -> None:
         """Count a sequence that is trained on or held out.
 
         As a separate example, an answer is everything from the beginning up to its end.
@@ -44,7 +44,7 @@ class Totals:
         self.counts["trainable_conversations"] += 1
         self.counts["trainable"] += len(encoded.answer_spans)
         self.counts["tokens"] += tokens
-        self.counts["learnt_tokens"] += encoded.learnt_tokens
+        self.counts["trained_tokens"] += encoded.trained_tokens
         self.counts["tokens_separate"] += sum(end for _, end in encoded.answer_spans)
 
     def personas(self) -> dict[str, int]:
@@ -53,16 +53,16 @@ class Totals:
     def arcs(self) -> dict[str, int]:
         return self._by(1)
 
-    def coverage(self) -> list[CoverageCell]:
+    def coverage(self) -> list[CoverageStratum]:
         rows = sorted(self._cells.items(), key=lambda row: (row[0][0] or "", row[0][1] or ""))
-        return [CoverageCell(persona=cell[0], arc=cell[1], conversations=count) for cell, count in rows]
+        return [CoverageStratum(persona=cell[0], arc=cell[1], conversations=count) for cell, count in rows]
 
     def lengths(self) -> list[LengthBin]:
         """Every bin from the first to the last that is not empty, as wide as it takes to have at most 30."""
         if not self._bins:
             return []
         first, last, finest_in_one = min(self._bins), max(self._bins), 1
-        while last // finest_in_one - first // finest_in_one >= MOST_BINS:
+        while last // finest_in_one - first // finest_in_one >= MAX_BINS:
             finest_in_one *= 2
         width = FINEST_BIN_TOKENS * finest_in_one
         counts: Counter[int] = Counter()

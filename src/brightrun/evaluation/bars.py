@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brightrun.evaluation.axes import Scale, scale
-from brightrun.evaluation.shapes import (
+from brightrun.evaluation.primitives import (
     CHARACTER,
     GRID,
     INK,
@@ -73,7 +73,7 @@ def _pair(pair: Pair, across: Scale, y: float, names: tuple[str, str], count_nou
         title = f"{pair.label}, {names[number]}: {value:.4f} ({behind})"
         wide = max(across(value) - across(0), 1.0)
         parts.append(box(across(0), top, wide, 14, fill(kind), title=title))
-        parts.append(words(across(0) + wide + 6, top + 11, f"{value:.3f}", anchor="start", colour=INK))
+        parts.append(words(across(0) + wide + 6, top + 11, f"{value:.3f}", anchor="start", color=INK))
     return "".join(parts)
 
 

@@ -10,21 +10,21 @@ from brightrun.evaluation.comparison import UNLABELLED, LossChange
 from brightrun.evaluation.curves import Point, finite
 from brightrun.evaluation.lines import Mark, Series, line_chart
 from brightrun.evaluation.run_charts import WIDTHS, training_series
-from brightrun.evaluation.story import RunStory
-from brightrun.evaluation.wording import counted, label_text, loss_text
+from brightrun.evaluation.run_report import RunReport
+from brightrun.format import counted, label_text, loss_text
 
-MOST_GROUPS = 12
+MAX_GROUPS = 12
 
 
-def loss_chart(story: RunStory) -> dict[str, str]:
+def loss_chart(report: RunReport) -> dict[str, str]:
     """Training and held-out loss over the steps, drawn for a wide and for a narrow page."""
-    training = finite([(point.step, point.loss) for point in story.training])
-    held_out = finite([(point.step, point.loss) for point in story.held_out])
+    training = finite([(point.step, point.loss) for point in report.training])
+    validation = finite([(point.step, point.loss) for point in report.validation])
     series = [
         *training_series("Training loss", training, smoothed=True),
-        Series(_titled("Held-out loss", held_out), held_out, "marked"),
+        Series(_titled("Held-out loss", validation), validation, "marked"),
     ]
-    description = f"{_journey('Training loss', training)} {_journey('Held-out loss', held_out)}"
+    description = f"{_journey('Training loss', training)} {_journey('Held-out loss', validation)}"
     draw = partial(
         line_chart,
         series,
@@ -32,7 +32,7 @@ def loss_chart(story: RunStory) -> dict[str, str]:
         description=description,
         x_label="Step",
         y_label="Loss (nats per learnt token)",
-        marks=[Mark(story.kept_step, f"kept: step {story.kept_step:,}")] if story.kept == "best" else [],
+        marks=[Mark(report.kept_step, f"kept: step {report.kept_step:,}")] if report.kept == "best" else [],
     )
     return {name: draw(chart_id=f"loss-{name}", width=width) for name, width in WIDTHS.items()}
 
@@ -45,7 +45,7 @@ def group_chart(name: str, changes: Mapping[str, LossChange]) -> dict[str, str] 
     """
     if set(changes) <= {UNLABELLED}:
         return None
-    largest = sorted(changes.items(), key=lambda item: -item[1].answers)[:MOST_GROUPS]
+    largest = sorted(changes.items(), key=lambda item: -item[1].answers)[:MAX_GROUPS]
     shown = {label for label, _ in largest}
     pairs = [
         Pair(label_text(label), change.base_loss, change.tuned_loss, change.answers)

@@ -8,18 +8,26 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from brightrun.contract.earlier_names import with_current_names
 from brightrun.errors import ContractError, LossNotFinite
 from brightrun.evaluation.bootstrap import interval, resampled_totals
-from brightrun.evaluation.measurements import AdapterProof, AnswerScore, Generated, SampleAnswer
-from brightrun.evaluation.wording import change_sentence, unproven_sentence
+from brightrun.evaluation.measurements import (
+    AdapterCheck,
+    AnswerScore,
+    Generated,
+    LossChange,
+    SampleAnswer,
+    Verdict,
+)
+from brightrun.evaluation.sentences import change_sentence, failed_check_sentence
 
 __all__ = [
-    "AdapterProof",
+    "AdapterCheck",
     "AnswerScore",
     "Comparison",
     "Generated",
@@ -32,40 +40,11 @@ __all__ = [
 
 MINIMUM_CONVERSATIONS = 5
 UNLABELLED = "unlabelled"
-_LARGEST_LOSS = 700.0  # exp() of more is not a number any more
-
-Verdict = Literal["better", "worse", "unclear", "too_few"]
+_MAX_LOSS = 700.0  # exp() of more is not a number any more
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LossChange(_Frozen):
-    """How held-out loss changed over a group of answers. Losses in nats per learnt token; lower is better."""
-
-    conversations: int
-    answers: int
-    learnt_tokens: int
-    base_loss: float = Field(description="Mean weighted by learnt tokens.")
-    tuned_loss: float = Field(description="Mean weighted by learnt tokens.")
-    base_perplexity: float
-    tuned_perplexity: float
-    relative_change: float = Field(description="tuned_loss / base_loss - 1; negative is better.")
-    relative_low: float | None = Field(
-        description="95 % interval of relative_change; absent with too few conversations."
-    )
-    relative_high: float | None
-    mean_difference: float = Field(description="Mean over answers of tuned minus base loss.")
-    interval_low: float | None = Field(
-        description="95 % interval of mean_difference; absent with too few conversations."
-    )
-    interval_high: float | None
-    win_rate: float = Field(description="Share of answers whose loss fell; ties count half.")
-    improved: int = Field(description="Answers whose loss fell.")
-    unchanged: int = Field(description="Answers whose loss stayed exactly the same.")
-    verdict: Verdict
-    sentence: str
 
 
 class Comparison(_Frozen):
@@ -77,12 +56,17 @@ class Comparison(_Frozen):
     samples: list[SampleAnswer]
     base_stopped: int = Field(description="Sample answers of the base that ended by themselves.")
     tuned_stopped: int
-    proof: AdapterProof
+    adapter_check: AdapterCheck
     scores: list[AnswerScore]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_earlier(cls, document: Any) -> Any:
+        return with_current_names(document)
 
 
 def compare(
-    scores: Sequence[AnswerScore], samples: Sequence[SampleAnswer], proof: AdapterProof, *, seed: int
+    scores: Sequence[AnswerScore], samples: Sequence[SampleAnswer], adapter_check: AdapterCheck, *, seed: int
 ) -> Comparison:
     """Compare base and tuned model; the order of the scores does not matter.
 
@@ -97,7 +81,7 @@ def compare(
 
     def judged(some: Sequence[AnswerScore]) -> LossChange:
         change = loss_change(some, seed=seed)
-        return change if proof.holds else _unproven(change)
+        return change if adapter_check.passed else _failed_check(change)
 
     return Comparison(
         overall=judged(ordered),
@@ -106,7 +90,7 @@ def compare(
         samples=list(samples),
         base_stopped=sum(sample.base.stopped for sample in samples),
         tuned_stopped=sum(sample.tuned.stopped for sample in samples),
-        proof=proof,
+        adapter_check=adapter_check,
         scores=list(scores),
     )
 
@@ -131,7 +115,7 @@ def loss_change(scores: Sequence[AnswerScore], *, seed: int) -> LossChange:
     change = LossChange(
         conversations=len(table),
         answers=len(scores),
-        learnt_tokens=int(tokens),
+        trained_tokens=int(tokens),
         base_loss=base_loss,
         tuned_loss=tuned_loss,
         base_perplexity=math.exp(base_loss),
@@ -158,9 +142,9 @@ def _sums_by_conversation(scores: Sequence[AnswerScore]) -> np.ndarray[tuple[int
         row = rows[score.conversation_id]
         row[0] += score.tuned_loss - score.base_loss
         row[1] += 1
-        row[2] += score.learnt_tokens
-        row[3] += score.base_loss * score.learnt_tokens
-        row[4] += score.tuned_loss * score.learnt_tokens
+        row[2] += score.trained_tokens
+        row[3] += score.base_loss * score.trained_tokens
+        row[4] += score.tuned_loss * score.trained_tokens
     return np.array(list(rows.values()), dtype=np.float64).reshape(len(rows), 5)
 
 
@@ -205,9 +189,9 @@ def _grouped(
     return {name: judged(groups[name]) for name in names}
 
 
-def _unproven(change: LossChange) -> LossChange:
+def _failed_check(change: LossChange) -> LossChange:
     verdict = "too_few" if change.verdict == "too_few" else "unclear"
-    return change.model_copy(update={"verdict": verdict, "sentence": unproven_sentence(change)})
+    return change.model_copy(update={"verdict": verdict, "sentence": failed_check_sentence(change)})
 
 
 def _check(scores: Sequence[AnswerScore]) -> None:
@@ -227,7 +211,7 @@ def _check(scores: Sequence[AnswerScore]) -> None:
 
 
 def _check_loss(loss: float, place: str) -> None:
-    if not math.isfinite(loss) or loss > _LARGEST_LOSS:
+    if not math.isfinite(loss) or loss > _MAX_LOSS:
         raise LossNotFinite(f"{place} is {loss}.")
     if loss < 0:
         raise ContractError(f"{place} is {loss}, below zero.", hint="Give the mean negative log-likelihood in nats.")

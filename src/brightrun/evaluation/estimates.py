@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brightrun.evaluation.axes import Scale, log_scale, scale
-from brightrun.evaluation.shapes import (
+from brightrun.evaluation.primitives import (
     CHARACTER,
     FIRST,
     GRID,
@@ -22,7 +22,7 @@ from brightrun.evaluation.shapes import (
     shortened,
     words,
 )
-from brightrun.evaluation.wording import counted
+from brightrun.format import counted
 
 _LOGARITHMIC_FROM = 20.0  # times the smallest; less is readable on a straight scale
 _ROW = 30.0
@@ -97,13 +97,13 @@ def _line(job: Estimate, across: Scale, y: float, say: Callable[[float], str], w
     if width >= 480:
         middle = y + _ROW / 2
         parts.append(words(2, middle + 4, shortened(job.name, across.start - 14), anchor="start", title=job.name))
-        parts.append(words(width - 2, middle + 4, _actual(job, say), anchor="end", colour=INK))
+        parts.append(words(width - 2, middle + 4, _actual(job, say), anchor="end", color=INK))
     else:
         middle = y + _ROW / 2 + 18
         actual = _actual(job, say)
         name = shortened(job.name, width - 12 - CHARACTER * len(actual))
         parts.append(words(2, y + 14, name, anchor="start", title=job.name))
-        parts.append(words(width - 2, y + 14, actual, anchor="end", colour=INK))
+        parts.append(words(width - 2, y + 14, actual, anchor="end", color=INK))
     band = max(across(job.high) - across(job.low), 2.0)
     parts.append(box(across(job.low), middle - 7, band, 14, fill("expected"), title=said, corner=3))
     parts.append(ruled(across(job.expected), middle - 7, across(job.expected), middle + 7, TEXT, thick=2))

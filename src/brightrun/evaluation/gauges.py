@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from brightrun.evaluation.axes import Scale, scale
-from brightrun.evaluation.shapes import (
+from brightrun.evaluation.primitives import (
     CHARACTER,
     FIRST,
     FOURTH,
@@ -55,7 +55,7 @@ def memory_bar(
     end = max(total, capacity or 0.0) or 1.0
     across = scale_to(end, 2, width - 2)
     verdict, needs = _verdict(total, capacity, say)
-    body = [words(2, 16, verdict, anchor="start", colour=OVER if over else INK, bold=True)]
+    body = [words(2, 16, verdict, anchor="start", color=OVER if over else INK, bold=True)]
     if width >= 480:
         top = 30.0
         body.append(words(width - 2, 16, needs, anchor="end"))
@@ -99,7 +99,7 @@ def cost_bar(
     """
     known = [value for value in (spent, expected, cap, *(band or ())) if value is not None]
     across = scale_to(max(known, default=0.0) * 1.04 or 1.0, 2, width - 8)
-    entries = _cost_words(spent, expected, band, cap, say)
+    entries = _cost_text(spent, expected, band, cap, say)
     key, top = legend(entries, width)
     top += 6
     body = [key, box(2, top, width - 10, _BAR, f'fill="{GRID}" fill-opacity="0.5" stroke="none"')]
@@ -138,10 +138,8 @@ def _segment(number: int, part: Part, start: float, end: float, top: float, say:
     wide = max(end - start, 0.0)
     drawn = box(start, top, wide, _BAR, _look(number), title=f"{part.name}: {say(part.amount)}", corner=0)
     if wide >= 14:
-        colour = SURFACE if _is_solid(number) else INK
-        drawn += words(
-            (start + end) / 2, top + _BAR / 2 + 4, _letter(number), anchor="middle", colour=colour, bold=True
-        )
+        color = SURFACE if _is_solid(number) else INK
+        drawn += words((start + end) / 2, top + _BAR / 2 + 4, _letter(number), anchor="middle", color=color, bold=True)
     return drawn
 
 
@@ -164,13 +162,13 @@ def _part_list(parts: Sequence[Part], top: float, width: int, say: Say) -> tuple
     body = []
     for number, part in enumerate(parts):
         x, y = each * (number // rows), top + 22 * (number % rows)
-        colour = SURFACE if _is_solid(number) else INK
+        color = SURFACE if _is_solid(number) else INK
         amount = say(part.amount)
         body.append(box(x + 2, y, 18, 16, _look(number)))
-        body.append(words(x + 11, y + 12, _letter(number), anchor="middle", colour=colour, bold=True))
+        body.append(words(x + 11, y + 12, _letter(number), anchor="middle", color=color, bold=True))
         name = shortened(part.name, each - 60 - CHARACTER * len(amount))
         body.append(words(x + 28, y + 12, name, anchor="start"))
-        body.append(words(x + each - 20, y + 12, amount, anchor="end", colour=INK))
+        body.append(words(x + each - 20, y + 12, amount, anchor="end", color=INK))
     return body, top + 22 * rows + 4
 
 
@@ -183,13 +181,13 @@ def _is_solid(number: int) -> bool:
 
 
 def _look(number: int) -> str:
-    """Solid and pale by turns, so that neighbours differ without colour."""
-    colour = _COLOURS[number % len(_COLOURS)]
+    """Solid and pale by turns, so that neighbours differ without color."""
+    color = _COLOURS[number % len(_COLOURS)]
     opacity = "1" if _is_solid(number) else "0.25"
-    return f'fill="{colour}" fill-opacity="{opacity}" stroke="{SURFACE}" stroke-width="1"'
+    return f'fill="{color}" fill-opacity="{opacity}" stroke="{SURFACE}" stroke-width="1"'
 
 
-def _cost_words(
+def _cost_text(
     spent: float | None, expected: float | None, band: tuple[float, float] | None, cap: float | None, say: Say
 ) -> list[tuple[str, str]]:
     entries = [("Spent: not known" if spent is None else f"Spent: {say(spent)}", "after")]

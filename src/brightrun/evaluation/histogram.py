@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from brightrun.evaluation.axes import nice_step, scale
-from brightrun.evaluation.shapes import (
+from brightrun.evaluation.primitives import (
     CHARACTER,
     GRID,
     INK,
@@ -20,7 +20,7 @@ from brightrun.evaluation.shapes import (
     ruled,
     words,
 )
-from brightrun.evaluation.wording import counted
+from brightrun.format import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def histogram(
         label = f"{limit_label}: {limit:,}"
         body.append(ruled(x, down.start, x, down.end - 8, INK, thick=2, dash="5 3"))
         anchor = "start" if left_half else "end"
-        body.append(words(x + (5 if left_half else -5), down.end - 2, label, anchor=anchor, colour=INK))
+        body.append(words(x + (5 if left_half else -5), down.end - 2, label, anchor=anchor, color=INK))
     return frame(chart_id, title, _said(counts, noun, limit, limit_label, over), width, height, body)
 
 

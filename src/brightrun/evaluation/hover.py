@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from brightrun.evaluation.axes import Scale
 from brightrun.evaluation.curves import Point
-from brightrun.evaluation.shapes import escaped
+from brightrun.evaluation.primitives import escaped
 
 
 def hover_attributes(

@@ -9,7 +9,7 @@ from typing import Literal
 from brightrun.evaluation.axes import Scale, log_scale, scale
 from brightrun.evaluation.curves import Point, finite, thin
 from brightrun.evaluation.hover import hover_attributes
-from brightrun.evaluation.shapes import (
+from brightrun.evaluation.primitives import (
     CHARACTER,
     GRID,
     INK,
@@ -51,7 +51,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ChartStyle:
     """What a curve's chart may have beside its curves.
 
     Attributes:
@@ -79,7 +79,7 @@ def line_chart(  # noqa: PLR0913 - what a chart says, and how it looks
     y_label: str,
     marks: Sequence[Mark] = (),
     width: int = 720,
-    look: Look | None = None,
+    style: ChartStyle | None = None,
 ) -> str:
     """Curves over steps. Points that are None or not finite are gaps; long curves are thinned, spikes kept.
 
@@ -88,30 +88,30 @@ def line_chart(  # noqa: PLR0913 - what a chart says, and how it looks
         width: In pixels of its own; under 480 it draws for a phone.
         look: By default a straight scale around the points, and no numbers for a script.
     """
-    look = look or Look()
+    style = style or ChartStyle()
     height = 370 if width >= 480 else 300
-    drawn = [Series(one.name, thin(_shown(one.points, look), most=look.most_points), one.kind) for one in series]
+    drawn = [Series(one.name, thin(_shown(one.points, style), most=style.most_points), one.kind) for one in series]
     ys = [y for one in drawn for _, y in one.points if y is not None]
-    ys += [0.0] if look.from_zero and ys else []
+    ys += [0.0] if style.from_zero and ys else []
     xs = [x for one in drawn for x, _ in one.points] + [mark.x for mark in marks]
-    xs += [] if look.x_end is None else [look.x_end]
+    xs += [] if style.x_end is None else [style.x_end]
     key, top = legend([(one.name, one.kind) for one in drawn], width)
-    down = (log_scale if look.logarithmic else scale)(ys, height - 46, top + 34, ticks=5)
+    down = (log_scale if style.logarithmic else scale)(ys, height - 46, top + 34, ticks=5)
     left = 24 + CHARACTER * max(len(down.label(tick)) for tick in down.ticks)
     right = width - max(14, CHARACTER / 2 * len(f"{max(xs, default=0):,.0f}") + 2)
     across = scale(xs, left, right, ticks=8 if width >= 480 else 4, whole=True)
     body = [key, _grid(across, down, x_label, y_label), *(_mark(mark, across, down) for mark in marks)]
     body += [_series(one, across, down) for one in sorted(drawn, key=lambda one: one.kind != "faint")]
     attributes = ""
-    if look.hover and ys:
+    if style.hover and ys:
         curves = [(one.name, one.kind, one.points) for one in drawn]
         attributes = hover_attributes(curves, across, down, x_label=x_label, y_label=y_label)
     return frame(chart_id, title, description, width, height, body, attributes=attributes)
 
 
-def _shown(points: Sequence[Point], look: Look) -> list[Point]:
+def _shown(points: Sequence[Point], style: ChartStyle) -> list[Point]:
     known = finite(points)
-    return [(x, y if y is not None and y > 0 else None) for x, y in known] if look.logarithmic else known
+    return [(x, y if y is not None and y > 0 else None) for x, y in known] if style.logarithmic else known
 
 
 def _grid(across: Scale, down: Scale, x_label: str, y_label: str) -> str:
@@ -132,14 +132,14 @@ def _series(one: Series, across: Scale, down: Scale) -> str:
     stroke = STROKES[one.kind]
     dash = f' stroke-dasharray="{stroke.dash}"' if stroke.dash else ""
     path = (
-        f'<path d="{_path(one.points, across, down)}" fill="none" stroke="{stroke.colour}" '
+        f'<path d="{_path(one.points, across, down)}" fill="none" stroke="{stroke.color}" '
         f'stroke-width="{stroke.thick:g}" stroke-linecap="round" stroke-linejoin="round"{dash}/>'
     )
     if not stroke.marker:
         return path + _lone_points(one.points, across, down, stroke)
     known = [(x, y) for x, y in one.points if y is not None]
     return path + "".join(
-        marked(stroke.marker, across(x), down(y), stroke.colour, title=f"{one.name}, {x:g}: {_value(y)}")
+        marked(stroke.marker, across(x), down(y), stroke.color, title=f"{one.name}, {x:g}: {_value(y)}")
         for x, y in (known if one.kind == "marked" else _some(known, one.kind))
     )
 
@@ -176,7 +176,7 @@ def _lone_points(points: Sequence[Point], across: Scale, down: Scale, stroke: St
     known = [False, *(y is not None for _, y in points), False]
     return "".join(
         f'<circle cx="{pixels(across(x))}" cy="{pixels(down(y))}" r="{stroke.thick * 1.5 + 1:g}" '
-        f'fill="{stroke.colour}"/>'
+        f'fill="{stroke.color}"/>'
         for index, (x, y) in enumerate(points)
         if y is not None and not known[index] and not known[index + 2]
     )
@@ -190,5 +190,5 @@ def _mark(mark: Mark, across: Scale, down: Scale) -> str:
         down.end + 10,
         mark.label,
         anchor="start" if left_half else "end",
-        colour=INK,
+        color=INK,
     )

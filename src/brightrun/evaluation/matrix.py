@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from brightrun.evaluation.shapes import (
+from brightrun.evaluation.primitives import (
     CHARACTER,
     FIRST,
     GRID,
@@ -17,7 +17,7 @@ from brightrun.evaluation.shapes import (
     shortened,
     words,
 )
-from brightrun.evaluation.wording import counted, label_text
+from brightrun.format import counted, label_text
 
 Counts = Mapping[tuple[str, str], int]
 _CELL_HEIGHT = 40.0
@@ -64,20 +64,20 @@ def _grid(
     for number, (column, lines) in enumerate(zip(columns, heads, strict=True)):
         middle = left + cell * (number + 0.5)
         for line, text in enumerate(reversed(lines)):
-            body.append(words(middle, top - 8 - 15 * line, text, anchor="middle", colour=INK, title=label_text(column)))
+            body.append(words(middle, top - 8 - 15 * line, text, anchor="middle", color=INK, title=label_text(column)))
     body.append(words(left + cell * len(columns) + 48, top - 8, "All", anchor="end"))
     most = max(counts.values(), default=0)
     for number, row in enumerate(rows):
         y = top + _CELL_HEIGHT * number
         label = label_text(row)
         name = shortened(label, left - 16)
-        body.append(words(2, y + 25, name, anchor="start", colour=INK, title=label if name != label else ""))
+        body.append(words(2, y + 25, name, anchor="start", color=INK, title=label if name != label else ""))
         for place, column in enumerate(columns):
             count = counts.get((row, column), 0)
             said = f"{label}, {label_text(column)}: {counted(count, noun)}"
             body.append(_cell(left + cell * place, y, cell, count, most, said))
         total = sum(counts.get((row, column), 0) for column in columns)
-        body.append(words(left + cell * len(columns) + 48, y + 25, f"{total:,}", anchor="end", bold=True, colour=INK))
+        body.append(words(left + cell * len(columns) + 48, y + 25, f"{total:,}", anchor="end", bold=True, color=INK))
     wide = max(float(width), left + cell * len(columns) + 56)
     return body, wide, top + _CELL_HEIGHT * len(rows) + 4
 
@@ -92,7 +92,7 @@ def _cell(x: float, y: float, wide: float, count: int, most: int, said: str) -> 
     strength = 0.08 + (_STRONGEST - 0.08) * count / most
     look = f'fill="{FIRST}" fill-opacity="{strength:.2f}" stroke="{FIRST}" stroke-opacity="0.5" stroke-width="1"'
     return box(x + 2, y + 2, wide - 4, _CELL_HEIGHT - 4, look, title=said, corner=4) + words(
-        *middle, f"{count:,}", anchor="middle", colour=INK, bold=True
+        *middle, f"{count:,}", anchor="middle", color=INK, bold=True
     )
 
 
@@ -107,14 +107,14 @@ def _list(
     for row in rows:
         here = sorted((-counts.get((row, column), 0), column) for column in columns)
         total = -sum(count for count, _ in here)
-        body.append(words(2, y + 16, shortened(label_text(row), room - 50), anchor="start", colour=INK, bold=True))
-        body.append(words(width - 4, y + 16, f"{total:,}", anchor="end", colour=INK, bold=True))
+        body.append(words(2, y + 16, shortened(label_text(row), room - 50), anchor="start", color=INK, bold=True))
+        body.append(words(width - 4, y + 16, f"{total:,}", anchor="end", color=INK, bold=True))
         y += 26
         for negative, column in here:
             if negative:
                 said = f"{label_text(row)}, {label_text(column)}: {counted(-negative, noun)}"
                 body.append(words(10, y + 11, shortened(label_text(column), room), anchor="start"))
-                body.append(words(width - 4, y + 11, f"{-negative:,}", anchor="end", colour=INK))
+                body.append(words(width - 4, y + 11, f"{-negative:,}", anchor="end", color=INK))
                 look = f'fill="{FIRST}"'
                 body.append(box(10, y + 17, max(2.0, -negative / most * (width - 14)), 5, look, title=said))
                 y += 30
@@ -124,7 +124,7 @@ def _list(
             y += 20
         body.append(ruled(2, y + 4, width - 2, y + 4, GRID))
         y += 12
-    return body or [words(2, 20, f"No {noun} has both labels.", anchor="start", colour=PLAIN)], width, max(y, 30.0)
+    return body or [words(2, 20, f"No {noun} has both labels.", anchor="start", color=PLAIN)], width, max(y, 30.0)
 
 
 def _wrapped(text: str, room: float) -> list[str]:

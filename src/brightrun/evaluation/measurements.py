@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+Verdict = Literal["better", "worse", "unclear", "too_few"]
 
 
 class Measurement(BaseModel):
@@ -26,7 +30,7 @@ class AnswerScore(Measurement):
     answer_number: int = Field(ge=1, description="Which answer of its conversation, from 1.")
     persona: str | None = None
     arc: str | None = None
-    learnt_tokens: int = Field(ge=1)
+    trained_tokens: int = Field(ge=1)
     base_loss: float
     tuned_loss: float
 
@@ -44,15 +48,42 @@ class SampleAnswer(Measurement):
     tuned: Generated
 
 
-class AdapterProof(Measurement):
+class AdapterCheck(Measurement):
     """Adapter off leaves the base as it was, adapter on changes it. Differences are of logits."""
 
     adapter_off_equals_base: bool
     adapter_off_max_difference: float
     adapter_on_differs: bool
     adapter_on_max_difference: float
-    probe_tokens: int = Field(ge=1, description="Positions at which the logits were compared.")
+    fingerprint_tokens: int = Field(ge=1, description="Positions at which the logits were compared.")
 
     @property
-    def holds(self) -> bool:
+    def passed(self) -> bool:
         return self.adapter_off_equals_base and self.adapter_on_differs
+
+
+class LossChange(Measurement):
+    """How held-out loss changed over a group of answers. Losses in nats per learnt token; lower is better."""
+
+    conversations: int
+    answers: int
+    trained_tokens: int
+    base_loss: float = Field(description="Mean weighted by learnt tokens.")
+    tuned_loss: float = Field(description="Mean weighted by learnt tokens.")
+    base_perplexity: float
+    tuned_perplexity: float
+    relative_change: float = Field(description="tuned_loss / base_loss - 1; negative is better.")
+    relative_low: float | None = Field(
+        description="95 % interval of relative_change; absent with too few conversations."
+    )
+    relative_high: float | None
+    mean_difference: float = Field(description="Mean over answers of tuned minus base loss.")
+    interval_low: float | None = Field(
+        description="95 % interval of mean_difference; absent with too few conversations."
+    )
+    interval_high: float | None
+    win_rate: float = Field(description="Share of answers whose loss fell; ties count half.")
+    improved: int = Field(description="Answers whose loss fell.")
+    unchanged: int = Field(description="Answers whose loss stayed exactly the same.")
+    verdict: Verdict
+    sentence: str

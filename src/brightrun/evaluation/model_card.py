@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from brightrun.evaluation.caveats import caveats
 from brightrun.evaluation.pages import markdown_pages
-from brightrun.evaluation.story import RunStory
-from brightrun.evaluation.wording import caveats, spoken_value
+from brightrun.evaluation.run_report import RunReport
+from brightrun.format import spoken_value
 
 
-def render_model_card(story: RunStory) -> str:
+def render_model_card(report: RunReport) -> str:
     """The card as Markdown with YAML front matter; names from outside are escaped."""
     return (
         markdown_pages()
         .get_template("model_card.md")
         .render(
-            story=story,
-            comparison=story.comparison,
-            overall=story.comparison.overall,
-            settings={name: spoken_value(value) for name, value in story.hyperparameters.items()},
-            caveats=caveats(story),
+            report=report,
+            comparison=report.comparison,
+            overall=report.comparison.overall,
+            settings={name: spoken_value(value) for name, value in report.hyperparameters.items()},
+            caveats=caveats(report),
         )
     )

@@ -6,14 +6,15 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from brightrun.evaluation import wording
+from brightrun import format as text
 from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line, quoted
+from brightrun.evaluation.sentences import VERDICTS
 
 
 @cache
 def html_pages() -> Environment:
     """Templates whose every value is escaped."""
-    return add_words(
+    return add_filters(
         Environment(
             loader=PackageLoader("brightrun.evaluation"),
             autoescape=True,
@@ -35,21 +36,21 @@ def markdown_pages() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(md=markdown_text, code=markdown_code, one_line=one_line, quoted=quoted)
-    return add_words(environment)
+    return add_filters(environment)
 
 
-def add_words(environment: Environment) -> Environment:
+def add_filters(environment: Environment) -> Environment:
     """Give an environment the filters that put figures into words; the same on every page of the product."""
     environment.filters.update(
-        bytes_text=wording.bytes_text,
-        counted=wording.counted,
-        direction=wording.direction,
-        duration=wording.duration_text,
-        label=wording.label_text,
-        loss=wording.loss_text,
-        number=wording.number_text,
-        signed=wording.signed_percent,
-        when=wording.time_text,
+        bytes_text=text.bytes_text,
+        counted=text.counted,
+        direction=text.direction,
+        duration=text.duration_text,
+        label=text.label_text,
+        loss=text.loss_text,
+        number=text.number_text,
+        signed=text.signed_percent,
+        when=text.time_text,
     )
-    environment.globals.update(verdicts=wording.VERDICTS)
+    environment.globals.update(verdicts=VERDICTS)
     return environment

@@ -5,30 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from brightrun.evaluation.charts import MOST_GROUPS, group_chart, loss_chart
+from brightrun.evaluation.caveats import caveats
+from brightrun.evaluation.charts import MAX_GROUPS, group_chart, loss_chart
 from brightrun.evaluation.comparison import LossChange, SampleAnswer
 from brightrun.evaluation.pages import html_pages
-from brightrun.evaluation.story import RunStory
-from brightrun.evaluation.wording import caveats, spoken_value
+from brightrun.evaluation.run_report import RunReport
+from brightrun.format import spoken_value
 
 
-def render_report(story: RunStory) -> str:
+def render_report(report: RunReport) -> str:
     """The whole page as HTML. It loads nothing, runs no script, and shows all foreign text as text."""
-    comparison = story.comparison
+    comparison = report.comparison
     return (
         html_pages()
         .get_template("report.html")
         .render(
-            story=story,
+            report=report,
             comparison=comparison,
             overall=comparison.overall,
-            loss_chart=loss_chart(story),
+            loss_chart=loss_chart(report),
             groups=[group_view("persona", comparison.by_persona), group_view("arc", comparison.by_arc)],
             samples=[sample_view(sample) for sample in comparison.samples],
             same_texts=sum(sample.base.text == sample.tuned.text for sample in comparison.samples),
-            settings={name: spoken_value(value) for name, value in story.hyperparameters.items()},
-            total_seconds=sum(story.seconds_by_phase.values()),
-            caveats=caveats(story),
+            settings={name: spoken_value(value) for name, value in report.hyperparameters.items()},
+            total_seconds=sum(report.seconds_by_phase.values()),
+            caveats=caveats(report),
         )
     )
 
@@ -39,7 +40,7 @@ def group_view(name: str, changes: Mapping[str, LossChange]) -> dict[str, Any]:
         "name": name,
         "changes": changes,
         "chart": group_chart(name, changes),
-        "unshown": max(0, len(changes) - MOST_GROUPS),
+        "unshown": max(0, len(changes) - MAX_GROUPS),
     }
 
 

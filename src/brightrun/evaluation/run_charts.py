@@ -9,12 +9,12 @@ from functools import partial
 
 from brightrun.errors import InputError
 from brightrun.evaluation.curves import Point, finite, smooth
-from brightrun.evaluation.lines import RUN_KINDS, Look, Mark, Series, line_chart
-from brightrun.evaluation.wording import counted, number_text
+from brightrun.evaluation.lines import RUN_KINDS, ChartStyle, Mark, Series, line_chart
+from brightrun.format import counted, number_text
 
 WIDTHS = {"wide": 920, "narrow": 340}
 WORTH_SMOOTHING = 12
-_MOST_POINTS = {"wide": 400, "narrow": 160}
+_MAX_POINTS = {"wide": 400, "narrow": 160}
 _GIB = float(1 << 30)
 
 
@@ -54,7 +54,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ChartedRun:
     """A job among others: its name, and (step, value) in order of steps."""
 
     name: str
@@ -64,7 +64,7 @@ class Run:
 def measure_chart(
     measure: Measure,
     training: Sequence[Point],
-    held_out: Sequence[Point] = (),
+    validation: Sequence[Point] = (),
     *,
     chart_id: str,
     total_steps: int | None = None,
@@ -74,10 +74,10 @@ def measure_chart(
 
     Args:
         training: (step, recorded value) in order of steps; None is a gap.
-        held_out: Of the loss alone.
+        validation: Of the loss alone.
         total_steps: Where the run will end; the axis reaches there while it goes on.
     """
-    steps, measured = _scaled(training, measure), _scaled(held_out, measure)
+    steps, measured = _scaled(training, measure), _scaled(validation, measure)
     name = "Training loss" if measure.name == "loss" else measure.label
     series = training_series(name, steps, smoothed=measure.smoothed, even=measure.logarithmic)
     series += [Series("Held-out loss", measured, "marked")] if measured else []
@@ -89,8 +89,8 @@ def measure_chart(
     return _drawn(draw, chart_id, measure, total_steps)
 
 
-def overlay_chart(measure: Measure, runs: Sequence[Run], *, chart_id: str, what: str = "") -> dict[str, str]:
-    """One measure of two to four jobs, told apart by dash and marker as well as by colour.
+def overlay_chart(measure: Measure, runs: Sequence[ChartedRun], *, chart_id: str, what: str = "") -> dict[str, str]:
+    """One measure of two to four jobs, told apart by dash and marker as well as by color.
 
     Args:
         what: What the curves are where it is not the measure's name, such as "Held-out loss".
@@ -138,12 +138,12 @@ def _drawn(draw: Callable[..., str], chart_id: str, measure: Measure, x_end: int
         size: draw(
             chart_id=f"{chart_id}-{size}",
             width=width,
-            look=Look(
+            style=ChartStyle(
                 x_end=x_end,
                 logarithmic=measure.logarithmic,
                 from_zero=measure.from_zero,
                 hover=True,
-                most_points=_MOST_POINTS[size],
+                most_points=_MAX_POINTS[size],
             ),
         )
         for size, width in WIDTHS.items()

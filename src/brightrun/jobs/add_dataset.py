@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brightrun.chat.llama3 import llama3_chat_model
 from brightrun.contract.job_spec import file_sha256
 from brightrun.database import files
 from brightrun.database.tables import TrainingFile
 from brightrun.datasets.audit import audit_dataset
 from brightrun.datasets.readers.file_text import Progress
 from brightrun.errors import NotFound
-from brightrun.jobs.look_up import owned_file
+from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.studio import Studio
+from brightrun.templating.llama3 import llama3_chat_model
 
 
 def add_dataset(

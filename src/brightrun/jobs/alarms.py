@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 
-LONGEST = {
+MAX_TIME_IN_STATUS = {
     JobStatus.QUEUED: timedelta(hours=1),
     JobStatus.PROVISIONING: timedelta(hours=1),
     JobStatus.PREPROCESSING: timedelta(hours=1),
@@ -32,7 +32,7 @@ class Overdue:
     since: datetime
 
     def __str__(self) -> str:
-        longest = LONGEST[self.status].total_seconds() / 3600
+        longest = MAX_TIME_IN_STATUS[self.status].total_seconds() / 3600
         return (
             f"Job {self.job_id} is {self.status.value} since {self.since:%d %B %H:%M} UTC, longer than {longest:g} h. "
             f"See why: brightrun job show {self.job_id}"
@@ -43,6 +43,6 @@ def overdue(session: Session, *, now: datetime, limit: int = 5, owner_id: str | 
     """At most `limit` such jobs of each state, the longest there first; `owner_id`: only that owner's."""
     return [
         Overdue(job.id, status, job.status_changed_at)
-        for status, longest in LONGEST.items()
+        for status, longest in MAX_TIME_IN_STATUS.items()
         for job in jobs.in_status_since(session, status, before=now - longest, limit=limit, owner_id=owner_id)
     ]

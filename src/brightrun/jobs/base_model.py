@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brightrun.catalogue.folders import find_pulled, read_model_record
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import BaseModelEntry, find_model
-from brightrun.catalogue.shapes import entry_of_folder
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.llama3 import llama3_chat_model
-from brightrun.chat.model_folder import load_chat_model
 from brightrun.errors import ModelError
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.llama3 import llama3_chat_model
+from brightrun.templating.model_folder import load_chat_model
 
 
 @dataclass(frozen=True, slots=True)

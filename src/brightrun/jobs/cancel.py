@@ -9,16 +9,16 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts
 from brightrun.database.tables import TrainingJob
 from brightrun.jobs.limits import may_have_adapter
-from brightrun.jobs.look_up import owned
-from brightrun.jobs.move import move
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
+from brightrun.jobs.transition import transition
 
 
-def cancel_job(studio: Studio, *, owner_id: str, job_id: str, keep_adapter: bool = False) -> TrainingJob:
+def cancel_job(studio: Studio, *, owner_id: str, job_id: str, export_on_stop: bool = False) -> TrainingJob:
     """Cancel a job; one that is cancelled stays so. The reconciler ends its machine and closes the lease.
 
-    With `keep_adapter` it first has the run end its step and brings an unproven adapter home, where a machine runs;
-    `keep_adapter_until` of the answer says whether and until when that is tried.
+    With `export_on_stop` it first has the run end its step and brings an unproven adapter home, where a machine runs;
+    `export_until` of the answer says whether and until when that is tried.
 
     Raises:
         NotFound: the owner has no such job.
@@ -30,11 +30,11 @@ def cancel_job(studio: Studio, *, owner_id: str, job_id: str, keep_adapter: bool
         if job.status is JobStatus.CANCELLED:
             return job
         job.cancel_requested_at = now
-        attempt = attempts.newest(session, job_id) if keep_adapter else None
+        attempt = attempts.newest(session, job_id) if export_on_stop else None
         if attempt is not None and may_have_adapter(attempt):
-            job.keep_adapter_until = now + studio.limits.keep_adapter
+            job.export_until = now + studio.limits.export_on_stop
         session.flush()
         reason = EndReason.CANCELLED_BY_USER
-        return move(
+        return transition(
             session, job, JobStatus.CANCELLED, now=now, reason=reason, message=reason.text.words, hint=reason.text.hint
         )

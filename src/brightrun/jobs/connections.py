@@ -26,26 +26,26 @@ _ANSWERS_WITHIN_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """What a check found. `mend` is empty where nothing needs to be done."""
 
     check: str
     outcome: Outcome
     message: str
-    mend: str = ""
+    fix: str = ""
 
 
-def database_findings(database: Database, *, now: datetime) -> Iterator[Finding]:
+def database_findings(database: Database, *, now: datetime) -> Iterator[Diagnosis]:
     """Whether it answers and has the newest tables, and whether a job in it does not get on."""
     shown = shown_address(database)
     try:
         if not database.is_current():
-            yield Finding("database", "warn", f"{shown} has older tables.", "brightrun serve brings them up to date.")
+            yield Diagnosis("database", "warn", f"{shown} has older tables.", "brightrun serve brings them up to date.")
             return
-        yield Finding("database", "ok", f"{shown} has the newest tables")
+        yield Diagnosis("database", "ok", f"{shown} has the newest tables")
         yield _jobs(database, now)
     except BrightRunError as error:
-        yield Finding("database", "fail", error.message, "Start it, or mend BRIGHTRUN_DATABASE_URL.")
+        yield Diagnosis("database", "fail", error.message, "Start it, or mend BRIGHTRUN_DATABASE_URL.")
 
 
 def shown_address(database: Database) -> str:
@@ -53,7 +53,7 @@ def shown_address(database: Database) -> str:
     return database.url.set(drivername=database.url.get_backend_name()).render_as_string(hide_password=True)
 
 
-def _jobs(database: Database, now: datetime) -> Finding:
+def _jobs(database: Database, now: datetime) -> Diagnosis:
     with database.reading() as session:
         counts = jobs.count_by_status(session)
         stuck = [job.job_id for job in overdue(session, now=now)]
@@ -62,12 +62,12 @@ def _jobs(database: Database, now: datetime) -> Finding:
         or "none yet"
     )
     if stuck:
-        mend = f"See why: brightrun job show {stuck[0]}"
-        return Finding("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", mend)
-    return Finding("jobs", "ok", told)
+        fix = f"See why: brightrun job show {stuck[0]}"
+        return Diagnosis("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", fix)
+    return Diagnosis("jobs", "ok", told)
 
 
-def storage_finding(storage: Storage) -> Finding:
+def storage_finding(storage: Storage) -> Diagnosis:
     """Whether a few bytes can be put, read again and removed."""
     key, content = f"checks/{uuid.uuid4().hex}", b"can this be read again?"
     try:
@@ -78,70 +78,72 @@ def storage_finding(storage: Storage) -> Finding:
         finally:
             storage.delete(key)
     except BrightRunError as error:
-        return Finding("storage", "fail", error.message, error.hint or "Make room, or mend BRIGHTRUN_STORAGE.")
+        return Diagnosis("storage", "fail", error.message, error.hint or "Make room, or mend BRIGHTRUN_STORAGE.")
     if not same:
-        return Finding("storage", "fail", "What was stored came back changed.", "Do not train before the disk is well.")
-    return Finding("storage", "ok", "A file was stored, read again and removed")
+        return Diagnosis(
+            "storage", "fail", "What was stored came back changed.", "Do not train before the disk is well."
+        )
+    return Diagnosis("storage", "ok", "A file was stored, read again and removed")
 
 
-def compute_finding(compute: Compute, *, is_default: bool) -> Finding:
+def compute_finding(compute: Compute, *, is_default: bool) -> Diagnosis:
     """Whether a provider of machines answers, and which of ours run there."""
     check = f"compute {compute.name}"
     try:
-        machines = compute.list_ours()
+        machines = compute.list_managed()
     except BrightRunError as error:
-        mend = error.hint or "Start the worker, or mend its address."
-        return Finding(check, "fail" if is_default else "warn", error.message, mend)
-    return Finding(check, "ok", running_words([machine.name for machine in machines], is_default=is_default))
+        fix = error.hint or "Start the worker, or mend its address."
+        return Diagnosis(check, "fail" if is_default else "warn", error.message, fix)
+    return Diagnosis(check, "ok", running_text([machine.name for machine in machines], is_default=is_default))
 
 
-def running_words(machines: list[str], *, is_default: bool) -> str:
+def running_text(machines: list[str], *, is_default: bool) -> str:
     """What runs at a provider, in words."""
     return f"runs {', '.join(machines)}" if machines else "ready, nothing runs" + (" (default)" if is_default else "")
 
 
-def models_finding(folder: Path) -> Finding:
+def models_finding(folder: Path) -> Diagnosis:
     """Which base models are on this machine."""
     pulled = list_pulled(folder)
     unfinished = [record.name for _, record in pulled if record.needs_conversion]
     if unfinished:
-        mend = f"Pull it again: brightrun model pull {unfinished[0]}"
-        return Finding("models", "warn", f"{', '.join(unfinished)} pulled but not converted.", mend)
+        fix = f"Pull it again: brightrun model pull {unfinished[0]}"
+        return Diagnosis("models", "warn", f"{', '.join(unfinished)} pulled but not converted.", fix)
     if not pulled:
-        mend = f"Pull one: brightrun model pull {EMBEDDED_MODEL}"
-        return Finding("models", "warn", "No base model is here.", mend)
-    return Finding("models", "ok", f"{', '.join(record.name for _, record in pulled)} pulled")
+        fix = f"Pull one: brightrun model pull {EMBEDDED_MODEL}"
+        return Diagnosis("models", "warn", "No base model is here.", fix)
+    return Diagnosis("models", "ok", f"{', '.join(record.name for _, record in pulled)} pulled")
 
 
-def webhook_finding(public_url: str | None, *, transport: httpx.BaseTransport | None = None) -> Finding:
+def webhook_finding(public_url: str | None, *, transport: httpx.BaseTransport | None = None) -> Diagnosis:
     """How workers' news come home, and whether the address for that answers when it is asked from here."""
     check = "webhooks"
     if public_url is None:
-        return Finding(check, "ok", "The studio asks its workers for news itself; it has no public address.")
+        return Diagnosis(check, "ok", "The studio asks its workers for news itself; it has no public address.")
     try:
         with httpx.Client(transport=transport, timeout=_ANSWERS_WITHIN_SECONDS) as client:
             answer = client.get(f"{public_url}/api/health")
     except httpx.HTTPError as error:
         told = f"{public_url} does not answer from here ({type(error).__name__})."
-        return Finding(
+        return Diagnosis(
             check, "warn", told, "Start the proxy, or mend BRIGHTRUN_PUBLIC_URL; news are fetched until then."
         )
     if answer.status_code != httpx.codes.OK:
         told = f"{public_url} answers with status {answer.status_code}."
-        return Finding(check, "warn", told, "Have the proxy pass everything on to the studio.")
+        return Diagnosis(check, "warn", told, "Have the proxy pass everything on to the studio.")
     if not public_url.startswith("https://"):
-        return Finding(check, "warn", f"{public_url} has no https.", "Put the studio behind a proxy that has it.")
-    return Finding(check, "ok", f"Workers send their news to {public_url}")
+        return Diagnosis(check, "warn", f"{public_url} has no https.", "Put the studio behind a proxy that has it.")
+    return Diagnosis(check, "ok", f"Workers send their news to {public_url}")
 
 
-def _computes(studio: Studio) -> list[Finding]:
+def _computes(studio: Studio) -> list[Diagnosis]:
     return [
         compute_finding(compute, is_default=name == studio.default_compute)
         for name, compute in sorted(studio.computes.items(), key=lambda one: one[0] != studio.default_compute)
     ]
 
 
-CONNECTIONS: Mapping[str, Callable[[Studio], list[Finding]]] = {
+CONNECTIONS: Mapping[str, Callable[[Studio], list[Diagnosis]]] = {
     "database": lambda studio: list(database_findings(studio.database, now=studio.clock())),
     "storage": lambda studio: [storage_finding(studio.storage)],
     "compute": _computes,

@@ -16,24 +16,23 @@ class Act(StrEnum):
 
     OPEN_LEASE = "open_lease"  # write the intent, then launch
     LAUNCH = "launch"  # look for the machine by its name, launch it if there is none
-    PULL = "pull"  # ask the worker for its news
-    COLLECT = "collect"  # bring the artifacts home, verify them, complete
-    END_MACHINE = "end_machine"  # ask the provider to end it; repeated until it is gone
-    KEEP_ADAPTER = "keep_adapter"  # have the machine of a job that ended make an adapter, and bring it home
+    PULL = "pull"  # ask the worker for its new events
+    INGEST = "ingest"  # download the artifacts, verify them, complete
+    TERMINATE_MACHINE = "terminate_machine"  # repeated until the provider shows it gone
+    EXPORT = "export"  # have the machine of a job that ended make an adapter, and download it
     CLOSE_LEASE = "close_lease"  # the provider shows it gone: write the cost
     FAIL = "fail"
-    WAIT = "wait"
     REST = "rest"  # nothing will ever be due again
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ReconcileLimits:
     """How patient the studio is."""
 
     launch: timedelta = timedelta(minutes=30)  # from intent to the worker's first word
     silence: timedelta = timedelta(minutes=10)  # between two words of a worker whose machine runs
     capacity: timedelta | None = None  # how long a job waits for a machine to be free; None: for its turn, however long
-    keep_adapter: timedelta = timedelta(minutes=5)  # for a job that ended to bring an adapter of its last step home
+    export_on_stop: timedelta = timedelta(minutes=5)  # for a job that ended to bring an adapter of its last step home
     attempts: int = 3
     poll: timedelta = timedelta(seconds=1)  # between two questions to a worker or a provider
 
@@ -46,7 +45,7 @@ class Lease:
     open: bool
     machine_known: bool
     intended_at: datetime
-    last_heard_at: datetime | None
+    last_seen_at: datetime | None
     spent_usd: Decimal
     worker_end: JobStatus | None  # completed or failed, once the journal told its end
     worker_reason: EndReason | None
@@ -61,16 +60,16 @@ class Situation:
     now: datetime
     status: JobStatus
     lease: Lease | None
-    collect_failures: int = 0
-    collect_reason: EndReason = EndReason.ARTIFACT_UNVERIFIED  # why the last of these failed
+    ingest_failures: int = 0
+    ingest_reason: EndReason = EndReason.ARTIFACT_UNVERIFIED  # why the last of these failed
     max_cost_usd: Decimal | None = None
     month_left_usd: Decimal | None = (
         None  # of the owner's budget, over all jobs; None: no limit, or this job costs none
     )
     running_since: datetime | None = None  # when the job's first machine was launched
-    keep_adapter_until: datetime | None = None  # an adapter is still wanted of a job that ended
+    export_until: datetime | None = None  # an adapter is still wanted of a job that ended
     max_duration: timedelta | None = None
-    limits: Limits = Limits()
+    limits: ReconcileLimits = ReconcileLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Decision:
 
 
 _WORTH_ANOTHER_TRY = frozenset({EndReason.INTERRUPTED, EndReason.WORKER_LOST})
-_COLLECT_TRIES = 20
+_INGEST_TRIES = 20
 
 
 def decide(known: Situation) -> Decision:  # noqa: PLR0911 a table of cases has a row for each
@@ -96,24 +95,24 @@ def decide(known: Situation) -> Decision:  # noqa: PLR0911 a table of cases has 
         return _next_attempt(known, lease)
     if not lease.machine_known:
         return Decision(Act.LAUNCH)
-    if lease.has_gaps and lease.looked is not MachineState.GONE:
+    if lease.has_gaps and lease.looked is not MachineState.TERMINATED:
         return _listen(known, lease)
     if _is_finished(lease):
-        return Decision(Act.COLLECT if known.collect_failures < _COLLECT_TRIES else Act.FAIL, _unverified(known))
+        return Decision(Act.INGEST if known.ingest_failures < _INGEST_TRIES else Act.FAIL, _unverified(known))
     if lease.worker_end is JobStatus.FAILED:
         return _after_worker_failed(lease)
-    if lease.looked is MachineState.GONE:
+    if lease.looked is MachineState.TERMINATED:
         return Decision(Act.CLOSE_LEASE, EndReason.WORKER_LOST)
     return _listen(known, lease)
 
 
 def _listen(known: Situation, lease: Lease) -> Decision:
-    return Decision(Act.END_MACHINE, EndReason.WORKER_LOST) if _is_silent(known, lease) else Decision(Act.PULL)
+    return Decision(Act.TERMINATE_MACHINE, EndReason.WORKER_LOST) if _is_silent(known, lease) else Decision(Act.PULL)
 
 
 def _is_finished(lease: Lease | None) -> bool:
     """The run is done and only to be fetched, which is worth a little money over the cap."""
-    if lease is None or not lease.open or lease.looked is MachineState.GONE:
+    if lease is None or not lease.open or lease.looked is MachineState.TERMINATED:
         return False
     return lease.worker_end is JobStatus.COMPLETED
 
@@ -122,11 +121,11 @@ def _wind_up(known: Situation, lease: Lease | None) -> Decision:
     """A finished job costs money until its machine is gone."""
     if lease is None or not lease.open:
         return Decision(Act.REST)
-    if lease.looked is MachineState.GONE:
+    if lease.looked is MachineState.TERMINATED:
         return Decision(Act.CLOSE_LEASE)
-    wanted = known.keep_adapter_until is not None and known.now < known.keep_adapter_until
-    may_have_one = lease.machine_known and lease.last_heard_at is not None
-    return Decision(Act.KEEP_ADAPTER if wanted and may_have_one else Act.END_MACHINE)
+    wanted = known.export_until is not None and known.now < known.export_until
+    may_have_one = lease.machine_known and lease.last_seen_at is not None
+    return Decision(Act.EXPORT if wanted and may_have_one else Act.TERMINATE_MACHINE)
 
 
 def _over_a_limit(known: Situation) -> EndReason | None:
@@ -155,14 +154,16 @@ def _after_worker_failed(lease: Lease) -> Decision:
     """A failure that another machine would meet too ends the job; an interruption only ends the machine."""
     if lease.worker_reason not in _WORTH_ANOTHER_TRY:
         return Decision(Act.FAIL, lease.worker_reason or EndReason.INTERNAL)
-    return Decision(Act.CLOSE_LEASE if lease.looked is MachineState.GONE else Act.END_MACHINE, lease.worker_reason)
+    return Decision(
+        Act.CLOSE_LEASE if lease.looked is MachineState.TERMINATED else Act.TERMINATE_MACHINE, lease.worker_reason
+    )
 
 
 def _unverified(known: Situation) -> EndReason | None:
-    return known.collect_reason if known.collect_failures >= _COLLECT_TRIES else None
+    return known.ingest_reason if known.ingest_failures >= _INGEST_TRIES else None
 
 
 def _is_silent(known: Situation, lease: Lease) -> bool:
-    if lease.last_heard_at is None:
+    if lease.last_seen_at is None:
         return known.now - lease.intended_at >= known.limits.launch
-    return known.now - lease.last_heard_at >= known.limits.silence
+    return known.now - lease.last_seen_at >= known.limits.silence

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from brightrun.contract.actuals import Actuals, Line, measure
+from brightrun.contract.actuals import Actuals, TimedEvent, measure
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.database import events, jobs
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 from brightrun.jobs.studio import Studio
-from brightrun.planning.accuracy import JobAccuracy, compare_job, kind_of, ratios_of_kind
-from brightrun.planning.corrected import corrected
+from brightrun.planning.calibrated_plan import calibrated
+from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of, ratios_of_kind
 from brightrun.planning.job_plan import JobPlan
 
 
 def measure_attempt(studio: Studio, attempt: TrainingAttempt) -> Actuals | None:
     """Read off what is here of an attempt's journal; None where nothing is."""
     with studio.database.reading() as session:
-        rows = events.journal(session, attempt.job_id, attempt.number)
-        lines = (Line(row.happened_at, row.kind, row.status, row.data) for row in rows)
+        rows = events.event_log(session, attempt.job_id, attempt.number)
+        lines = (TimedEvent(row.happened_at, row.kind, row.status, row.data) for row in rows)
         return measure(lines, launched_at=attempt.launched_at)
 
 
-def past_accuracy(studio: Studio, *, owner_id: str, limit: int = 200) -> list[JobAccuracy]:
+def past_estimate_errors(studio: Studio, *, owner_id: str, limit: int = 200) -> list[JobEstimateError]:
     """An owner's jobs that ran undisturbed to their end, estimate beside actual, the newest first."""
     with studio.database.reading() as session:
         rows = jobs.list_measured(session, owner_id=owner_id, limit=limit)
@@ -30,17 +30,17 @@ def past_accuracy(studio: Studio, *, owner_id: str, limit: int = 200) -> list[Jo
     return [each for each in compared if each is not None]
 
 
-def correct_plan(studio: Studio, owner_id: str, plan: JobPlan, hyperparameters: Hyperparameters) -> JobPlan:
+def calibrate_plan(studio: Studio, owner_id: str, plan: JobPlan, hyperparameters: Hyperparameters) -> JobPlan:
     """The plan corrected by the owner's earlier runs of its kind; as it is where there are fewer than two."""
     kind = kind_of(plan, hyperparameters)
-    return corrected(plan, ratios_of_kind(past_accuracy(studio, owner_id=owner_id), kind))
+    return calibrated(plan, ratios_of_kind(past_estimate_errors(studio, owner_id=owner_id), kind))
 
 
-def _compared(job: TrainingJob, attempt: TrainingAttempt) -> JobAccuracy | None:
+def _compared(job: TrainingJob, attempt: TrainingAttempt) -> JobEstimateError | None:
     """None where the plan was made by an older version, or the two cannot be compared."""
     try:
         plan = JobPlan.model_validate(job.plan)
-        actuals = Actuals.model_validate(attempt.measured)
+        actuals = Actuals.model_validate(attempt.actuals)
         hyperparameters = Hyperparameters.model_validate(job.hyperparameters)
     except ValidationError:
         return None

@@ -9,14 +9,14 @@ from decimal import Decimal
 from brightrun.contract.states import EndReason
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 
-KEEP_AN_ADAPTER = frozenset({EndReason.BUDGET_REACHED, EndReason.TIME_LIMIT})
+EXPORT_REASONS = frozenset({EndReason.BUDGET_REACHED, EndReason.TIME_LIMIT})
 """Ends after which an adapter of the last checkpoint is brought home without being asked for."""
 
 
 def cap_of(job: TrainingJob) -> Decimal | None:
     """Dollars that all attempts together may cost; None: no cap."""
-    if job.cap_usd is not None:
-        return job.cap_usd
+    if job.job_cap_usd is not None:
+        return job.job_cap_usd
     wished = job.compute.get("max_cost_usd")
     return None if wished is None else Decimal(str(wished))
 
@@ -29,7 +29,7 @@ def longest_of(job: TrainingJob) -> timedelta | None:
 
 def may_have_adapter(attempt: TrainingAttempt) -> bool:
     """Whether there is a machine whose worker has spoken, so that an adapter may be had of it."""
-    return attempt.ended_at is None and attempt.machine_id is not None and attempt.last_heard_at is not None
+    return attempt.ended_at is None and attempt.machine_id is not None and attempt.last_seen_at is not None
 
 
 def running_since(leases: Sequence[TrainingAttempt]) -> datetime | None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brightrun.catalogue.folders import read_model_record
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.catalogue.shapes import entry_of_folder
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.run_folder import RunFolder
@@ -18,16 +18,16 @@ from brightrun.datasets.prepare import PreparedDataset
 from brightrun.errors import BrightRunError, NotEnoughMemory, OverBudget, PlanRefused
 from brightrun.files import write_model
 from brightrun.jobs.base_model import pulled_base
-from brightrun.jobs.plan_run import DataWish, Progress, Terms, plan_run
+from brightrun.jobs.plan_run import PlanTarget, Progress, RunRequest, plan_run
 from brightrun.planning.choice import GpuOffer
 from brightrun.planning.job_plan import JobPlan
-from brightrun.planning.settle import Override
+from brightrun.planning.resolve import Override
 
 PLAN_NAME = "plan.json"
 
 
 @dataclass(frozen=True, slots=True)
-class RunWish:
+class RunFolderRequest:
     """What a run is to be made of. `overrides` are single settings of the recipe, as text or typed."""
 
     file: Path
@@ -37,15 +37,15 @@ class RunWish:
     client_profile: str = "keep"
     repair_json: bool = False
 
-    def data(self) -> DataWish:
-        return DataWish(self.file, self.recipe, self.overrides, self.client_profile, self.repair_json)
+    def data(self) -> RunRequest:
+        return RunRequest(self.file, self.recipe, self.overrides, self.client_profile, self.repair_json)
 
     def entry(self) -> BaseModelEntry:
         return entry_of_folder(self.model_folder)
 
-    def settle(self, longest_tokens: int) -> Hyperparameters:
+    def resolve(self, longest_tokens: int) -> Hyperparameters:
         """The recipe with the overrides, for data whose longest sequence has that many tokens."""
-        return self.data().settle(longest_tokens, self.entry().context_length)
+        return self.data().resolve(longest_tokens, self.entry().context_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class MadeRun:
 
 
 def make_run(
-    wish: RunWish,
+    request: RunFolderRequest,
     folder: RunFolder,
     *,
-    terms: Terms,
+    target: PlanTarget,
     job_id: str | None = None,
     source_name: str | None = None,
     progress: Progress | None = None,
@@ -77,14 +77,14 @@ def make_run(
         NotEnoughDisk
     """
     folder.root.mkdir(parents=True, exist_ok=True)
-    planned = plan_run(wish.data(), pulled_base(wish.model_folder), terms, folder.data, progress=progress)
+    planned = plan_run(request.data(), pulled_base(request.model_folder), target, folder.data, progress=progress)
     require_fit(planned.plan)
     write_model(folder.root / PLAN_NAME, planned.plan)
     spec = JobSpec(
         job_id=job_id or str(uuid.uuid4()),
-        recipe=wish.recipe,
+        recipe=request.recipe,
         hyperparameters=planned.hyperparameters,
-        model=_model_ref(wish.model_folder),
+        model=_model_ref(request.model_folder),
         dataset=_dataset_ref(planned.prepared, source_name or planned.prepared.source_name),
     )
     write_model(folder.spec, spec)
@@ -108,8 +108,8 @@ def require_fit(plan: JobPlan) -> None:
 
 def _hint(plan: JobPlan, usual: str) -> str:
     """The first change of settings that helps; else the usual words, and the machine that would do."""
-    own = [mend.words for mend in plan.mends if mend.hyperparameters]
-    return own[0] if own else " ".join([usual, *(mend.words for mend in plan.mends[:1])])
+    own = [fix.words for fix in plan.fixes if fix.hyperparameters]
+    return own[0] if own else " ".join([usual, *(fix.words for fix in plan.fixes[:1])])
 
 
 def _model_ref(folder: Path) -> ModelRef:
@@ -123,7 +123,7 @@ def _dataset_ref(prepared: PreparedDataset, source_name: str) -> DatasetRef:
         source_sha256=prepared.source_sha256,
         train_path="data/train.jsonl",
         train_sha256=prepared.train_sha256,
-        held_out_path="data/held_out.jsonl",
-        held_out_sha256=prepared.held_out_sha256,
+        validation_path="data/validation.jsonl",
+        validation_sha256=prepared.validation_sha256,
         split_sha256=prepared.split_sha256,
     )

@@ -20,13 +20,13 @@ class MonthBudget:
 
     Attributes:
         month: YYYY-MM.
-        budget_usd: What the owner wants to spend at most; None: no limit.
+        monthly_budget_usd: What the owner wants to spend at most; None: no limit.
         is_default: The budget is the studio's setting, not the owner's own.
-        default_cap_usd: Cap of jobs that name none.
+        default_job_cap_usd: Cap of jobs that name none.
         spent_usd: Closed and running leases, their time within the month × their price.
         unpriced_leases: Leases of the month that are not in `spent_usd`: nobody told their price.
-        committed_usd: What live jobs may still cost: their cap, else their estimate, less what they have cost.
-        uncommitted_jobs: Live jobs that have neither, so that nobody knows what they will cost.
+        reserved_usd: What live jobs may still cost: their cap, else their estimate, less what they have cost.
+        unestimated_jobs: Live jobs that have neither, so that nobody knows what they will cost.
         usd_per_hour: Of the machines that run now.
         forecast_usd: The month's spending if live jobs cost what was estimated.
         crosses_at: When the budget is crossed if running jobs go on to their cap or estimate; None: not by them.
@@ -35,13 +35,13 @@ class MonthBudget:
     month: str
     starts_at: datetime
     ends_at: datetime
-    budget_usd: Decimal | None
+    monthly_budget_usd: Decimal | None
     is_default: bool
-    default_cap_usd: Decimal | None
+    default_job_cap_usd: Decimal | None
     spent_usd: Decimal
     unpriced_leases: int
-    committed_usd: Decimal
-    uncommitted_jobs: int
+    reserved_usd: Decimal
+    unestimated_jobs: int
     usd_per_hour: Decimal
     forecast_usd: Decimal
     crosses_at: datetime | None
@@ -49,14 +49,14 @@ class MonthBudget:
     @property
     def remaining_usd(self) -> Decimal | None:
         """What a new job may cost; below 0 where too much is spent or promised. None: no limit."""
-        return None if self.budget_usd is None else self.budget_usd - self.spent_usd - self.committed_usd
+        return None if self.monthly_budget_usd is None else self.monthly_budget_usd - self.spent_usd - self.reserved_usd
 
     @property
     def spent_percent(self) -> float | None:
         """Share of the budget that is spent; None without a budget."""
-        if self.budget_usd is None:
+        if self.monthly_budget_usd is None:
             return None
-        return 100.0 if self.budget_usd == 0 else float(100 * self.spent_usd / self.budget_usd)
+        return 100.0 if self.monthly_budget_usd == 0 else float(100 * self.spent_usd / self.monthly_budget_usd)
 
 
 def month_budget(studio: Studio, *, owner_id: str) -> MonthBudget:
@@ -72,8 +72,8 @@ def read_month(session: Session, studio: Studio, owner_id: str, *, own: Budget |
     spent = spending.spent_between(session, owner_id, since=starts_at, until=ends_at, now=now)
     live = jobs.list_live(session, owner_id=owner_id)
     costs = spending.costs_so_far(session, [job.id for job in live], now=now)
-    rests = {job.id: _rest(_first(job.cap_usd, job.estimated_cost_usd), costs[job.id]) for job in live}
-    expected = [_rest(_first(job.estimated_cost_usd, job.cap_usd), costs[job.id]) for job in live]
+    rests = {job.id: _rest(_first(job.job_cap_usd, job.estimated_cost_usd), costs[job.id]) for job in live}
+    expected = [_rest(_first(job.estimated_cost_usd, job.job_cap_usd), costs[job.id]) for job in live]
     leases = spending.open_leases(session, owner_id)
     budget = budget_of(studio, own)
     flows = [Flow(lease.price_usd_per_hour or Decimal(0), rests.get(lease.job_id, Decimal(0))) for lease in leases]
@@ -82,13 +82,13 @@ def read_month(session: Session, studio: Studio, owner_id: str, *, own: Budget |
         month=f"{starts_at:%Y-%m}",
         starts_at=starts_at,
         ends_at=ends_at,
-        budget_usd=budget,
-        is_default=own is None or own.month_usd is None,
-        default_cap_usd=None if own is None else own.default_cap_usd,
+        monthly_budget_usd=budget,
+        is_default=own is None or own.monthly_budget_usd is None,
+        default_job_cap_usd=None if own is None else own.default_job_cap_usd,
         spent_usd=spent.usd,
         unpriced_leases=spent.unpriced_leases,
-        committed_usd=sum((rest for rest in rests.values() if rest is not None), Decimal(0)),
-        uncommitted_jobs=sum(rest is None for rest in rests.values()),
+        reserved_usd=sum((rest for rest in rests.values() if rest is not None), Decimal(0)),
+        unestimated_jobs=sum(rest is None for rest in rests.values()),
         usd_per_hour=sum((flow.usd_per_hour for flow in flows), Decimal(0)),
         forecast_usd=spent.usd + sum((rest for rest in expected if rest is not None), Decimal(0)),
         crosses_at=None if left is None else _within(crossing(left, flows), now, ends_at),
@@ -107,7 +107,7 @@ def month_left_usd(session: Session, studio: Studio, owner_id: str) -> Decimal |
 
 def budget_of(studio: Studio, own: Budget | None) -> Decimal | None:
     """The owner's budget per month, else the studio's setting; None: no limit."""
-    return studio.month_budget_usd if own is None or own.month_usd is None else own.month_usd
+    return studio.monthly_budget_usd if own is None or own.monthly_budget_usd is None else own.monthly_budget_usd
 
 
 def month_of(moment: datetime) -> tuple[datetime, datetime]:

@@ -17,7 +17,7 @@ from brightrun.jobs.month_budget import month_left_usd
 from brightrun.jobs.record_event import worker_end
 from brightrun.jobs.studio import Studio
 
-COLLECT_FAILED = "collect_failed"
+INGEST_FAILED = "ingest_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Observed:
     job: TrainingJob
     attempt: TrainingAttempt | None
     machine: Machine | None
-    collect_failure: TrainingEvent | None = None
+    ingest_failure: TrainingEvent | None = None
 
 
 def observe(studio: Studio, job_id: str) -> Observed:
@@ -47,19 +47,19 @@ def observe(studio: Studio, job_id: str) -> Observed:
         )
         closed_usd = attempts.total_cost(session, job_id) or Decimal(0)
         end = None if attempt is None else worker_end(session, job_id, attempt.number)
-        failures = _collect_failures(events.list_latest(session, job_id, limit=200), attempt)
+        failures = _ingest_failures(events.list_latest(session, job_id, limit=200), attempt)
     failure = failures[-1] if failures else None
     situation = Situation(
         now=now,
         status=job.status,
         lease=None,
-        collect_failures=len(failures),
-        collect_reason=(failure.reason if failure else None) or EndReason.ARTIFACT_UNVERIFIED,
+        ingest_failures=len(failures),
+        ingest_reason=(failure.reason if failure else None) or EndReason.ARTIFACT_UNVERIFIED,
         max_cost_usd=cap_of(job),
         month_left_usd=month_left,
         running_since=running_since(leases),
         max_duration=longest_of(job),
-        keep_adapter_until=job.keep_adapter_until,
+        export_until=job.export_until,
         limits=studio.limits,
     )
     if attempt is None:
@@ -70,7 +70,7 @@ def observe(studio: Studio, job_id: str) -> Observed:
         open=attempt.ended_at is None,
         machine_known=attempt.machine_id is not None,
         intended_at=attempt.launch_intended_at,
-        last_heard_at=attempt.last_heard_at,
+        last_seen_at=attempt.last_seen_at,
         spent_usd=closed_usd + ((running_cost(attempt, now) or 0) if attempt.ended_at is None else 0),
         worker_end=None if end is None else end.status,
         worker_reason=None if end is None else end.reason,
@@ -94,12 +94,12 @@ def _ask_provider(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) ->
     unsure = Machine(attempt.machine_id or "", attempt.machine_name, MachineState.UNKNOWN)
     try:
         if attempt.machine_id is not None:
-            return compute.look(attempt.machine_id)
-        return compute.find(attempt.machine_name) or replace(unsure, state=MachineState.GONE)
+            return compute.get(attempt.machine_id)
+        return compute.find(attempt.machine_name) or replace(unsure, state=MachineState.TERMINATED)
     except ComputeError:
         return unsure
 
 
-def _collect_failures(latest: list[TrainingEvent], attempt: TrainingAttempt | None) -> list[TrainingEvent]:
+def _ingest_failures(latest: list[TrainingEvent], attempt: TrainingAttempt | None) -> list[TrainingEvent]:
     number = None if attempt is None else attempt.number
-    return [event for event in latest if event.attempt == number and (event.data or {}).get("code") == COLLECT_FAILED]
+    return [event for event in latest if event.attempt == number and (event.data or {}).get("code") == INGEST_FAILED]

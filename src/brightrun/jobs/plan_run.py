@@ -1,4 +1,4 @@
-"""From a file, a base model and a recipe to a plan: audited and tokenised for real, then arithmetic. Writes no run."""
+"""From a file, a base model and a recipe to a plan: audited and tokenized for real, then arithmetic. Writes no run."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from brightrun.chat.batches import SequenceSize
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.separate import separate_examples
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.prepare import PreparedDataset, prepare_dataset
@@ -17,18 +14,22 @@ from brightrun.datasets.prepared import read_prepared
 from brightrun.jobs.base_model import BaseChoice
 from brightrun.planning.choice import GpuOffer, choose_gpus
 from brightrun.planning.cost import HourlyPrice, InstanceType
+from brightrun.planning.fixes import checked
 from brightrun.planning.job_plan import JobPlan, plan_job
-from brightrun.planning.mends import checked
-from brightrun.planning.phases import HeldOut
+from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import shape_run
-from brightrun.planning.settle import Override, settle_hyperparameters
+from brightrun.planning.resolve import Override, resolve_hyperparameters
 from brightrun.planning.this_machine import Machine
+from brightrun.runs.examples import training_examples, validation_examples
+from brightrun.runs.prompts import sampled_answers
+from brightrun.templating.batches import ExampleSize
+from brightrun.templating.chat_model import ChatModel
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class DataWish:
+class RunRequest:
     """What is to be learnt: a file, a recipe and what is set differently. `overrides` are text or typed."""
 
     file: Path
@@ -37,22 +38,28 @@ class DataWish:
     client_profile: str = "keep"
     repair_json: bool = False
 
-    def settle(self, longest_tokens: int, context_length: int) -> Hyperparameters:
+    def resolve(self, longest_tokens: int, context_length: int) -> Hyperparameters:
         """The recipe with the overrides, for data whose longest sequence has that many tokens."""
-        return settle_hyperparameters(
+        return resolve_hyperparameters(
             self.recipe, self.overrides, longest_tokens=longest_tokens, context_length=context_length
         )
 
     def data_settings(self, context_length: int) -> tuple[Hashable, ...]:
         """Everything of the wish but the file that `measure_data` depends on. Raises RecipeError as `settle`."""
-        draft = self.settle(0, context_length)
+        draft = self.resolve(0, context_length)
         longest = draft.max_seq_length if self.overrides.get("max_seq_length") else context_length
-        settings = (draft.over_length, draft.held_out_fraction, draft.seed, draft.sequences, draft.sample_answers)
+        settings = (
+            draft.overlength_policy,
+            draft.validation_fraction,
+            draft.seed,
+            draft.example_unit,
+            draft.sample_answers,
+        )
         return (longest, *settings, self.client_profile, self.repair_json)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class PlanTarget:
     """What the job may use and cost. `price` absent: the machine's price is not known. Caps absent: none.
 
     `correct` puts into a plan what earlier runs taught.
@@ -63,7 +70,7 @@ class Terms:
     instance_type: InstanceType = "on_demand"
     max_cost_usd: Decimal | None = None
     max_duration_hours: float | None = None
-    correct: Callable[[JobPlan, Hyperparameters], JobPlan] = lambda plan, _: plan
+    calibrate: Callable[[JobPlan, Hyperparameters], JobPlan] = lambda plan, _: plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +89,12 @@ class MeasuredData:
 
     base: BaseChoice
     prepared: PreparedDataset
-    sizes: tuple[SequenceSize, ...]
-    held_out: HeldOut
+    sizes: tuple[ExampleSize, ...]
+    validation: ValidationSet
 
 
 def plan_run(
-    wish: DataWish, base: BaseChoice, terms: Terms, data: Path, *, progress: Progress | None = None
+    request: RunRequest, base: BaseChoice, target: PlanTarget, data: Path, *, progress: Progress | None = None
 ) -> Planned:
     """Prepare the data into the new folder `data`, settle the hyperparameters and plan; what does not fit is told, too.
 
@@ -95,75 +102,64 @@ def plan_run(
         DatasetError, RecipeError: what was wished for cannot be made.
         NotEnoughDisk
     """
-    return plan_measured(wish, measure_data(wish, base, data, progress=progress), terms)
+    return plan_measured(request, measure_data(request, base, data, progress=progress), target)
 
 
-def measure_data(wish: DataWish, base: BaseChoice, data: Path, *, progress: Progress | None = None) -> MeasuredData:
+def measure_data(
+    request: RunRequest, base: BaseChoice, data: Path, *, progress: Progress | None = None
+) -> MeasuredData:
     """Prepare the data into the new folder `data` and count its tokens. Raises as `plan_run`."""
-    prepared = _prepare(wish, base, data, progress)
-    hyperparameters = wish.settle(prepared.audit.longest_tokens, base.entry.context_length)
-    sizes = _sizes(prepared.train_path, base.chat, separate=hyperparameters.sequences == "answer")
-    held_out = _held_out(prepared.held_out_path, base.chat, hyperparameters.sample_answers)
-    return MeasuredData(base, prepared, tuple(sizes), held_out)
+    prepared = _prepare(request, base, data, progress)
+    hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
+    examples = training_examples(read_prepared(prepared.train_path), base.chat, hyperparameters)
+    validation = _validation(prepared.validation_path, base.chat, hyperparameters.sample_answers)
+    return MeasuredData(base, prepared, tuple(example.size for example in examples), validation)
 
 
-def plan_measured(wish: DataWish, measured: MeasuredData, terms: Terms) -> Planned:
+def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarget) -> Planned:
     """The plan over data that was measured with the same settings of data. Raises RecipeError."""
-    base, prepared, sizes, held_out = measured.base, measured.prepared, measured.sizes, measured.held_out
-    hyperparameters = wish.settle(prepared.audit.longest_tokens, base.entry.context_length)
-    device = terms.machine(base.entry, hyperparameters)
+    base, prepared, sizes, validation = measured.base, measured.prepared, measured.sizes, measured.validation
+    hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
+    device = target.machine(base.entry, hyperparameters)
     shape = shape_run(sizes, hyperparameters, base.entry, device.kind)
-    plan = terms.correct(plan_job(shape, device, held_out=held_out, price=terms.price), hyperparameters)
+    plan = target.calibrate(plan_job(shape, device, validation=validation, price=target.price), hyperparameters)
     rentable = shape if device.kind == "cuda" else shape_run(sizes, hyperparameters, base.entry, "cuda")
-    offers = choose_gpus(rentable, held_out=held_out, instance_type=terms.instance_type)
+    offers = choose_gpus(rentable, validation=validation, instance_type=target.instance_type)
     plan = checked(
-        plan, shape, offers=offers, max_cost_usd=terms.max_cost_usd, max_duration_hours=terms.max_duration_hours
+        plan, shape, offers=offers, max_cost_usd=target.max_cost_usd, max_duration_hours=target.max_duration_hours
     )
     return Planned(plan, offers, prepared, hyperparameters)
 
 
-def _prepare(wish: DataWish, base: BaseChoice, data: Path, progress: Progress | None) -> PreparedDataset:
+def _prepare(request: RunRequest, base: BaseChoice, data: Path, progress: Progress | None) -> PreparedDataset:
     context = base.entry.context_length
-    draft = wish.settle(0, context)
+    draft = request.resolve(0, context)
     options = ReadOptions.model_validate(
         {
-            "max_seq_length": draft.max_seq_length if wish.overrides.get("max_seq_length") else context,
-            "over_length": draft.over_length,
-            "client_profile": wish.client_profile,
-            "repair_json": wish.repair_json,
+            "max_seq_length": draft.max_seq_length if request.overrides.get("max_seq_length") else context,
+            "overlength_policy": draft.overlength_policy,
+            "client_profile": request.client_profile,
+            "repair_json": request.repair_json,
         }
     )
     data.parent.mkdir(parents=True, exist_ok=True)
     return prepare_dataset(
-        wish.file,
+        request.file,
         data,
         chat=base.chat,
         options=options,
-        held_out_fraction=draft.held_out_fraction,
+        validation_fraction=draft.validation_fraction,
         seed=draft.seed,
         progress=progress,
     )
 
 
-def _sizes(path: Path, chat: ChatModel, *, separate: bool) -> list[SequenceSize]:
-    sizes = []
-    for conversation in read_prepared(path):
-        whole = tuple(conversation.chat_messages())
-        for messages in separate_examples(whole) if separate else [whole]:
-            encoded = chat.encode_conversation(messages)
-            sizes.append(SequenceSize(len(encoded.input_ids), encoded.learnt_tokens, len(encoded.answer_spans)))
-    return sizes
-
-
-def _held_out(path: Path, chat: ChatModel, count: int) -> HeldOut:
-    """Sizes of the held-out sequences, and tokens before the answers that are asked for, chosen as the worker does:
-    every conversation's first answer, then the second ones, up to `count`."""
-    sizes: list[SequenceSize] = []
-    prompts: list[tuple[int, str, int]] = []
-    for conversation in read_prepared(path):
-        encoded = chat.encode_conversation(tuple(conversation.chat_messages()))
-        sizes.append(SequenceSize(len(encoded.input_ids), encoded.learnt_tokens, len(encoded.answer_spans)))
-        starts = [start for start, _ in encoded.answer_spans]
-        prompts += [(number, conversation.id, start) for number, start in enumerate(starts, start=1)]
-    chosen = sorted(prompts)[:count]
-    return HeldOut(tuple(sizes), tuple(tokens for _, _, tokens in chosen))
+def _validation(path: Path, chat: ChatModel, count: int) -> ValidationSet:
+    """Sizes of the validation examples, and how many tokens stand before each answer that will be asked for."""
+    examples = {example.conversation_id: example for example in validation_examples(read_prepared(path), chat)}
+    answers = {name: example.size.answers for name, example in examples.items()}
+    before = [
+        examples[place.conversation_id].encoded.answer_spans[place.number - 1][0]
+        for place in sampled_answers(answers, count)
+    ]
+    return ValidationSet(tuple(example.size for example in examples.values()), tuple(before))

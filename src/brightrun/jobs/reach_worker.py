@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brightrun.contract.messages import JournalBatch, StatusReply
+from brightrun.contract.messages import EventBatch, StatusReply
 from brightrun.contract.signatures import job_secret
 from brightrun.database import attempts
 from brightrun.database.tables import TrainingAttempt
@@ -28,7 +28,7 @@ def worker_url(studio: Studio, attempt: TrainingAttempt) -> str | None:
     if attempt.worker_url is not None:
         return attempt.worker_url
     assert attempt.machine_id is not None
-    url = studio.compute(attempt.provider).look(attempt.machine_id).worker_url
+    url = studio.compute(attempt.provider).get(attempt.machine_id).worker_url
     if url is not None:
         with studio.database.session() as session:
             attempts.save(session, attempt.id, worker_url=url)
@@ -40,9 +40,9 @@ def worker_token(studio: Studio, job_id: str) -> str:
     return job_secret(studio.webhook_secret.get_secret_value(), f"worker:{job_id}")
 
 
-def batch_of(studio: Studio, attempt: TrainingAttempt, reply: StatusReply) -> JournalBatch:
+def batch_of(studio: Studio, attempt: TrainingAttempt, reply: StatusReply) -> EventBatch:
     """What a worker answered, as if it had pushed it."""
     name = attempt.machine_name
     if reply.events:
-        return JournalBatch.telling(attempt.job_id, attempt.number, name, list(reply.events))
-    return JournalBatch.alive(attempt.job_id, attempt.number, name, last=None, at=studio.clock())
+        return EventBatch.telling(attempt.job_id, attempt.number, name, list(reply.events))
+    return EventBatch.alive(attempt.job_id, attempt.number, name, last=None, at=studio.clock())

@@ -14,7 +14,7 @@ class Reaped:
     """What a round of the reaper did: machines it ended, and machines whose job is in no table of this studio."""
 
     ended: tuple[str, ...]
-    strangers: tuple[str, ...]
+    unknown: tuple[str, ...]
 
 
 def reap(studio: Studio) -> Reaped:
@@ -26,16 +26,16 @@ def reap(studio: Studio) -> Reaped:
     Raises:
         ComputeError: a provider did not answer.
     """
-    ended, strangers = [], []
+    ended, unknown = [], []
     for compute in studio.computes.values():
-        for machine in compute.list_ours():
+        for machine in compute.list_managed():
             verdict = _is_forgotten(studio, machine)
             if verdict is None:
-                strangers.append(machine.name)
+                unknown.append(machine.name)
             elif verdict:
-                compute.end(machine.id)
+                compute.terminate(machine.id)
                 ended.append(machine.name)
-    return Reaped(tuple(ended), tuple(strangers))
+    return Reaped(tuple(ended), tuple(unknown))
 
 
 def _is_forgotten(studio: Studio, machine: Machine) -> bool | None:

@@ -9,20 +9,20 @@ from typing import Any, NamedTuple
 from sqlalchemy.orm import Session
 
 from brightrun.contract.events import Event
-from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, events, jobs, metrics
 from brightrun.database.database import Database
 from brightrun.database.metrics import MetricPoint
 from brightrun.database.tables import TrainingAttempt, TrainingJob
 from brightrun.errors import NotFound
-from brightrun.jobs.move import move
+from brightrun.jobs.transition import transition
 from brightrun.jobs.transitions import may_follow
 
-_MEASURED = {"baseline": "base_held_out_loss", "during": "held_out_loss", "final": "held_out_loss"}
+_MEASURED = {"baseline": "base_held_out_loss", "during": "validation_loss", "final": "validation_loss"}
 
 
-def record_events(database: Database, batch: JournalBatch, *, now: datetime) -> WebhookReply:
+def record_events(database: Database, batch: EventBatch, *, now: datetime) -> WebhookReply:
     """Store what is new in the batch and let the job follow; tells the worker whether to go on.
 
     Raises:
@@ -43,7 +43,7 @@ def record_events(database: Database, batch: JournalBatch, *, now: datetime) -> 
             continue_=not job.status.is_terminal and attempt.number == job.attempt,
             acknowledged=acknowledged,
             reason=job.reason.value if job.reason is not None else None,
-            keep_adapter=job.keep_adapter_until is not None,
+            export_on_stop=job.export_until is not None,
         )
 
 
@@ -62,9 +62,9 @@ def _follow(
         if wanted in {JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.QUEUED, JobStatus.PROVISIONING}:
             continue  # whether a failed attempt fails the job is decided by the reconciler
         if may_follow(job.status, wanted):
-            job = move(session, job, wanted, now=now, message=event.message, tell=False)
+            job = transition(session, job, wanted, now=now, message=event.message, tell=False)
     if any(event.kind == "end" for event in ordered):
-        jobs.look_at(session, job.id, at=now)
+        jobs.schedule_check(session, job.id, at=now)
     return job
 
 
@@ -73,13 +73,13 @@ def _progress(job: TrainingJob, ordered: list[Event]) -> dict[str, Any]:
     steps = [event for event in ordered if event.kind == "step" and event.step is not None]
     if steps and (job.current_step is None or (steps[-1].step or 0) > job.current_step):
         changes |= {"current_step": steps[-1].step, "metrics": {**(job.metrics or {}), **steps[-1].data}}
-    measured = {
+    actuals = {
         _MEASURED[event.data["phase"]]: event.data["loss"]
         for event in ordered
         if event.kind == "evaluation" and event.data.get("phase") in _MEASURED and "loss" in event.data
     }
-    if measured:
-        changes["metrics"] = {**(job.metrics or {}), **changes.get("metrics", {}), **measured}
+    if actuals:
+        changes["metrics"] = {**(job.metrics or {}), **changes.get("metrics", {}), **actuals}
     totals = [event.total_steps for event in ordered if event.total_steps is not None]
     if totals and totals[-1] != job.total_steps:
         changes["total_steps"] = totals[-1]
@@ -94,7 +94,7 @@ def _points(told: Iterable[Event]) -> list[MetricPoint]:
         elif event.kind == "evaluation":
             step = 0 if event.data.get("phase") == "baseline" else event.step or event.total_steps
             if step is not None:
-                points.append(_point(event, "held_out", step))
+                points.append(_point(event, "validation", step))
     return points
 
 

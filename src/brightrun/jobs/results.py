@@ -12,7 +12,7 @@ from brightrun.evaluation.comparison import Comparison
 from brightrun.jobs.studio import Studio
 
 _NAMES = ("comparison.json", "adapter/comparison.json")
-_LARGEST_BYTES = 64 << 20
+_MAX_BYTES = 64 << 20
 
 
 def comparison_file(session: Session, job_id: str) -> ModelArtifact | None:
@@ -32,10 +32,10 @@ def read_comparison(studio: Studio, job_id: str) -> Comparison | None:
         row = comparison_file(session, job_id)
     if row is None:
         return None
-    if row.file_size_bytes > _LARGEST_BYTES:
+    if row.file_size_bytes > _MAX_BYTES:
         raise BundleDamaged(f"{row.name} of job {job_id} is too large to be a comparison.")
     with studio.storage.open(row.storage_path) as stream:
-        content = stream.read(_LARGEST_BYTES + 1)
+        content = stream.read(_MAX_BYTES + 1)
     try:
         return Comparison.model_validate_json(content)
     except ValidationError as error:

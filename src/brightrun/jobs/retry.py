@@ -9,10 +9,10 @@ from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.states import JobStatus
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import Conflict
-from brightrun.jobs.look_up import owned
 from brightrun.jobs.make_run import MadeRun
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.submit import ComputeWish, StartJob, submit_job
+from brightrun.jobs.submit import ComputeRequest, JobRequest, submit_job
 
 
 def retry_job(
@@ -21,7 +21,7 @@ def retry_job(
     owner_id: str,
     job_id: str,
     hyperparameters: dict[str, Any] | None = None,
-    compute: ComputeWish | None = None,
+    compute: ComputeRequest | None = None,
     idempotency_key: str | None = None,
 ) -> TrainingJob:
     """Submit the job again, with some settings changed if wished; of `compute` only what is set in it is changed.
@@ -41,17 +41,17 @@ def retry_job(
             f"A job that is {old.status.value} cannot be retried.", hint="Only what ended unfinished can be."
         )
     changed = {} if compute is None else compute.model_dump(mode="json", exclude_unset=True)
-    request = StartJob(
+    request = JobRequest(
         training_file_id=old.training_file_id,
         base_model=old.base_model,
         recipe=old.recipe,
         hyperparameters={**_own_settings(old), **(hyperparameters or {})},
-        compute=ComputeWish.model_validate(old.compute | changed),
+        compute=ComputeRequest.model_validate(old.compute | changed),
         name=old.name,
     )
     return submit_job(
         studio, request, owner_id=owner_id, idempotency_key=idempotency_key, retry_of=old.id,
-        furnish=lambda made: _take_over_work(studio, old, made),
+        prepare=lambda made: _take_over_work(studio, old, made),
     )  # fmt: skip
 
 

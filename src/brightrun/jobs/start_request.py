@@ -30,7 +30,7 @@ def start_request(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) ->
     audit = "data/audit.json"  # the report and the model card tell of it
     files = (
         (data.train_path, data.train_sha256),
-        (data.held_out_path, data.held_out_sha256),
+        (data.validation_path, data.validation_sha256),
         (audit, file_sha256(studio.run_folder(job.id).root / audit)),
     )
     return StartRequest(

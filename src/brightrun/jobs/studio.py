@@ -15,8 +15,8 @@ from brightrun.compute.base import Chat, Compute
 from brightrun.contract.run_folder import RunFolder
 from brightrun.database.database import Database
 from brightrun.errors import InputError
-from brightrun.jobs.decide import Limits
-from brightrun.jobs.kept import Kept
+from brightrun.jobs.cache import Cache
+from brightrun.jobs.decide import ReconcileLimits
 from brightrun.storage.base import Storage
 
 
@@ -33,11 +33,11 @@ class Studio:
         home: Folder for the run folders of machines that share this disk.
         webhook_secret: The master that every job's own secrets are derived from.
         worker_tokens: Bearer token of a provider's worker where it is not the job's own (a standing worker).
-        transports: Network to a provider's workers where it is not the real one (pretend machines).
+        transports: Network to a provider's workers where it is not the real one (simulated machines).
         public_url: Where workers can reach the studio; None: their journals are pulled.
         open_chat: Loads base and tuned model of a folder with a job's spec and adapter; None: not on this machine.
         usd_per_hour: What a machine of a provider costs by its owner's word; absent: nobody said.
-        month_budget_usd: Budget per month of owners who set none; None: no limit.
+        monthly_budget_usd: Budget per month of owners who set none; None: no limit.
         kept: What plans that are asked for again need not count again.
     """
 
@@ -52,11 +52,11 @@ class Studio:
     transports: Mapping[str, httpx.BaseTransport] = field(default_factory=dict)
     public_url: str | None = None
     open_chat: Callable[[Path], Chat] | None = None
-    month_budget_usd: Decimal | None = None
+    monthly_budget_usd: Decimal | None = None
     usd_per_hour: Mapping[str, Decimal] = field(default_factory=dict)
     clock: Callable[[], datetime] = utc_now
-    limits: Limits = field(default_factory=Limits)
-    kept: Kept = field(default_factory=Kept, repr=False, compare=False)
+    limits: ReconcileLimits = field(default_factory=ReconcileLimits)
+    cache: Cache = field(default_factory=Cache, repr=False, compare=False)
 
     def compute(self, name: str) -> Compute:
         """The provider of that name.

@@ -27,27 +27,27 @@ from brightrun.database.tables import TrainingFile, TrainingJob
 from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
 from brightrun.jobs.base_model import BaseChoice, any_base
-from brightrun.jobs.history import correct_plan
-from brightrun.jobs.look_up import owned_file
-from brightrun.jobs.make_run import MadeRun, RunWish, make_run
-from brightrun.jobs.plan_run import DataWish, MeasuredData, Planned, Terms, measure_data, plan_measured
-from brightrun.jobs.settle_cap import settle_cap
+from brightrun.jobs.history import calibrate_plan
+from brightrun.jobs.make_run import MadeRun, RunFolderRequest, make_run
+from brightrun.jobs.ownership import owned_file
+from brightrun.jobs.plan_run import MeasuredData, Planned, PlanTarget, RunRequest, measure_data, plan_measured
+from brightrun.jobs.resolve_cap import resolve_cap
 from brightrun.jobs.studio import Studio
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import HourlyPrice
 from brightrun.planning.this_machine import rented, this_machine, unknown
 
-QUICK_PROBE_SECONDS = 0.3
+QUICK_BENCHMARK_SECONDS = 0.3
 """A request does not wait for a whole probe; `brightrun serve` makes one when it starts."""
 
 
-class ComputeWish(BaseModel):
+class ComputeRequest(BaseModel):
     """Where and how long a job may run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     provider: str | None = Field(
-        None, max_length=64, description="local_process, standing_worker, …; absent: the default."
+        None, max_length=64, description="local_process, static_worker, …; absent: the default."
     )
     gpu_type: str | None = Field(None, max_length=64, description="A GPU of the catalogue.")
     instance_type: Literal["on_demand", "spot"] = "on_demand"
@@ -55,7 +55,7 @@ class ComputeWish(BaseModel):
     max_cost_usd: Decimal | None = Field(None, gt=0, le=1_000_000, description="The job stops there.")
 
 
-class StartJob(BaseModel):
+class JobRequest(BaseModel):
     """The body of `POST /api/training/start-job`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -64,11 +64,11 @@ class StartJob(BaseModel):
     base_model: str = Field("smollm2-135m-instruct", max_length=200)
     recipe: str = Field("balanced", max_length=64)
     hyperparameters: dict[str, Any] = Field(default_factory=dict, description="Single settings of the recipe.")
-    compute: ComputeWish = ComputeWish()
+    compute: ComputeRequest = ComputeRequest()
     name: str | None = Field(None, max_length=200)
 
 
-def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
+def plan_job(studio: Studio, request: JobRequest, *, owner_id: str) -> Planned:
     """What the job would be, also where it would be refused; stores nothing. The base model need not be pulled.
 
     Where the owner set no price for the provider, a named GPU is counted at its listed one.
@@ -78,18 +78,18 @@ def plan_job(studio: Studio, request: StartJob, *, owner_id: str) -> Planned:
         DatasetError, ModelError, RecipeError: the job cannot be planned.
         InputError: there is no such provider or GPU.
     """
-    terms = terms_of(studio, request.compute, owner_id=owner_id, to_launch=False)
-    if terms.price is None and request.compute.gpu_type is not None:
+    target = target_for(studio, request.compute, owner_id=owner_id, to_launch=False)
+    if target.price is None and request.compute.gpu_type is not None:
         listed = gpu_price(find_gpu(request.compute.gpu_type), instance_type=request.compute.instance_type)
-        terms = replace(terms, price=listed)
+        target = replace(target, price=listed)
     with studio.database.reading() as session:
         file = owned_file(session, owner_id, request.training_file_id)
     model = _model_key(studio, request.base_model)
-    base = studio.kept.get(model, lambda: any_base(request.base_model, studio.models))
-    wish = DataWish(Path(file.file_name), request.recipe, request.hyperparameters)
-    key = (file.sha256, model, wish.data_settings(base.entry.context_length))
-    measured = studio.kept.get(key, lambda: _measure(studio, request, base, owner_id))
-    return plan_measured(wish, measured, terms)
+    base = studio.cache.get(model, lambda: any_base(request.base_model, studio.models))
+    run_request = RunRequest(Path(file.file_name), request.recipe, request.hyperparameters)
+    key = (file.sha256, model, run_request.data_settings(base.entry.context_length))
+    measured = studio.cache.get(key, lambda: _measure(studio, request, base, owner_id))
+    return plan_measured(run_request, measured, target)
 
 
 def _model_key(studio: Studio, name: str) -> tuple[str, ...]:
@@ -98,14 +98,14 @@ def _model_key(studio: Studio, name: str) -> tuple[str, ...]:
     return (name, "not pulled") if folder is None else (name, str(folder), read_model_record(folder).model_dump_json())
 
 
-def _measure(studio: Studio, request: StartJob, base: BaseChoice, owner_id: str) -> MeasuredData:
+def _measure(studio: Studio, request: JobRequest, base: BaseChoice, owner_id: str) -> MeasuredData:
     with _scratch(studio) as scratch:
         source = scratch / "dataset"
         fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
-        return measure_data(DataWish(source, request.recipe, request.hyperparameters), base, scratch / "data")
+        return measure_data(RunRequest(source, request.recipe, request.hyperparameters), base, scratch / "data")
 
 
-def terms_of(studio: Studio, compute: ComputeWish, *, owner_id: str, to_launch: bool = True) -> Terms:
+def target_for(studio: Studio, compute: ComputeRequest, *, owner_id: str, to_launch: bool = True) -> PlanTarget:
     """The machine, its price and the caps of a wish, and what the owner's earlier runs taught.
 
     A GPU that is named is planned for as the catalogue knows it, wherever it is; but a job that is launched on this
@@ -118,7 +118,7 @@ def terms_of(studio: Studio, compute: ComputeWish, *, owner_id: str, to_launch: 
     provider = compute.provider or studio.default_compute
     is_here = studio.compute(provider).shares_disk
     gpu = None if compute.gpu_type is None else find_gpu(compute.gpu_type)
-    here = this_machine(studio.home, probe_seconds=QUICK_PROBE_SECONDS)
+    here = this_machine(studio.home, cpu_benchmark_seconds=QUICK_BENCHMARK_SECONDS)
     elsewhere = unknown(here) if gpu is None else rented(gpu)
     machine = here if is_here and (to_launch or gpu is None) else elsewhere
     own = studio.usd_per_hour.get(provider)
@@ -126,24 +126,24 @@ def terms_of(studio: Studio, compute: ComputeWish, *, owner_id: str, to_launch: 
     if own is not None:
         source = f"set for {provider} by the owner"
         price = HourlyPrice(usd_per_hour=own, source=source, instance_type=compute.instance_type)
-    return Terms(
+    return PlanTarget(
         machine=machine,
         price=price,
         instance_type=compute.instance_type,
         max_cost_usd=compute.max_cost_usd,
         max_duration_hours=compute.max_duration_hours,
-        correct=partial(correct_plan, studio, owner_id),
+        calibrate=partial(calibrate_plan, studio, owner_id),
     )
 
 
 def submit_job(
     studio: Studio,
-    request: StartJob,
+    request: JobRequest,
     *,
     owner_id: str,
     idempotency_key: str | None = None,
     retry_of: str | None = None,
-    furnish: Callable[[MadeRun], None] | None = None,
+    prepare: Callable[[MadeRun], None] | None = None,
 ) -> TrainingJob:
     """Make the job's folder and row; with a key that was used before, the job of then.
 
@@ -154,7 +154,7 @@ def submit_job(
         DatasetError, ModelError, RecipeError: the job cannot be made.
         NotEnoughMemory, PlanRefused: it would not fit the machine's memory, or max_duration_hours.
         IdempotencyConflict: the key was used with another body.
-        PriceUnknown, OverBudget: see `settle_cap`.
+        PriceUnknown, OverBudget: see `resolve_cap`.
     """
     body_hash = canonical_sha256(request.model_dump(mode="json"))
     studio.compute(request.compute.provider or studio.default_compute)
@@ -162,8 +162,8 @@ def submit_job(
         return known
     job_id = str(uuid.uuid4())
     with _made(studio, request, owner_id, job_id) as (made, file):
-        if furnish is not None:
-            furnish(made)
+        if prepare is not None:
+            prepare(made)
         final = studio.run_folder(job_id).root
         final.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(made.folder.root, final)
@@ -183,7 +183,7 @@ def _store(studio: Studio, row: TrainingJob, body_hash: str, file: TrainingFile)
             raise NotFound(f"There is no dataset {file.id}.")
         key = row.idempotency_key
         if key is None or jobs.find_by_key(session, owner_id=row.owner_id, key=key) is None:
-            settle_cap(session, studio, row)
+            resolve_cap(session, studio, row)
         stored, new = jobs.add(session, row)
         if new:
             events.append_own(
@@ -197,7 +197,7 @@ def _store(studio: Studio, row: TrainingJob, body_hash: str, file: TrainingFile)
 
 
 def _submitted(job: TrainingJob) -> str:
-    cap = "" if job.cap_usd is None else f" It may cost {usd(job.cap_usd)} at most."
+    cap = "" if job.job_cap_usd is None else f" It may cost {usd(job.job_cap_usd)} at most."
     return f"The job was submitted.{cap}"
 
 
@@ -225,14 +225,18 @@ def _scratch(studio: Studio) -> Iterator[Path]:
 
 
 @contextmanager
-def _made(studio: Studio, request: StartJob, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
+def _made(studio: Studio, request: JobRequest, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
     """A run made in a scratch folder, gone afterwards unless it was moved."""
-    terms = terms_of(studio, request.compute, owner_id=owner_id)
+    target = target_for(studio, request.compute, owner_id=owner_id)
     with _scratch(studio) as scratch:
         source = scratch / "dataset"
         file = fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
-        wish = RunWish(source, _model_folder(studio, request.base_model), request.recipe, request.hyperparameters)
-        made = make_run(wish, RunFolder(scratch / "run"), terms=terms, job_id=job_id, source_name=file.file_name)
+        run_request = RunFolderRequest(
+            source, _model_folder(studio, request.base_model), request.recipe, request.hyperparameters
+        )
+        made = make_run(
+            run_request, RunFolder(scratch / "run"), target=target, job_id=job_id, source_name=file.file_name
+        )
         if made.audit.refused:
             raise DatasetError(f"{file.file_name} was refused by its audit.")
         yield made, file
@@ -248,7 +252,7 @@ def _model_folder(studio: Studio, name: str) -> Path:
     return folder
 
 
-def _row(studio: Studio, request: StartJob, made: MadeRun, file: TrainingFile, job_id: str) -> TrainingJob:
+def _row(studio: Studio, request: JobRequest, made: MadeRun, file: TrainingFile, job_id: str) -> TrainingJob:
     now = studio.clock()
     compute = request.compute.model_dump(mode="json")
     compute["provider"] = request.compute.provider or studio.default_compute
@@ -267,7 +271,7 @@ def _row(studio: Studio, request: StartJob, made: MadeRun, file: TrainingFile, j
         attempt=0,
         created_at=now,
         status_changed_at=now,
-        next_look_at=now,
+        next_check_at=now,
         plan=made.plan.model_dump(mode="json"),
         estimated_seconds=made.plan.duration.expected_seconds,
         estimated_cost_usd=made.plan.cost.expected_usd if made.plan.cost else None,

@@ -60,9 +60,9 @@ class WorkerClient:
         body = StopRequest(export=export).model_dump_json()
         return self._status(self._send("POST", f"/training/stop/{job_id}", content=body))
 
-    def stop_gently(self, job_id: str, reason: EndReason) -> StatusReply:
+    def graceful_stop(self, job_id: str, reason: EndReason) -> StatusReply:
         """Have the run end after its step and make an adapter of it; answered at once, to be asked until it is done."""
-        body = StopRequest(export=True, gently_for=reason).model_dump_json()
+        body = StopRequest(export=True, graceful_stop_reason=reason).model_dump_json()
         return self._status(self._send("POST", f"/training/stop/{job_id}", content=body))
 
     def artifacts(self, job_id: str) -> ArtifactsReply:
@@ -70,7 +70,7 @@ class WorkerClient:
         return _parsed(ArtifactsReply, reply)
 
     def fetch(
-        self, job_id: str, artifact: ArtifactFile, target: Path, *, keep: Callable[[], None] = lambda: None
+        self, job_id: str, artifact: ArtifactFile, target: Path, *, heartbeat: Callable[[], None] = lambda: None
     ) -> None:
         """Bring one file home; a broken download goes on where it broke. `keep` is called before every block of it.
 
@@ -81,14 +81,16 @@ class WorkerClient:
             have = target.stat().st_size if target.exists() else 0
             if have >= artifact.bytes:
                 break
-            self._append(job_id, artifact, target, have, keep)
+            self._append(job_id, artifact, target, have, heartbeat)
         if not target.exists():
             target.touch()
         if target.stat().st_size != artifact.bytes or file_sha256(target) != artifact.sha256:
             target.unlink()
             raise ContractError(f"{artifact.name} arrived with other bytes than the worker announced.")
 
-    def _append(self, job_id: str, artifact: ArtifactFile, target: Path, have: int, keep: Callable[[], None]) -> None:
+    def _append(
+        self, job_id: str, artifact: ArtifactFile, target: Path, have: int, heartbeat: Callable[[], None]
+    ) -> None:
         path = f"/training/artifacts/{job_id}/{quote(artifact.name)}"
         headers = {"range": f"bytes={have}-"} if have else {}
         with _reached(), self._client.stream("GET", path, headers=headers) as reply:
@@ -97,7 +99,7 @@ class WorkerClient:
                 raise _refusal(reply)
             with target.open("ab" if reply.status_code == 206 else "wb") as stream:
                 for block in reply.iter_bytes(_BLOCK_BYTES):
-                    keep()
+                    heartbeat()
                     stream.write(block)
 
     def _send(self, method: str, path: str, **arguments: object) -> httpx.Response:

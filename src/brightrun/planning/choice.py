@@ -7,25 +7,25 @@ from collections.abc import Callable, Iterable
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.catalogue.gpus import Cloud, Gpu, GpuPrice, load_gpus
-from brightrun.chat.batches import SequenceSize
 from brightrun.planning.cost import CostEstimate, HourlyPrice, InstanceType
 from brightrun.planning.device import guess_gpu
 from brightrun.planning.durations import Duration
 from brightrun.planning.job_plan import plan_job
-from brightrun.planning.memory import estimate_memory
-from brightrun.planning.operations import Row, make_row
-from brightrun.planning.phases import HeldOut
-from brightrun.planning.plan import NOTHING_HELD_OUT, RunShape
+from brightrun.planning.phases import ValidationSet
+from brightrun.planning.plan import NO_VALIDATION, RunShape
+from brightrun.runs.flops import MicroBatchSize, make_micro_batch
+from brightrun.runs.memory import estimate_memory
+from brightrun.templating.batches import ExampleSize
 
-MOST_AT_ONCE = 256
+MAX_AT_ONCE = 256
 """Sequences in one row beyond which nobody needs to know."""
 
 
 class GpuOffer(BaseModel):
     """A GPU for a job: whether it holds it, how long and how much it would take.
 
-    `largest_row_tokens` is the longest single sequence whose training fits, `largest_batch` the largest number of
-    sequences as long as the data's longest; both are absent where not even one token, or one sequence, fits.
+    `largest_micro_batch_tokens` is the longest single example whose training fits, `largest_batch_size` the largest
+    number of sequences as long as the data's longest; both are absent where not even one token, or one sequence, fits.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,14 +38,14 @@ class GpuOffer(BaseModel):
     needed_bytes: int
     duration: Duration
     cost: CostEstimate | None
-    largest_row_tokens: int | None
-    largest_batch: int | None
+    largest_micro_batch_tokens: int | None
+    largest_batch_size: int | None
 
 
 def choose_gpus(
     shape: RunShape,
     *,
-    held_out: HeldOut = NOTHING_HELD_OUT,
+    validation: ValidationSet = NO_VALIDATION,
     gpus: Iterable[Gpu] | None = None,
     cloud: Cloud = "secure",
     instance_type: InstanceType = "on_demand",
@@ -54,13 +54,13 @@ def choose_gpus(
 
     Args:
         shape: The job laid out for a GPU.
-        held_out: What is asked before and after.
+        validation: What is asked before and after.
         gpus: Those to choose from; absent: all of the catalogue.
         cloud: Whose prices.
         instance_type: On demand, or spot where a price for it is recorded.
     """
     assert shape.kind == "cuda", "lay the run out for a GPU first"
-    offers = [_offer(gpu, shape, held_out, cloud, instance_type) for gpu in gpus or load_gpus().values()]
+    offers = [_offer(gpu, shape, validation, cloud, instance_type) for gpu in gpus or load_gpus().values()]
     return tuple(sorted(offers, key=_rank))
 
 
@@ -83,9 +83,11 @@ def _rank(offer: GpuOffer) -> tuple[bool, bool, float]:
     )
 
 
-def _offer(gpu: Gpu, shape: RunShape, held_out: HeldOut, cloud: Cloud, instance_type: InstanceType) -> GpuOffer:
+def _offer(gpu: Gpu, shape: RunShape, validation: ValidationSet, cloud: Cloud, instance_type: InstanceType) -> GpuOffer:
     device = guess_gpu(gpu, shape.entry, shape.hyperparameters)
-    plan = plan_job(shape, device, held_out=held_out, price=gpu_price(gpu, cloud=cloud, instance_type=instance_type))
+    plan = plan_job(
+        shape, device, validation=validation, price=gpu_price(gpu, cloud=cloud, instance_type=instance_type)
+    )
     return GpuOffer(
         gpu=gpu.name,
         title=gpu.title,
@@ -95,35 +97,39 @@ def _offer(gpu: Gpu, shape: RunShape, held_out: HeldOut, cloud: Cloud, instance_
         needed_bytes=plan.memory.total_bytes,
         duration=plan.duration,
         cost=plan.cost,
-        largest_row_tokens=largest_row_tokens(shape, gpu.memory_bytes),
-        largest_batch=largest_batch(shape, gpu.memory_bytes),
+        largest_micro_batch_tokens=largest_micro_batch_tokens(shape, gpu.memory_bytes),
+        largest_batch_size=largest_batch_size(shape, gpu.memory_bytes),
     )
 
 
-def largest_row_tokens(shape: RunShape, memory_bytes: int) -> int | None:
+def largest_micro_batch_tokens(shape: RunShape, memory_bytes: int) -> int | None:
     """The longest single sequence, up to the model's context, whose training fits; None where not even one token's."""
-    share = sum(size.learnt_tokens for size in shape.sizes) / sum(size.tokens for size in shape.sizes)
+    share = sum(size.trained_tokens for size in shape.sizes) / sum(size.tokens for size in shape.sizes)
 
-    def row(tokens: int) -> Row:
-        return make_row([SequenceSize(tokens, max(1, round(share * tokens)), 1)], packing=True)
+    def micro_batch(tokens: int) -> MicroBatchSize:
+        return make_micro_batch([ExampleSize(tokens, max(1, round(share * tokens)), 1)], packing=True)
 
-    return _largest(shape.entry.context_length, lambda tokens: _needed(shape, row(tokens)) <= memory_bytes)
+    return _largest(shape.entry.context_length, lambda tokens: _needed(shape, micro_batch(tokens)) <= memory_bytes)
 
 
-def largest_batch(shape: RunShape, memory_bytes: int, at_most: int = MOST_AT_ONCE) -> int | None:
+def largest_batch_size(shape: RunShape, memory_bytes: int, at_most: int = MAX_AT_ONCE) -> int | None:
     """How many sequences as long as the data's longest fit into one row; None where not even one does."""
     longest = max(shape.sizes, key=lambda size: size.tokens)
     packing = shape.hyperparameters.packing
 
     def fits(count: int) -> bool:
-        return _needed(shape, make_row([longest] * count, packing=packing)) <= memory_bytes
+        return _needed(shape, make_micro_batch([longest] * count, packing=packing)) <= memory_bytes
 
     return _largest(at_most, fits)
 
 
-def _needed(shape: RunShape, row: Row) -> int:
+def _needed(shape: RunShape, micro_batch: MicroBatchSize) -> int:
     return estimate_memory(
-        shape.entry, shape.hyperparameters, adapter_parameters=shape.adapter, rows=[row], kind=shape.kind
+        shape.entry,
+        shape.hyperparameters,
+        adapter_parameters=shape.adapter,
+        micro_batches=[micro_batch],
+        kind=shape.kind,
     ).total_bytes
 
 

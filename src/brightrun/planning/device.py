@@ -8,12 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.catalogue.gpus import Gpu
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.catalogue.speeds import Precision, load_accelerator_costs, load_processor_costs
+from brightrun.catalogue.speeds import PrecisionName, load_accelerator_costs, load_processor_costs
 from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.planning.cpu_benchmark import CpuBenchmark
 from brightrun.planning.durations import Duration
-from brightrun.planning.memory import holding
-from brightrun.planning.probe import CpuProbe
-from brightrun.planning.utilisation import find_share
+from brightrun.planning.mfu import find_mfu
 from brightrun.planning.work import Work
 
 CPU_BAND = 0.25
@@ -44,24 +43,24 @@ class DeviceGuess(BaseModel):
 
     def seconds(self, work: Work) -> float:
         """Expected seconds of that much work."""
-        seconds = work.products / self.flops_per_second
-        seconds += work.attention / (self.attention_flops_per_second or self.flops_per_second)
+        seconds = work.matmul_flops / self.flops_per_second
+        seconds += work.attention_flops / (self.attention_flops_per_second or self.flops_per_second)
         if self.kind == "cuda":  # kernels are launched while others run: the slower of the two decides
-            seconds = max(seconds, work.launches * load_accelerator_costs().launch_seconds)
+            seconds = max(seconds, work.kernel_launches * load_accelerator_costs().kernel_launch_seconds)
         if self.fresh_bytes_per_second is not None:
             costs = load_processor_costs()
-            passes = work.layer_bytes * costs.layer_passes + work.head_bytes * costs.head_passes
-            seconds += passes / self.fresh_bytes_per_second + work.launches * costs.launch_seconds
-            seconds += work.dropped_bytes * costs.dropout_operations * self.threads / self.flops_per_second
+            passes = work.elementwise_bytes * costs.layer_passes + work.head_bytes * costs.head_passes
+            seconds += passes / self.fresh_bytes_per_second + work.kernel_launches * costs.kernel_launch_seconds
+            seconds += work.dropped_bytes * costs.dropout_flops * self.threads / self.flops_per_second
             if self.threads > 1:
-                seconds += work.launches * costs.wake_seconds
-                seconds += work.answer_launches * costs.answer_wake_seconds
-                seconds += work.adapter_launches * costs.adapter_wake_seconds
+                seconds += work.kernel_launches * costs.wake_seconds
+                seconds += work.answer_kernel_launches * costs.answer_wake_seconds
+                seconds += work.adapter_kernel_launches * costs.adapter_wake_seconds
         if self.streamed_bytes_per_second is not None:
             answering = load_processor_costs() if self.kind == "cpu" else load_accelerator_costs()
             seconds += work.streamed_bytes / self.streamed_bytes_per_second
-            seconds += work.answer_launches * answering.answer_launch_seconds
-            seconds += work.adapter_launches * answering.adapter_launch_seconds
+            seconds += work.answer_kernel_launches * answering.answer_launch_seconds
+            seconds += work.adapter_kernel_launches * answering.adapter_launch_seconds
         return seconds
 
     def duration(self, work: Work) -> Duration:
@@ -75,35 +74,35 @@ class DeviceGuess(BaseModel):
         )
 
 
-def guess_processor(probe: CpuProbe, *, memory_bytes: int | None) -> DeviceGuess:
+def guess_processor(benchmark: CpuBenchmark, *, memory_bytes: int | None) -> DeviceGuess:
     """This processor as it was probed; on a busy one the band is as wide as the samples were."""
     costs = load_processor_costs()
     low, high = 1 - CPU_BAND, 1 + CPU_BAND
     busy = ""
-    if probe.is_busy:
-        low, high = low / probe.fastest, high / probe.slowest
+    if benchmark.is_busy:
+        low, high = low / benchmark.fastest, high / benchmark.slowest
         busy = "; other programs were running meanwhile, so it may be off as much as they change"
     return DeviceGuess(
         kind="cpu",
-        name=f"{probe.processor}, {probe.threads} thread{'s' if probe.threads > 1 else ''}",
-        flops_per_second=probe.products_per_second * costs.products_share,
-        attention_flops_per_second=probe.products_per_second * costs.attention_share,
-        fresh_bytes_per_second=probe.fresh_bytes_per_second,
-        streamed_bytes_per_second=probe.streamed_bytes_per_second,
-        threads=probe.threads,
+        name=f"{benchmark.processor}, {benchmark.threads} thread{'s' if benchmark.threads > 1 else ''}",
+        flops_per_second=benchmark.matmul_flops_per_second * costs.matmul_share,
+        attention_flops_per_second=benchmark.matmul_flops_per_second * costs.attention_share,
+        fresh_bytes_per_second=benchmark.fresh_bytes_per_second,
+        streamed_bytes_per_second=benchmark.streamed_bytes_per_second,
+        threads=benchmark.threads,
         low_factor=low,
         high_factor=high,
         memory_bytes=memory_bytes,
-        obtained=f"from a probe of {probe.seconds:.0f} s on {probe.measured_at:%Y-%m-%d %H:%M} UTC: "
-        f"{probe.products_per_second / 1e9:.0f} GFLOP/s in products of matrices, of which training was measured to "
-        f"reach {costs.products_share:.0%}, and {probe.fresh_bytes_per_second / 1e9:.0f} GB/s in memory{busy}",
+        obtained=f"from a probe of {benchmark.seconds:.0f} s on {benchmark.measured_at:%Y-%m-%d %H:%M} UTC: "
+        f"{benchmark.matmul_flops_per_second / 1e9:.0f} GFLOP/s in matrix products, of which training was measured to "
+        f"reach {costs.matmul_share:.0%}, and {benchmark.fresh_bytes_per_second / 1e9:.0f} GB/s in memory{busy}",
     )
 
 
 def guess_gpu(gpu: Gpu, entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
     """A GPU of the catalogue at the share of its nominal speed that is recorded for this model, or the nearest one."""
-    precision: Precision = "nf4" if holding(hyperparameters, "cuda").quantised else "bf16"
-    share = find_share(entry, gpu, precision)
+    precision: PrecisionName = "nf4" if hyperparameters.resolve("cuda").quantized else "bf16"
+    share = find_mfu(entry, gpu, precision)
     return DeviceGuess(
         kind="cuda",
         name=gpu.title,

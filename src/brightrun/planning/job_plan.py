@@ -6,17 +6,17 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brightrun.planning.correction import Correction
+from brightrun.planning.calibration import Calibration
 from brightrun.planning.cost import CostEstimate, HourlyPrice, estimate_cost
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
-from brightrun.planning.phases import PHASES, HeldOut, Outline, Phase, marks, plan_phases
-from brightrun.planning.plan import NOTHING_HELD_OUT, RunShape, TrainingPlan, plan_shape
+from brightrun.planning.phases import PHASES, Outline, Phase, ValidationSet, marks, plan_phases
+from brightrun.planning.plan import NO_VALIDATION, RunShape, TrainingPlan, plan_shape
 
-__all__ = ["PHASES", "HeldOut", "JobPlan", "Mend", "Phase", "PlanCheck", "plan_job", "priced"]
+__all__ = ["PHASES", "JobPlan", "Phase", "PlanCheck", "PlanFix", "ValidationSet", "plan_job", "priced"]
 
 
-class Mend(BaseModel):
+class PlanFix(BaseModel):
     """A change that makes the plan fit: in words, and as the values to send with the next request.
 
     `hyperparameters` go where settings of the recipe go, `compute` into the wish for a machine; `base_model` is another
@@ -58,11 +58,11 @@ class JobPlan(TrainingPlan):
     checkpoint_seconds: float = Field(gt=0)
     restart_seconds: float = Field(ge=0)
     cost: CostEstimate | None = None
-    corrections: dict[Phase, Correction] = Field(
+    calibrations: dict[Phase, Calibration] = Field(
         default_factory=dict, description="What earlier runs of this kind taught; the times above hold it already."
     )
     checks: tuple[PlanCheck, ...] = ()
-    mends: tuple[Mend, ...] = ()
+    fixes: tuple[PlanFix, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -84,17 +84,17 @@ def priced(plan: JobPlan, price: HourlyPrice | None) -> JobPlan:
 
 
 def plan_job(
-    shape: RunShape, device: DeviceGuess, *, held_out: HeldOut = NOTHING_HELD_OUT, price: HourlyPrice | None = None
+    shape: RunShape, device: DeviceGuess, *, validation: ValidationSet = NO_VALIDATION, price: HourlyPrice | None = None
 ) -> JobPlan:
     """The whole plan of a job that was laid out for this kind of device. `price` absent: unknown."""
-    training = plan_shape(shape, device, held_out)
+    training = plan_shape(shape, device, validation)
     outline = Outline(
         steps=shape.steps,
         training=training.training,
         tokens_per_epoch=training.tokens_per_epoch,
         adapter=shape.adapter,
     )
-    phases = plan_phases(outline, held_out, shape.hyperparameters, shape.entry, device)
+    phases = plan_phases(outline, validation, shape.hyperparameters, shape.entry, device)
     plan = JobPlan(
         **{name: getattr(training, name) for name in TrainingPlan.model_fields},
         base_model=shape.entry.name,

@@ -8,13 +8,12 @@ from typing import Literal
 
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.catalogue.speeds import Spread, StartupKey, load_startup
-from brightrun.chat.batches import SequenceSize, spread_marks
-from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.hyperparameters import Hyperparameters, Precision
 from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
-from brightrun.planning.memory import Holding, holding
-from brightrun.planning.operations import make_row
 from brightrun.planning.work import Work, all_of, loss_work, token_work
+from brightrun.runs.flops import make_micro_batch
+from brightrun.templating.batches import ExampleSize, spread_marks
 
 Phase = Literal["provisioning", "preprocessing", "model_loaded", "training", "evaluating", "uploading"]
 """The journal's statuses that take time, in their order; each is a value of `contract.states.JobStatus`."""
@@ -26,15 +25,15 @@ CHECKPOINT_BYTES = 12
 """Per adapter weight: the weight and two moments in fp32."""
 COMPANION_BYTES = 10_000_000
 """Tokenizer, report and the like in a bundle; rough."""
-SHORTEST_ANSWERS = 0.5
+MIN_ANSWER_TOKENS = 0.5
 """Answers may end before `sample_tokens`; the low end counts with half."""
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
+class ValidationSet:
     """What is asked before and after: sizes of the held-out sequences, and tokens of each prompt that is answered."""
 
-    sizes: tuple[SequenceSize, ...] = ()
+    sizes: tuple[ExampleSize, ...] = ()
     prompt_tokens: tuple[int, ...] = field(default=())
 
 
@@ -50,7 +49,7 @@ class Outline:
 
 def plan_phases(
     outline: Outline,
-    held_out: HeldOut,
+    validation: ValidationSet,
     hyperparameters: Hyperparameters,
     entry: BaseModelEntry,
     device: DeviceGuess,
@@ -59,9 +58,9 @@ def plan_phases(
 
     On a GPU the machine has to be found and the base model to be downloaded; on this machine both are here already.
     """
-    held = holding(hyperparameters, device.kind)
+    held = hyperparameters.resolve(device.kind)
     stored = entry.parameters * (4 if device.kind == "cpu" else 2)
-    tokens = outline.tokens_per_epoch + sum(size.tokens for size in held_out.sizes)
+    tokens = outline.tokens_per_epoch + sum(size.tokens for size in validation.sizes)
 
     def outside(key: StartupKey, amount: float = 1.0) -> Duration:
         return startup_duration(device.kind, key, amount)
@@ -69,13 +68,13 @@ def plan_phases(
     load = [outside("imports"), outside("encode", tokens), outside("load", stored)]
     if device.kind == "cuda":
         load.insert(0, outside("download", stored))
-    asked = [loss_duration(held_out, hyperparameters, entry, device, held, adapter=0)]
-    asked.append(answers_duration(held_out, hyperparameters, entry, device, held, adapter=0))
-    again = [loss_duration(held_out, hyperparameters, entry, device, held, adapter=outline.adapter)]
+    asked = [loss_duration(validation, hyperparameters, entry, device, held, adapter=0)]
+    asked.append(answers_duration(validation, hyperparameters, entry, device, held, adapter=0))
+    again = [loss_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter)]
     along = [again[0].scaled(losses_along(outline.steps, hyperparameters))]
     saved = marks(outline.steps, hyperparameters.checkpoints)
     along.append(outside("write", CHECKPOINT_BYTES * outline.adapter).scaled(saved))
-    again.append(answers_duration(held_out, hyperparameters, entry, device, held, adapter=outline.adapter))
+    again.append(answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
     return {
         "provisioning": outside("start"),
         "preprocessing": in_sequence(load),
@@ -88,15 +87,15 @@ def plan_phases(
 
 def startup_duration(device: Literal["cpu", "cuda"], key: StartupKey, amount: float = 1.0) -> Duration:
     """A time outside of the steps from the catalogue; `amount` are bytes or tokens where a rate is recorded."""
-    row = load_startup()[device, key]
-    value = row.value
-    if row.seconds is None:
+    startup = load_startup()[device, key]
+    value = startup.value
+    if startup.seconds is None:
         value = Spread(expected=amount / value.expected, low=amount / value.high, high=amount / value.low)
     return Duration(
         expected_seconds=value.expected,
         low_seconds=value.low,
         high_seconds=value.high,
-        obtained=f"{row.origin}: {row.source} ({row.date})",
+        obtained=f"{startup.origin}: {startup.source} ({startup.date})",
     )
 
 
@@ -107,43 +106,47 @@ def marks(steps: int, count: int) -> int:
 
 def losses_along(steps: int, hyperparameters: Hyperparameters) -> int:
     """How often held-out loss is measured during training: after the last step only where the best adapter is kept."""
-    return marks(steps, hyperparameters.evaluations) - (1 if hyperparameters.keep == "last" else 0)
+    return marks(steps, hyperparameters.evaluations) - (1 if hyperparameters.adapter_choice == "last" else 0)
 
 
 def loss_duration(
-    held_out: HeldOut,
+    validation: ValidationSet,
     hyperparameters: Hyperparameters,
     entry: BaseModelEntry,
     device: DeviceGuess,
-    held: Holding,
+    held: Precision,
     *,
     adapter: int,
 ) -> Duration:
     """The loss of every held-out sequence once, one after the other; with 0 adapter weights by the base alone."""
-    rows = [make_row([size], packing=True) for size in held_out.sizes]
-    return device.duration(all_of(loss_work(row, entry, hyperparameters, adapter, held) for row in rows))
+    micro_batches = [make_micro_batch([size], packing=True) for size in validation.sizes]
+    return device.duration(
+        all_of(loss_work(startup, entry, hyperparameters, adapter, held) for startup in micro_batches)
+    )
 
 
 def answers_duration(
-    held_out: HeldOut,
+    validation: ValidationSet,
     hyperparameters: Hyperparameters,
     entry: BaseModelEntry,
     device: DeviceGuess,
-    held: Holding,
+    held: Precision,
     *,
     adapter: int,
 ) -> Duration:
     """Every prompt answered: read in padded batches, then token by token to the longest allowed."""
     size = BATCH_OF_ANSWERS[device.kind]
-    batches = [held_out.prompt_tokens[start : start + size] for start in range(0, len(held_out.prompt_tokens), size)]
+    batches = [
+        validation.prompt_tokens[start : start + size] for start in range(0, len(validation.prompt_tokens), size)
+    ]
     reading = all_of(_reading(batch, entry, hyperparameters, adapter, held) for batch in batches)
     writing = token_work(entry, adapter, held).times(len(batches) * hyperparameters.sample_tokens)
-    whole, half = device.duration(reading + writing), device.duration(reading + writing.times(SHORTEST_ANSWERS))
+    whole, half = device.duration(reading + writing), device.duration(reading + writing.times(MIN_ANSWER_TOKENS))
     return whole.model_copy(update={"low_seconds": half.low_seconds})
 
 
 def _reading(
-    prompts: Sequence[int], entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Holding
+    prompts: Sequence[int], entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
 ) -> Work:
-    sizes = [SequenceSize(tokens, 1, 1) for tokens in prompts]
-    return loss_work(make_row(sizes, packing=False), entry, hyperparameters, adapter, held)
+    sizes = [ExampleSize(tokens, 1, 1) for tokens in prompts]
+    return loss_work(make_micro_batch(sizes, packing=False), entry, hyperparameters, adapter, held)

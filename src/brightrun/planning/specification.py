@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import find_model
-from brightrun.chat.batches import SequenceSize
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import STORAGE_USD_PER_GB_MONTH, storage_usd_per_month
 from brightrun.planning.device import guess_gpu
 from brightrun.planning.durations import Duration
 from brightrun.planning.job_plan import JobPlan, plan_job
-from brightrun.planning.memory import MemoryEstimate, estimate_memory
-from brightrun.planning.operations import adapter_parameters, make_row
-from brightrun.planning.phases import HeldOut
+from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import shape_run
-from brightrun.planning.settle import settle_hyperparameters
+from brightrun.planning.resolve import resolve_hyperparameters
+from brightrun.runs.flops import make_micro_batch
+from brightrun.runs.memory import MemoryEstimate, estimate_memory
+from brightrun.templating.batches import ExampleSize
 
 MODEL = "llama-3-70b-instruct"
-CONVERSATION = SequenceSize(tokens=1886, learnt_tokens=1226, answers=3)
+CONVERSATION = ExampleSize(tokens=1886, trained_tokens=1226, answers=3)
 """The mean conversation, counted with the Llama 3 tokenizer on 138 conversations of the same dataset (training notes,
 section 0): 1,886 tokens, 0.65 of them learnt, 416 answers in 138 conversations."""
 CONVERSATIONS = 242
-HELD_OUT = 24
-ROW = (SequenceSize(tokens=2048, learnt_tokens=1331, answers=3),) * 4
+VALIDATION = 24
+ROW = (ExampleSize(tokens=2048, trained_tokens=1331, answers=3),) * 4
 SPECIFIED_HOURS = "10 to 15 h"
 SPECIFIED_DOLLARS = {"spot": "$25 to $75 at $2.49 to $4.99", "on demand": "$80 to $120 at $7.99"}
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class SpecificationTable:
     """A table of text; the first column names the line."""
 
     title: str
@@ -40,7 +40,7 @@ class Comparison:
     note: str
 
 
-def specification_tables() -> tuple[Comparison, ...]:
+def specification_tables() -> tuple[SpecificationTable, ...]:
     """Memory, then hours and dollars."""
     return memory_table(), cost_table()
 
@@ -48,12 +48,12 @@ def specification_tables() -> tuple[Comparison, ...]:
 def memory_of_the_specification() -> MemoryEstimate:
     """Llama 3 70B, rank 16 on all projections, NF4, a row of 8,192 tokens as four sequences of 2,048."""
     entry = find_model(MODEL)
-    chosen = settle_hyperparameters("balanced", {}, longest_tokens=2048, context_length=entry.context_length)
+    chosen = resolve_hyperparameters("balanced", {}, longest_tokens=2048, context_length=entry.context_length)
     return estimate_memory(
         entry,
         chosen,
-        adapter_parameters=adapter_parameters(entry, chosen),
-        rows=[make_row(ROW, packing=True)],
+        adapter_parameters=entry.adapter_parameters(chosen.r, chosen.target_modules),
+        micro_batches=[make_micro_batch(ROW, packing=True)],
         kind="cuda",
     )
 
@@ -61,24 +61,23 @@ def memory_of_the_specification() -> MemoryEstimate:
 def job_of_the_specification(gpu: str) -> JobPlan:
     """The balanced recipe on 242 conversations of the mean length, a tenth held out, on that GPU."""
     entry, card = find_model(MODEL), find_gpu(gpu)
-    chosen = settle_hyperparameters(
+    chosen = resolve_hyperparameters(
         "balanced", {}, longest_tokens=CONVERSATION.tokens, context_length=entry.context_length
     )
-    shape = shape_run([CONVERSATION] * (CONVERSATIONS - HELD_OUT), chosen, entry, "cuda")
+    shape = shape_run([CONVERSATION] * (CONVERSATIONS - VALIDATION), chosen, entry, "cuda")
     prompts = (CONVERSATION.tokens // 3,) * chosen.sample_answers
-    held_out = HeldOut((CONVERSATION,) * HELD_OUT, prompts)
-    return plan_job(shape, guess_gpu(card, entry, chosen), held_out=held_out, price=gpu_price(card))
+    validation = ValidationSet((CONVERSATION,) * VALIDATION, prompts)
+    return plan_job(shape, guess_gpu(card, entry, chosen), validation=validation, price=gpu_price(card))
 
 
-def memory_table() -> Comparison:
+def memory_table() -> SpecificationTable:
     """The specification's memory budget against ours."""
     memory = memory_of_the_specification()
     entry = find_model(MODEL)
     base = memory.bytes_of("projections", "embeddings", "norms")
-    moving = memory.bytes_of("activations", "mask", "work", "dequantised", "allocator")
-    trainable = adapter_parameters(
-        entry, settle_hyperparameters("balanced", {}, longest_tokens=2048, context_length=entry.context_length)
-    )
+    moving = memory.bytes_of("activations", "mask", "work", "dequantized", "allocator")
+    chosen = resolve_hyperparameters("balanced", {}, longest_tokens=2048, context_length=entry.context_length)
+    trainable = entry.adapter_parameters(chosen.r, chosen.target_modules)
     rows = (
         (
             "base model",
@@ -95,7 +94,7 @@ def memory_table() -> Comparison:
         ("total", "81", _gb(memory.total_bytes), f"{_gb(memory.low_bytes)} to {_gb(memory.high_bytes)}"),
     )
     card = find_gpu("h100-pcie")
-    return Comparison(
+    return SpecificationTable(
         title="Memory of Llama 3 70B at rank 16 in GB (10⁹ bytes)",
         columns=("", ">specification", ">ours", "remark"),
         rows=rows,
@@ -104,7 +103,7 @@ def memory_table() -> Comparison:
     )
 
 
-def cost_table() -> Comparison:
+def cost_table() -> SpecificationTable:
     """The specification's hours and dollars against ours for its own job."""
     rows = []
     for gpu in ("h100-pcie", "h100-sxm", "h200"):
@@ -129,7 +128,7 @@ def cost_table() -> Comparison:
         )
     )
     plan = job_of_the_specification("h100-pcie")
-    return Comparison(
+    return SpecificationTable(
         title="Hours and dollars of the job of 242 conversations",
         columns=("", "specification", "ours, hours", "ours, dollars"),
         rows=tuple(rows),

@@ -14,27 +14,29 @@ from brightrun.catalogue.gpus import Gpu, load_gpus
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.files import write_model
+from brightrun.planning.cpu_benchmark import CpuBenchmark, processor_name, run_cpu_benchmark, thread_count
 from brightrun.planning.device import DeviceGuess, guess_gpu, guess_processor
-from brightrun.planning.probe import CpuProbe, probe_processor, processor_name, thread_count
 
 Machine = Callable[[BaseModelEntry, Hyperparameters], DeviceGuess]
 """A machine's speed depends on what it trains; this says it once both are known."""
 
-PROBE_NAME = "processor.json"
-PROBE_LASTS = datetime.timedelta(days=1)
+CPU_BENCHMARK_NAME = "processor.json"
+CPU_BENCHMARK_LASTS = datetime.timedelta(days=1)
 UNKNOWN_FACTOR = 10.0
 LONG_ENOUGH = 0.8
 """A probe that ends a little before its time is as good."""
 
 
-def this_machine(home: Path, *, probe_seconds: float, again: bool = False) -> Machine:
+def this_machine(home: Path, *, cpu_benchmark_seconds: float, again: bool = False) -> Machine:
     """The machine that a run here would use. The processor is probed where nothing usable is kept, or `again`."""
 
     def guess(entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
         gpu = own_gpu()
         if gpu is not None:
             return guess_gpu(gpu, entry, hyperparameters)
-        return guess_processor(current_probe(home, probe_seconds, again=again), memory_bytes=free_memory_bytes())
+        return guess_processor(
+            current_cpu_benchmark(home, cpu_benchmark_seconds, again=again), memory_bytes=free_memory_bytes()
+        )
 
     return guess
 
@@ -65,27 +67,27 @@ def rented(gpu: Gpu) -> Machine:
     return lambda entry, hyperparameters: guess_gpu(gpu, entry, hyperparameters)
 
 
-def current_probe(home: Path, seconds: float, *, again: bool = False) -> CpuProbe:
+def current_cpu_benchmark(home: Path, seconds: float, *, again: bool = False) -> CpuBenchmark:
     """The kept probe of this processor where one took as long, or a new one of that many seconds, which is kept."""
-    kept = kept_probe(home, seconds)
+    kept = saved_cpu_benchmark(home, seconds)
     if kept is not None and not again:
         return kept
-    probe = probe_processor(seconds)
+    benchmark = run_cpu_benchmark(seconds)
     home.mkdir(parents=True, exist_ok=True)
-    write_model(home / PROBE_NAME, probe)
-    return probe
+    write_model(home / CPU_BENCHMARK_NAME, benchmark)
+    return benchmark
 
 
-def kept_probe(home: Path, seconds: float, *, now: datetime.datetime | None = None) -> CpuProbe | None:
+def saved_cpu_benchmark(home: Path, seconds: float, *, now: datetime.datetime | None = None) -> CpuBenchmark | None:
     """The probe in that home: of this processor with as many threads, about as long or longer, no older than a day."""
     try:
-        probe = CpuProbe.model_validate_json((home / PROBE_NAME).read_bytes())
+        benchmark = CpuBenchmark.model_validate_json((home / CPU_BENCHMARK_NAME).read_bytes())
     except (OSError, ValidationError):
         return None
-    age = (now or datetime.datetime.now(datetime.UTC)) - probe.measured_at
-    same = (probe.processor, probe.threads) == (processor_name(), thread_count())
-    long_enough = probe.seconds >= LONG_ENOUGH * seconds
-    return probe if same and long_enough and datetime.timedelta(0) <= age <= PROBE_LASTS else None
+    age = (now or datetime.datetime.now(datetime.UTC)) - benchmark.measured_at
+    same = (benchmark.processor, benchmark.threads) == (processor_name(), thread_count())
+    long_enough = benchmark.seconds >= LONG_ENOUGH * seconds
+    return benchmark if same and long_enough and datetime.timedelta(0) <= age <= CPU_BENCHMARK_LASTS else None
 
 
 def free_memory_bytes() -> int:

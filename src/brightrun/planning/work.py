@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.planning.activations import saved_per_token
-from brightrun.planning.memory import NF4_BYTES, Holding
-from brightrun.planning.operations import Row, forward_operations, row_operations
+from brightrun.contract.hyperparameters import Hyperparameters, Precision
+from brightrun.runs.activations import saved_per_token
+from brightrun.runs.flops import MicroBatchSize, forward_flops, micro_batch_flops
+from brightrun.runs.memory import NF4_BYTES
 
 FORWARD_SHARE = 1 / 3
 """Of a training step's traffic, what its forward pass alone causes; two thirds are the backward pass's."""
-DROPOUT_LAUNCHES = 0.3
+DROPOUT_KERNEL_LAUNCHES = 0.3
 """More operations in a layer with dropout before every adapter, as a share of those without; fitted."""
 
 
@@ -21,19 +21,19 @@ DROPOUT_LAUNCHES = 0.3
 class Work:
     """Amounts that take time; two of them add up.
 
-    `products` and `attention` are floating point operations. `layer_bytes`, `head_bytes` and `dropped_bytes` are
-    bytes of numbers that are kept, scored or drawn at random, each of which crosses memory several times. `launches`
-    counts layers that are entered, `answer_launches` the same for one token of an answer, `adapter_launches` those
-    under an adapter. `streamed_bytes` are weights read through for it."""
+    `matmul_flops` and `attention_flops` are floating point operations. `elementwise_bytes`, `head_bytes` and
+    `dropped_bytes` are bytes of numbers that are stored, scored or drawn at random, each of which crosses memory
+    several times. `kernel_launches` counts layers that are entered, `answer_kernel_launches` the same for one token of
+    an answer, `adapter_kernel_launches` those under an adapter. `streamed_bytes` are weights read once."""
 
-    products: float = 0.0
-    attention: float = 0.0
-    layer_bytes: float = 0.0
+    matmul_flops: float = 0.0
+    attention_flops: float = 0.0
+    elementwise_bytes: float = 0.0
     head_bytes: float = 0.0
     dropped_bytes: float = 0.0
-    launches: float = 0.0
-    answer_launches: float = 0.0
-    adapter_launches: float = 0.0
+    kernel_launches: float = 0.0
+    answer_kernel_launches: float = 0.0
+    adapter_kernel_launches: float = 0.0
     streamed_bytes: float = 0.0
 
     def __add__(self, other: Work) -> Work:
@@ -48,47 +48,51 @@ def all_of(parts: Iterable[Work]) -> Work:
 
 
 def training_work(
-    row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Holding
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
 ) -> Work:
     """One row forward and backward."""
     every = held.kind == "cpu"
-    products, attention = row_operations(row, entry, adapter, recompute=held.recompute, every_position_scored=every)
+    matmul_flops, attention_flops = micro_batch_flops(
+        micro_batch, entry, adapter, gradient_checkpointing=held.gradient_checkpointing, every_position_scored=every
+    )
     without = hyperparameters.model_copy(update={"lora_dropout": 0.0})
-    saved = saved_per_token(entry, without, kind=held.kind, masked=row.is_masked)
-    again = FORWARD_SHARE if held.recompute else 0.0
-    dropped = row.computed_tokens * entry.layers * _dropped(entry, hyperparameters)
-    scored = row.computed_tokens if every else row.learnt_tokens
+    saved = saved_per_token(entry, without, kind=held.kind, masked=micro_batch.is_masked)
+    again = FORWARD_SHARE if held.gradient_checkpointing else 0.0
+    dropped = micro_batch.computed_tokens * entry.layers * _dropped(entry, hyperparameters)
+    scored = micro_batch.computed_tokens if every else micro_batch.trained_tokens
     return Work(
-        products=products,
-        attention=attention,
-        layer_bytes=row.computed_tokens * entry.layers * saved * (1 + again),
+        matmul_flops=matmul_flops,
+        attention_flops=attention_flops,
+        elementwise_bytes=micro_batch.computed_tokens * entry.layers * saved * (1 + again),
         head_bytes=float(scored * entry.vocab_size * held.width),
-        dropped_bytes=dropped * held.width * (2 if held.recompute else 1),
-        launches=entry.layers * (1 + again) * (1 + (DROPOUT_LAUNCHES if dropped else 0)),
+        dropped_bytes=dropped * held.width * (2 if held.gradient_checkpointing else 1),
+        kernel_launches=entry.layers * (1 + again) * (1 + (DROPOUT_KERNEL_LAUNCHES if dropped else 0)),
     )
 
 
-def loss_work(row: Row, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Holding) -> Work:
+def loss_work(
+    micro_batch: MicroBatchSize, entry: BaseModelEntry, hyperparameters: Hyperparameters, adapter: int, held: Precision
+) -> Work:
     """The loss of a held-out sequence: forward alone, the head on the learnt positions, no dropout."""
-    products, attention = forward_operations(row, entry, adapter)
+    matmul_flops, attention_flops = forward_flops(micro_batch, entry, adapter)
     without = hyperparameters.model_copy(update={"lora_dropout": 0.0})
-    saved = saved_per_token(entry, without, kind=held.kind, masked=row.is_masked)
+    saved = saved_per_token(entry, without, kind=held.kind, masked=micro_batch.is_masked)
     return Work(
-        products=products,
-        attention=attention,
-        layer_bytes=FORWARD_SHARE * row.computed_tokens * entry.layers * saved,
-        head_bytes=FORWARD_SHARE * row.learnt_tokens * entry.vocab_size * held.width,
-        launches=FORWARD_SHARE * entry.layers,
+        matmul_flops=matmul_flops,
+        attention_flops=attention_flops,
+        elementwise_bytes=FORWARD_SHARE * micro_batch.computed_tokens * entry.layers * saved,
+        head_bytes=FORWARD_SHARE * micro_batch.trained_tokens * entry.vocab_size * held.width,
+        kernel_launches=FORWARD_SHARE * entry.layers,
     )
 
 
-def token_work(entry: BaseModelEntry, adapter: int, held: Holding) -> Work:
+def token_work(entry: BaseModelEntry, adapter: int, held: Precision) -> Work:
     """One more token of every answer of a batch: all weights are read once."""
-    per_weight = NF4_BYTES if held.quantised else held.width
+    per_weight = NF4_BYTES if held.quantized else held.width
     weights = entry.linear_parameters * per_weight + entry.head_parameters * held.width + 4 * adapter
     return Work(
-        answer_launches=float(entry.layers),
-        adapter_launches=float(entry.layers) if adapter else 0.0,
+        answer_kernel_launches=float(entry.layers),
+        adapter_kernel_launches=float(entry.layers) if adapter else 0.0,
         streamed_bytes=weights,
     )
 

@@ -18,7 +18,7 @@ _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class Principal:
     """Somebody who may act; everything they make carries `owner_id`."""
 
     owner_id: str
@@ -29,7 +29,7 @@ class Person:
 class SignIn:
     """A person who signed in. `cookie`, good for `lifetime` and until `expires_at`, is absent where none is needed."""
 
-    person: Person
+    principal: Principal
     cookie: str | None = None
     expires_at: datetime | None = None
     lifetime: timedelta | None = None
@@ -43,7 +43,7 @@ class Access(Protocol):
     def login_required(self) -> bool:
         """Whether a request without proof is refused."""
 
-    def person(self, request: Request) -> Person:
+    def principal(self, request: Request) -> Principal:
         """Who sends it.
 
         Raises:
@@ -70,9 +70,9 @@ class LoopbackAccess:
     login_required = False
 
     def __init__(self, owner_id: str = "local") -> None:
-        self._person = Person(owner_id, "loopback")
+        self._principal = Principal(owner_id, "loopback")
 
-    def person(self, request: Request) -> Person:
+    def principal(self, request: Request) -> Principal:
         if request.client is None or not _is_loopback(request.client.host):
             raise Forbidden("Only this machine itself may use the studio without a login.", hint=_SERVE_HINT)
         if any(name in request.headers for name in _FORWARDING):
@@ -82,10 +82,10 @@ class LoopbackAccess:
         if host_name(request) not in _LOCAL_NAMES:
             raise Forbidden("The studio is not reached under this name.", hint="Use http://localhost and its port.")
         require_own_origin(request)
-        return self._person
+        return self._principal
 
     def sign_in(self, request: Request, token: str) -> SignIn:  # noqa: ARG002 nobody needs to prove anything here
-        return SignIn(self.person(request))
+        return SignIn(self.principal(request))
 
 
 _SERVE_HINT = "Serve it with a login: brightrun serve --help."

@@ -13,15 +13,15 @@ from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
 import brightrun
-from brightrun.jobs import try_out
+from brightrun.jobs import playground
 from brightrun.jobs.studio import Studio
 from brightrun.web.access import Access
 from brightrun.web.api import (
-    accuracy,
     artifacts,
     budget,
     catalogue,
     chat,
+    estimate_accuracy,
     events,
     files,
     health,
@@ -34,7 +34,7 @@ from brightrun.web.api import (
     tokens,
     webhook,
 )
-from brightrun.web.doors import Limited, Named, guarding_headers
+from brightrun.web.middleware import BodyLimitMiddleware, RequestIdMiddleware, security_headers
 from brightrun.web.openapi import describer
 from brightrun.web.options import MIB, WebOptions
 from brightrun.web.pages import (
@@ -51,7 +51,7 @@ from brightrun.web.pages import (
 )
 from brightrun.web.pages import jobs as jobs_pages
 from brightrun.web.pages import settings as settings_pages
-from brightrun.web.pages.faces import show_problem
+from brightrun.web.pages.error_pages import show_problem
 from brightrun.web.pages.static_files import add_static_files
 from brightrun.web.problems import add_problems
 from brightrun.web.receive import SCRATCH_PREFIX
@@ -79,10 +79,23 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
         lifespan=_life,
     )
     app.state.studio, app.state.access, app.state.options = studio, access, options
-    app.state.try_out = try_out.TryOut(studio)
+    app.state.playground = playground.Playground(studio)
     app.state.uploads = UploadProgress()
     for room in (
-        *(files, plan, budget, accuracy, jobs, metrics_csv, events, artifacts, chat, webhook, catalogue, storage_links),
+        *(
+            files,
+            plan,
+            budget,
+            estimate_accuracy,
+            jobs,
+            metrics_csv,
+            events,
+            artifacts,
+            chat,
+            webhook,
+            catalogue,
+            storage_links,
+        ),
         *(session, health),
         *(problem_rows, tokens),
     ):
@@ -94,10 +107,10 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
     for pages in (datasets, dataset, conversation, start, estimates):
         app.include_router(pages.router)
     add_static_files(app)
-    headers = guarding_headers(https=options.https)
-    app.add_middleware(Limited, limit_of=_limits(options))
-    app.add_middleware(Named, headers=headers)
-    add_problems(app, headers=headers, page_face=show_problem)
+    headers = security_headers(https=options.https)
+    app.add_middleware(BodyLimitMiddleware, limit_of=_limits(options))
+    app.add_middleware(RequestIdMiddleware, headers=headers)
+    add_problems(app, headers=headers, error_page=show_problem)
     describe = describer(app, login_required=access.login_required)
     app.openapi = describe  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
@@ -124,12 +137,12 @@ def _limits(options: WebOptions) -> Callable[[str, str], int]:
 async def _life(app: FastAPI) -> AsyncIterator[None]:
     await run_in_threadpool(_sweep, app.state.studio.home)
     yield
-    await run_in_threadpool(app.state.try_out.close)
+    await run_in_threadpool(app.state.playground.close)
 
 
 def _sweep(home: Path) -> None:
     """Remove what uploads and loaded models left behind that were cut short by a killed process."""
-    for left in [*home.glob(f"{SCRATCH_PREFIX}*"), *home.glob(f"{try_out.SCRATCH_PREFIX}*")]:
+    for left in [*home.glob(f"{SCRATCH_PREFIX}*"), *home.glob(f"{playground.SCRATCH_PREFIX}*")]:
         try:
             is_old = time.time() - left.stat().st_mtime > _SCRATCH_AGE_SECONDS
         except FileNotFoundError:  # another studio was faster

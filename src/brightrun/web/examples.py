@@ -41,7 +41,7 @@ _BY_NAME: dict[str, Any] = {
     "loss": 1.87,
     "memory_bytes": None,
     "message": "Training 36 steps.",
-    "metrics": {"loss": 1.87, "held_out_loss": 1.95},
+    "metrics": {"loss": 1.87, "validation_loss": 1.95},
     "name": "first",
     "owner_id": "local",
     "reason": None,
@@ -55,7 +55,7 @@ _BY_NAME: dict[str, Any] = {
     "tokens_per_second": 900.0,
     "total_steps": 36,
 }
-_WISH = {
+_JOB_REQUEST = {
     "training_file_id": _ID,
     "base_model": "smollm2-135m-instruct",
     "recipe": "balanced",
@@ -63,8 +63,8 @@ _WISH = {
     "compute": {"provider": "local_process", "max_duration_hours": 4},
 }
 REQUESTS: dict[tuple[str, str], dict[str, Any]] = {
-    ("post", "/api/training/plan"): _WISH,
-    ("post", "/api/training/start-job"): _WISH,
+    ("post", "/api/training/plan"): _JOB_REQUEST,
+    ("post", "/api/training/start-job"): _JOB_REQUEST,
     ("post", "/api/training/jobs/{job_id}/retry"): {"hyperparameters": {"learning_rate": 0.0001}},
     ("post", "/api/session"): {"token": "the-token-as-it-was-shown"},
     ("post", "/api/training/webhook"): {

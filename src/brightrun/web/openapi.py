@@ -10,11 +10,11 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from brightrun.contract.messages import JournalBatch
+from brightrun.contract.messages import EventBatch
 from brightrun.web.examples import add_examples
 from brightrun.web.sign_in import SESSION_COOKIE
 
-_READ_BY_HAND: tuple[type[BaseModel], ...] = (JournalBatch,)
+_READ_BY_HAND: tuple[type[BaseModel], ...] = (EventBatch,)
 _LOGIN = {
     "token": {"type": "http", "scheme": "bearer", "description": "An API token: brightrun token create."},
     "session": {"type": "apiKey", "in": "cookie", "name": SESSION_COOKIE},

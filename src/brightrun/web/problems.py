@@ -110,7 +110,7 @@ def _type(status: int) -> str:
     return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
 
 
-PageFace = Callable[[Request, int, ErrorBody, Mapping[str, str]], Response]
+ErrorPage = Callable[[Request, int, ErrorBody, Mapping[str, str]], Response]
 """Draws an error as a page: the request, the status, the error, headers of the answer."""
 
 
@@ -124,21 +124,21 @@ def problem(
     given = dict(headers or {})
     if status == 503:
         given.setdefault("retry-after", str(_RETRY_LATER_SECONDS))
-    if asked is not None and (face := _page_face(asked)) is not None:
+    if asked is not None and (face := _error_page(asked)) is not None:
         return face(asked, status, body, given)
     # Escaped, since a message may repeat a letter that no encoding knows.
     text = json.dumps(Problem(error=body).model_dump(mode="json"))
     return Response(text, status, headers=given, media_type=JSON)
 
 
-def add_problems(app: FastAPI, *, headers: Mapping[str, str], page_face: PageFace | None = None) -> None:
+def add_problems(app: FastAPI, *, headers: Mapping[str, str], error_page: ErrorPage | None = None) -> None:
     """Teach the app to answer every error so.
 
     Args:
         headers: For the answer to an unforeseen error, which is made outside of every middleware.
-        page_face: Draws errors for people; without it everybody gets JSON.
+        error_page: Draws errors for people; without it everybody gets JSON.
     """
-    app.state.page_face = page_face
+    app.state.error_page = error_page
 
     def broken(request: Request, _: Exception) -> Response:
         # What happened is in the server's log under the request's id; nothing of it goes out.
@@ -155,9 +155,9 @@ def add_problems(app: FastAPI, *, headers: Mapping[str, str], page_face: PageFac
     app.add_exception_handler(Exception, broken)
 
 
-def _page_face(request: Request) -> PageFace | None:
+def _error_page(request: Request) -> ErrorPage | None:
     """Whether the one who asks looks at pages: not at the API, and their browser wants HTML."""
-    face: PageFace | None = getattr(request.app.state, "page_face", None)
+    face: ErrorPage | None = getattr(request.app.state, "error_page", None)
     wants = "text/html" in request.headers.get("accept", "")
     return face if wants and not request.url.path.startswith("/api/") else None
 

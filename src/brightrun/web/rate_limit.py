@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from brightrun.errors import TooManyRequests
 
-_MOST_PLACES = 10_000
+_MAX_PLACES = 10_000
 
 
 class FailureLimit:
@@ -43,7 +43,7 @@ class FailureLimit:
         """Count a failure."""
         now = self._clock()
         with self._lock:
-            if place not in self._failures and len(self._failures) >= _MOST_PLACES:
+            if place not in self._failures and len(self._failures) >= _MAX_PLACES:
                 self._forget(now)
             self._failures.setdefault(place, deque(maxlen=self._limit)).append(now)
 
@@ -58,5 +58,5 @@ class FailureLimit:
         for place in list(self._failures):
             if not self._recent(place, now):
                 del self._failures[place]
-        if len(self._failures) >= _MOST_PLACES:
+        if len(self._failures) >= _MAX_PLACES:
             del self._failures[next(iter(self._failures))]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 SCRATCH_PREFIX = ".receiving-"
-_LONGEST_NAME_BYTES = 200
+_MAX_NAME_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def plain_name(text: str) -> str:
     """A file's name without folders and without what cannot be seen; "" where nothing is left."""
     last = PurePosixPath(text.replace("\\", "/")).name
     seen = "".join(letter for letter in last if letter.isprintable()).strip()
-    name = seen.encode("utf-8")[:_LONGEST_NAME_BYTES].decode("utf-8", "ignore")
+    name = seen.encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
     return name if name.strip(".") else ""
 
 

@@ -15,7 +15,7 @@ from brightrun.database import tokens
 from brightrun.database.database import Database
 from brightrun.database.tables import ApiToken
 from brightrun.errors import NotSignedIn
-from brightrun.web.access import Person, SignIn, host_name, require_own_origin
+from brightrun.web.access import Principal, SignIn, host_name, require_own_origin
 from brightrun.web.problems import Forbidden
 from brightrun.web.rate_limit import FailureLimit
 from brightrun.web.tokens import token_sha256
@@ -52,13 +52,13 @@ class SignedInAccess:
         self._session_lifetime = session_lifetime
         self._failures = failures or FailureLimit(clock)
 
-    def person(self, request: Request) -> Person:
+    def principal(self, request: Request) -> Principal:
         self._require_host(request)
         if (header := request.headers.get("authorization")) is not None:
             scheme, _, given = header.partition(" ")
             if scheme.lower() != "bearer":
                 raise NotSignedIn("The Authorization header is not of the kind Bearer.")
-            return Person(self._live(given.strip()).owner_id, "token")
+            return Principal(self._live(given.strip()).owner_id, "token")
         if (cookie := request.cookies.get(SESSION_COOKIE)) is not None:
             require_own_origin(request)
             return self._of_cookie(cookie)
@@ -76,7 +76,7 @@ class SignedInAccess:
             raise
         expires_at = self._clock() + self._session_lifetime
         cookie = self._cookie(row.id, expires_at)
-        return SignIn(Person(row.owner_id, "session"), cookie, expires_at, self._session_lifetime)
+        return SignIn(Principal(row.owner_id, "session"), cookie, expires_at, self._session_lifetime)
 
     def _require_host(self, request: Request) -> None:
         if self._hosts is not None and host_name(request) not in self._hosts:
@@ -93,7 +93,7 @@ class SignedInAccess:
                 tokens.note_use(session, row.id, at=now)
         return row
 
-    def _of_cookie(self, cookie: str) -> Person:
+    def _of_cookie(self, cookie: str) -> Principal:
         token_id, expires_at = self._read(cookie)
         if self._clock() >= expires_at:
             raise NotSignedIn("The session is over.", hint="Sign in again.")
@@ -101,7 +101,7 @@ class SignedInAccess:
             row = session.get(ApiToken, token_id)
         if row is None or row.revoked_at is not None:
             raise NotSignedIn("The token of this session was revoked.", hint="Sign in with another token.")
-        return Person(row.owner_id, "session")
+        return Principal(row.owner_id, "session")
 
     def _cookie(self, token_id: str, expires_at: datetime) -> str:
         said = f"{token_id}.{int(expires_at.timestamp())}"

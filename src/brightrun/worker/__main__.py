@@ -104,18 +104,16 @@ def _convert(source: Path, target: Path) -> int:
 
 
 def _chat(folder: Path) -> int:
-    import torch
-
     from brightrun.contract.job_spec import JobSpec
     from brightrun.contract.run_folder import RunFolder
     from brightrun.worker.chat_session import chat_lines
-    from brightrun.worker.preflight import uses_nf4
+    from brightrun.worker.preflight import device_kind
     from brightrun.worker.quiet import hush_libraries
 
     hush_libraries()
     run = RunFolder(folder)
     spec = JobSpec.load(run.spec)
-    nf4 = uses_nf4(spec, cuda=torch.cuda.is_available())
+    nf4 = spec.hyperparameters.resolve(device_kind()).quantized
     for line in chat_lines(Path(spec.model.path), run.adapter, sys.stdin, nf4=nf4):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()

@@ -9,10 +9,11 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.messages import Message
 from brightrun.datasets.prepared import PreparedConversation
 from brightrun.evaluation.comparison import Generated
+from brightrun.runs.prompts import sampled_answers
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.messages import Message
 from brightrun.worker.load_model import LoadedBase
 
 
@@ -29,23 +30,21 @@ class Prompt:
 
 
 def choose_prompts(conversations: list[PreparedConversation], count: int) -> list[Prompt]:
-    """Up to `count` prompts: the first answer of every conversation, then the second ones, and so on."""
-    by_turn: list[tuple[int, str, Prompt]] = []
-    for conversation in conversations:
-        messages = conversation.chat_messages()
-        learnt = [index for index, message in enumerate(messages) if message.learnt]
-        for number, index in enumerate(learnt, start=1):
-            prompt = Prompt(
-                conversation.id,
-                number,
-                conversation.persona,
-                conversation.arc,
-                tuple(messages[:index]),
-                messages[index].content,
-            )
-            by_turn.append((number, conversation.id, prompt))
-    by_turn.sort(key=lambda entry: entry[:2])
-    return [prompt for _, _, prompt in by_turn[:count]]
+    """The prompts of the answers that are sampled (`runs/prompts.py` says which)."""
+    by_id = {conversation.id: conversation for conversation in conversations}
+    places = {name: _trained_places(conversation.chat_messages()) for name, conversation in by_id.items()}
+    chosen = sampled_answers({name: len(found) for name, found in places.items()}, count)
+    return [_prompt(by_id[name], number, places[name][number - 1]) for number, name in chosen]
+
+
+def _trained_places(messages: list[Message]) -> list[int]:
+    return [index for index, message in enumerate(messages) if message.trained]
+
+
+def _prompt(conversation: PreparedConversation, number: int, index: int) -> Prompt:
+    messages = conversation.chat_messages()
+    before, answer = tuple(messages[:index]), messages[index].content
+    return Prompt(conversation.id, number, conversation.persona, conversation.arc, before, answer)
 
 
 def answer_prompts(

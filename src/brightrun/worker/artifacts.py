@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.worker.checkpoint import Seal
 
 _SEAL_NAME = "checkpoint.json"
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _BLOCK = 1 << 18
 
 
@@ -24,7 +22,7 @@ class RunFiles:
 
     def __init__(self, folder: RunFolder, *, log_name: str) -> None:
         self._folder = folder
-        self._loose = (folder.comparison.name, folder.report.name, folder.journal.name, log_name)
+        self._loose = (folder.comparison.name, folder.report.name, folder.event_log.name, log_name)
         self._hashes: dict[tuple[str, int, int], str] = {}
 
     def artifacts(self) -> tuple[ArtifactFile, ...]:
@@ -75,33 +73,6 @@ class RunFiles:
         if key not in self._hashes:
             self._hashes[key] = file_sha256(path)
         return ArtifactFile(name=name, bytes=facts.st_size, sha256=self._hashes[key])
-
-
-class RangeRefused(ValueError):
-    """The range begins behind the end of the file."""
-
-
-def byte_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """The half-open range a `Range` header asks of a file of `size` bytes; None for the whole file.
-
-    One range is served; several, or what is no range of bytes, are passed over as RFC 9110 (section 14.2) allows.
-
-    Raises:
-        RangeRefused
-    """
-    asked = _RANGE.fullmatch(header.strip()) if header else None
-    if asked is None or asked[0] == "bytes=-":
-        return None
-    first, last = asked[1], asked[2]
-    if not first:
-        start, end = max(size - int(last), 0), size
-    else:
-        start, end = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < int(first):
-            return None
-    if start >= size:
-        raise RangeRefused
-    return start, end
 
 
 def read_range(path: Path, start: int, end: int) -> Iterator[bytes]:

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import (
-    AdapterUnproven,
+    AdapterCheckFailed,
     BrightRunError,
     DatasetError,
     ModelError,
     NotEnoughDisk,
     NotEnoughMemory,
-    RunFolderError,
 )
 from brightrun.worker.end_at_limit import end_at_limit
-from brightrun.worker.journal import Journal
+from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import LimitReached
+from brightrun.worker.run_lock import only_one
 
 _REASONS: dict[type[BaseException], EndReason] = {
     DatasetError: EndReason.DATASET_REJECTED,
@@ -31,10 +28,10 @@ _REASONS: dict[type[BaseException], EndReason] = {
     NotEnoughDisk: EndReason.DISK_FULL,
     NotEnoughMemory: EndReason.OUT_OF_MEMORY,
     MemoryError: EndReason.OUT_OF_MEMORY,
-    AdapterUnproven: EndReason.ARTIFACT_UNVERIFIED,
+    AdapterCheckFailed: EndReason.ARTIFACT_UNVERIFIED,
     KeyboardInterrupt: EndReason.INTERRUPTED,
 }
-_TOLD_IN_WORDS = {
+_DESCRIBED = {
     # torch and safetensors raise errors of no useful class when the system refuses them something.
     "can't allocate memory": EndReason.OUT_OF_MEMORY,  # torch on a CPU
     "No space left on device": EndReason.DISK_FULL,  # safetensors
@@ -54,9 +51,9 @@ def run_attempt(root: Path, *, attempt: int | None = None) -> int:
     folder = RunFolder(root)
     JobSpec.load(folder.spec)
     with only_one(folder):
-        journal = Journal(folder.journal, attempt=attempt)
-        if journal.status is JobStatus.COMPLETED:
-            journal.close()
+        event_log = EventLog(folder.event_log, attempt=attempt)
+        if event_log.status is JobStatus.COMPLETED:
+            event_log.close()
             return 0
         try:
             from brightrun.worker.quiet import hush_libraries
@@ -64,14 +61,14 @@ def run_attempt(root: Path, *, attempt: int | None = None) -> int:
 
             hush_libraries()
             try:
-                run_job(folder, journal)
+                run_job(folder, event_log)
             except LimitReached as limit:
-                end_at_limit(folder, journal, limit.reason)
+                end_at_limit(folder, event_log, limit.reason)
                 return 1
         except BaseException as error:  # noqa: BLE001 the worker's outermost call: one of the three broad excepts
-            return _tell_end(journal, error)
+            return _report_end(event_log, error)
         finally:
-            journal.close()
+            event_log.close()
     return 0
 
 
@@ -82,12 +79,12 @@ def reason_for(error: BaseException) -> EndReason:
     if type(error).__name__ == "OutOfMemoryError":  # torch's own, named so that torch need not be imported
         return EndReason.OUT_OF_MEMORY
     typed = next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), None)
-    told = next((reason for words, reason in _TOLD_IN_WORDS.items() if words in str(error)), EndReason.INTERNAL)
+    told = next((reason for words, reason in _DESCRIBED.items() if words in str(error)), EndReason.INTERNAL)
     return typed or (EndReason.INTERNAL if isinstance(error, BrightRunError) else told)
 
 
-def _tell_end(journal: Journal, error: BaseException) -> int:
-    if journal.status is JobStatus.COMPLETED:
+def _report_end(event_log: EventLog, error: BaseException) -> int:
+    if event_log.status is JobStatus.COMPLETED:
         # A studio may end the worker as soon as it reads "completed", while the worker tidies up: no news.
         return 0
     reason = reason_for(error)
@@ -100,21 +97,7 @@ def _tell_end(journal: Journal, error: BaseException) -> int:
     elif isinstance(error, KeyboardInterrupt):
         message = "The run was interrupted; the same command goes on with it."
     trace = "" if isinstance(error, BrightRunError) else "".join(traceback.format_exception(error))
-    journal.end(JobStatus.FAILED, message, reason=reason, hint=hint, code=code, details=details, trace=trace)
+    event_log.end(JobStatus.FAILED, message, reason=reason, hint=hint, code=code, details=details, trace=trace)
     if isinstance(error, KeyboardInterrupt):
         return 130
     return error.exit_status if isinstance(error, BrightRunError) else 1
-
-
-@contextmanager
-def only_one(folder: RunFolder) -> Iterator[None]:
-    """Two workers on one folder would write over each other; the lock ends with the process, however it ends."""
-    with (folder.root / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RunFolderError(
-                f"Another worker is running the job in {folder.root.name}.",
-                hint="Wait for it, or stop it first.",
-            ) from error
-        yield

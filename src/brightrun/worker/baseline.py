@@ -9,18 +9,18 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.messages import Message
-from brightrun.evaluation.comparison import AdapterProof, Generated
+from brightrun.evaluation.comparison import AdapterCheck, Generated
 from brightrun.files import whole_folder, write_model
+from brightrun.runs.examples import TokenizedExample
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.messages import Message
 from brightrun.worker.answer import Prompt, answer_prompts
-from brightrun.worker.held_out import AnswerLoss, measure_losses
-from brightrun.worker.journal import Journal
-from brightrun.worker.limits import Limits
+from brightrun.worker.event_log import EventLog
+from brightrun.worker.limits import RunLimits
 from brightrun.worker.load_model import LoadedBase
-from brightrun.worker.sequences import Sequence
+from brightrun.worker.validation import AnswerLoss, measure_losses
 
-_PROBE_TOKENS = 64
+_FINGERPRINT_TOKENS = 64
 
 
 class Measured(BaseModel):
@@ -45,11 +45,11 @@ def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     base: LoadedBase,
     model: Any,
     chat: ChatModel,
-    held_out: list[Sequence],
+    validation: list[TokenizedExample],
     prompts: list[Prompt],
     *,
-    journal: Journal,
-    limits: Limits,
+    event_log: EventLog,
+    limits: RunLimits,
     max_tokens: int,
     phase: str,
 ) -> Measured:
@@ -58,14 +58,14 @@ def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     Raises:
         LimitReached: the run may not go on; nothing of this is kept.
     """
-    losses = measure_losses(base, model, held_out, between=limits.check)
-    tokens = sum(loss.learnt_tokens for loss in losses)
-    mean = sum(loss.loss * loss.learnt_tokens for loss in losses) / tokens
-    journal.write("evaluation", data={"loss": mean, "phase": phase, "answers": len(losses), "learnt_tokens": tokens})
+    losses = measure_losses(base, model, validation, between=limits.check)
+    tokens = sum(loss.trained_tokens for loss in losses)
+    mean = sum(loss.loss * loss.trained_tokens for loss in losses) / tokens
+    event_log.write("evaluation", data={"loss": mean, "phase": phase, "answers": len(losses), "trained_tokens": tokens})
     texts: list[tuple[Message, ...]] = [prompt.messages for prompt in prompts]
 
     def answered(done: int) -> None:
-        journal.write("sample", data={"done": done, "total": len(texts), "phase": phase})
+        event_log.write("sample", data={"done": done, "total": len(texts), "phase": phase})
         limits.check()
 
     answers = answer_prompts(
@@ -88,37 +88,37 @@ def load_baseline(folder: Path, *, fingerprint: str) -> Measured | None:
     return baseline.measured if baseline.fingerprint == fingerprint else None
 
 
-def keep_baseline(folder: Path, measured: Measured, *, fingerprint: str, probe: torch.Tensor) -> None:
+def save_baseline(folder: Path, measured: Measured, *, fingerprint: str, logits: torch.Tensor) -> None:
     with whole_folder(folder) as staging:
         write_model(staging / "baseline.json", Baseline(fingerprint=fingerprint, measured=measured))
-        save_file({"logits": probe.contiguous()}, staging / "probe.safetensors")
+        save_file({"logits": logits.contiguous()}, staging / "logit_fingerprint.safetensors")
 
 
-def probe_logits(base: LoadedBase, model: Any, held_out: list[Sequence]) -> torch.Tensor:
+def logit_fingerprint(base: LoadedBase, model: Any, validation: list[TokenizedExample]) -> torch.Tensor:
     """fp32 logits of shape (tokens, vocabulary) over the beginning of the first held-out answer's context."""
-    ids = held_out[0].encoded.input_ids[: held_out[0].encoded.answer_spans[0][1]][-_PROBE_TOKENS:]
+    ids = validation[0].encoded.input_ids[: validation[0].encoded.answer_spans[0][1]][-_FINGERPRINT_TOKENS:]
     with base.inference():
         logits: torch.Tensor = model(input_ids=torch.tensor([ids], device=base.device), use_cache=False).logits
     return logits[0].float().cpu()
 
 
-def prove_adapter(base: LoadedBase, tuned: Any, held_out: list[Sequence], folder: Path) -> AdapterProof:
+def verify_adapter(base: LoadedBase, tuned: Any, validation: list[TokenizedExample], folder: Path) -> AdapterCheck:
     """Compare the tuned model, adapter off and on, with the logits the untouched base gave before step 1.
 
     On a CPU adapter-off must be the base to the last bit; on CUDA kernels may sum in another order, so a hundredth of
     the logits' spread is allowed. Adapter-on must differ by more than that.
     """
-    before = load_file(folder / "probe.safetensors")["logits"]
-    on = probe_logits(base, tuned, held_out)
+    before = load_file(folder / "logit_fingerprint.safetensors")["logits"]
+    on = logit_fingerprint(base, tuned, validation)
     with tuned.disable_adapter():
-        off = probe_logits(base, tuned, held_out)
+        off = logit_fingerprint(base, tuned, validation)
     allowed = 0.0 if base.device.type == "cpu" else 0.01 * float(before.std())
     off_difference = float((off - before).abs().max())
     on_difference = float((on - before).abs().max())
-    return AdapterProof(
+    return AdapterCheck(
         adapter_off_equals_base=off_difference <= allowed,
         adapter_off_max_difference=off_difference,
         adapter_on_differs=on_difference > max(allowed, 1e-3),
         adapter_on_max_difference=on_difference,
-        probe_tokens=before.shape[0],
+        fingerprint_tokens=before.shape[0],
     )

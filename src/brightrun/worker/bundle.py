@@ -15,13 +15,13 @@ import torch
 from pydantic import BaseModel
 from safetensors.torch import load_file, save_file
 
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.messages import Message
-from brightrun.chat.template import DATE_STRING
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.contract.manifest import Manifest, ManifestFile
-from brightrun.errors import AdapterUnproven
+from brightrun.errors import AdapterCheckFailed
 from brightrun.files import write_model, write_text
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.messages import Message
+from brightrun.templating.template import DATE_STRING
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 GOLDEN_NAME = "golden_prompts.json"
@@ -81,17 +81,17 @@ def check_golden_prompts(target: Path, tokenizer: Any) -> None:
     """The library most people load with gives the very ids we trained under.
 
     Raises:
-        AdapterUnproven: it does not, so answers elsewhere would come from other tokens.
+        AdapterCheckFailed: it does not, so answers elsewhere would come from other tokens.
     """
     tokenizer.chat_template = (target / "chat_template.jinja").read_text(encoding="utf-8")
     for number, golden in enumerate(json.loads((target / GOLDEN_NAME).read_text(encoding="utf-8")), start=1):
         ids = tokenizer.apply_chat_template(golden["messages"], add_generation_prompt=True, return_dict=False)
         if list(ids) != golden["input_ids"]:
-            raise AdapterUnproven(f"Golden prompt {number} has other token ids under transformers than under ours.")
+            raise AdapterCheckFailed(f"Golden prompt {number} has other token ids under transformers than under ours.")
 
 
 def write_manifest(
-    target: Path, spec: JobSpec, *, chat: ChatModel, packages: dict[str, str], proof: BaseModel
+    target: Path, spec: JobSpec, *, chat: ChatModel, packages: dict[str, str], adapter_check: BaseModel
 ) -> Manifest:
     """`manifest.json`, written last: every other file of the bundle with its hash."""
     listed = tuple(
@@ -111,7 +111,7 @@ def write_manifest(
         hyperparameters=spec.hyperparameters,
         fingerprint=spec.fingerprint(),
         packages=packages,
-        proof=proof.model_dump(mode="json"),
+        adapter_check=adapter_check.model_dump(mode="json"),
         files=listed,
     )
     write_model(target / MANIFEST_NAME, manifest)

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from brightrun.chat.messages import Message
-from brightrun.chat.model_folder import load_chat_model
+from brightrun.templating.messages import Message
+from brightrun.templating.model_folder import load_chat_model
 from brightrun.worker.answer import answer_prompts
 from brightrun.worker.load_model import load_base
 

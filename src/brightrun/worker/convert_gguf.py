@@ -15,7 +15,7 @@ from brightrun.errors import ModelError
 def convert_gguf(source: Path, target: Path) -> None:
     """Write the model of `source` into the folder `target`: fp32 weights, config, tokenizer, template.
 
-    fp32 keeps the dequantised values exactly, so the folder is the GGUF's model to the last bit.
+    fp32 keeps the dequantized values exactly, so the folder is the GGUF's model to the last bit.
 
     Raises:
         ModelError: the file is not a GGUF that transformers can read.

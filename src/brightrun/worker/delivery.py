@@ -12,16 +12,16 @@ from email.utils import parsedate_to_datetime
 import httpx
 from pydantic import ValidationError
 
-from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.signatures import sign
+from brightrun.worker.event_log_reader import EventLogReader, Span
 from brightrun.worker.job_record import RecordBook
-from brightrun.worker.journal_tail import JournalTail, Span
 
-LOOK = timedelta(seconds=0.5)
+POLL_INTERVAL = timedelta(seconds=0.5)
 HEARTBEAT = timedelta(seconds=30)
-MOST_EVENTS = 200
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=60)
-_LONGEST_RETRY_AFTER = timedelta(hours=1)
+MAX_EVENTS = 200
+_INITIAL_PAUSE, _MAX_PAUSE = timedelta(seconds=1), timedelta(seconds=60)
+_MAX_RETRY_AFTER = timedelta(hours=1)
 _UNWANTED = (404, 409, 410, 422)
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Delivery:
     """
 
     def __init__(
-        self, book: RecordBook, tail: JournalTail, *, worker: str, alive: Callable[[], bool],
+        self, book: RecordBook, tail: EventLogReader, *, worker: str, alive: Callable[[], bool],
         stop: Callable[[WebhookReply], None], now: Callable[[], datetime],
         transport: httpx.BaseTransport | None = None, chance: random.Random | None = None,
     ) -> None:  # fmt: skip
@@ -49,16 +49,16 @@ class Delivery:
         self._not_before = datetime.min.replace(tzinfo=UTC)
         self._last_answer = now()
         self._failures = 0
-        self._most_events = MOST_EVENTS
+        self._most_events = MAX_EVENTS
 
     def run(self, halt: threading.Event) -> None:
         """Deliver until everything of an ended run is acknowledged, or until `halt`."""
         while not halt.is_set() and not self.finished():
             try:
-                wait = self.look()
+                wait = self.poll()
             except Exception:  # noqa: BLE001 the journal's sender must outlive anything: one of the three broad excepts
                 _log.exception("The journal could not be sent; it is tried again.")
-                wait = _LONGEST_PAUSE
+                wait = _MAX_PAUSE
             halt.wait(wait.total_seconds())
         self._client.close()
 
@@ -66,7 +66,7 @@ class Delivery:
         # Asked in this order: a line written in between is seen by the count.
         return not self._alive() and self._book.record.acknowledged >= self._tail.count()
 
-    def look(self) -> timedelta:
+    def poll(self) -> timedelta:
         """Send what is due, at most one batch; returns how long to wait before the next look."""
         now = self._now()
         if now < self._not_before:
@@ -76,13 +76,13 @@ class Delivery:
         lines = self._tail.read(after=position, limit=min(self._most_events, until - position))
         if lines:
             told = [span.told(line) for line in lines]
-            batch = JournalBatch.telling(self._book.record.job_id, span.attempt, self._worker, told)
+            batch = EventBatch.telling(self._book.record.job_id, span.attempt, self._worker, told)
             message_id = f"{batch.job_id}.{span.attempt}.{told[0].sequence}-{batch.sequence}"
         elif now - self._last_answer >= HEARTBEAT:
             batch = self._sign_of_life(span, now)
             message_id = f"{batch.job_id}.{span.attempt}.{batch.sequence}.alive.{int(now.timestamp())}"
         else:
-            return LOOK
+            return POLL_INTERVAL
         return self._send(batch, message_id, span, now)
 
     def _span(self) -> tuple[Span, int]:
@@ -94,12 +94,12 @@ class Delivery:
                 return span, end
         return record.span, newest
 
-    def _sign_of_life(self, span: Span, now: datetime) -> JournalBatch:
+    def _sign_of_life(self, span: Span, now: datetime) -> EventBatch:
         last = self._tail.last()
         mine = None if last is None or last.sequence <= span.begins_after else span.told(last)
-        return JournalBatch.alive(self._book.record.job_id, span.attempt, self._worker, last=mine, at=now)
+        return EventBatch.alive(self._book.record.job_id, span.attempt, self._worker, last=mine, at=now)
 
-    def _send(self, batch: JournalBatch, message_id: str, span: Span, now: datetime) -> timedelta:
+    def _send(self, batch: EventBatch, message_id: str, span: Span, now: datetime) -> timedelta:
         record = self._book.record
         assert record.webhook_url is not None
         assert record.webhook_secret is not None
@@ -119,7 +119,7 @@ class Delivery:
             return self._pause(now, "an answer that is none")
         return self._accept(reply, batch, span, now)
 
-    def _accept(self, reply: WebhookReply, batch: JournalBatch, span: Span, now: datetime) -> timedelta:
+    def _accept(self, reply: WebhookReply, batch: EventBatch, span: Span, now: datetime) -> timedelta:
         """Go on behind the last line the studio has, also where that is further back than it once said."""
         self._last_answer = now
         current = span == self._book.record.span
@@ -134,7 +134,7 @@ class Delivery:
         if batch.events and known <= before:
             return self._pause(now, "acknowledged nothing")
         self._failures = 0
-        return timedelta(0) if known < self._tail.count() else LOOK
+        return timedelta(0) if known < self._tail.count() else POLL_INTERVAL
 
     def _refused(self, answer: httpx.Response, span: Span, now: datetime) -> timedelta:
         if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and self._most_events > 1:
@@ -148,7 +148,7 @@ class Delivery:
 
     def _pause(self, now: datetime, what: str, *, at_least: timedelta = timedelta(0)) -> timedelta:
         """Wait twice as long as the last time, up to a minute, less up to half of it by chance."""
-        longest = min(_FIRST_PAUSE * (1 << min(self._failures, 16)), _LONGEST_PAUSE)
+        longest = min(_INITIAL_PAUSE * (1 << min(self._failures, 16)), _MAX_PAUSE)
         pause = max(longest * self._chance.uniform(0.5, 1.0), at_least)
         self._failures += 1
         self._not_before = now + pause
@@ -162,10 +162,10 @@ def _retry_after(value: str | None, now: datetime) -> timedelta:
     if value is None:
         return timedelta(0)
     if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=min(int(value), 10**6)), _LONGEST_RETRY_AFTER)
+        return min(timedelta(seconds=min(int(value), 10**6)), _MAX_RETRY_AFTER)
     try:
         moment = parsedate_to_datetime(value)
     except ValueError:
         return timedelta(0)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max(moment - now, timedelta(0)), _LONGEST_RETRY_AFTER)
+    return min(max(moment - now, timedelta(0)), _MAX_RETRY_AFTER)

@@ -5,26 +5,26 @@ from __future__ import annotations
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError
-from brightrun.worker.journal import Journal
+from brightrun.worker.event_log import EventLog
 
 KEEPING = "keeping_adapter"
 """The code of the line that is written before: from here on the process trains no more."""
 
 
-def end_at_limit(folder: RunFolder, journal: Journal, reason: EndReason) -> None:
+def end_at_limit(folder: RunFolder, event_log: EventLog, reason: EndReason) -> None:
     """Keep what can be kept and tell why the run ended; `kept_step` in the last line is absent where nothing was."""
-    journal.say("Writing an adapter of the last checkpoint.", code=KEEPING)
-    step, words = _keep(folder, journal.total_steps)
+    event_log.say("Writing an adapter of the last checkpoint.", code=KEEPING)
+    step, words = _keep(folder, event_log.total_steps)
     kept = {} if step is None else {"kept_step": step}
     message = f"{reason.text.words} {words}"
-    journal.end(JobStatus.FAILED, message, reason=reason, hint=reason.text.hint, code=reason.value, **kept)
+    event_log.end(JobStatus.FAILED, message, reason=reason, hint=reason.text.hint, code=reason.value, **kept)
 
 
 def _keep(folder: RunFolder, total_steps: int | None) -> tuple[int | None, str]:
-    from brightrun.worker.export import NothingToExport, write_unproven
+    from brightrun.worker.export import NothingToExport, write_partial
 
     try:
-        step, _ = write_unproven(folder, total_steps=total_steps)
+        step, _ = write_partial(folder, total_steps=total_steps)
     except NothingToExport:
         return None, "There is no adapter: the run had no checkpoint yet."
     except (BrightRunError, OSError) as error:

@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from brightrun.chat.model_folder import load_chat_model
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.manifest import Manifest
 from brightrun.contract.run_folder import RunFolder
@@ -15,10 +14,11 @@ from brightrun.contract.states import JobStatus
 from brightrun.datasets.prepared import read_prepared
 from brightrun.errors import InputError
 from brightrun.files import whole_folder, write_text
-from brightrun.worker.attempt import only_one
+from brightrun.templating.model_folder import load_chat_model
 from brightrun.worker.checkpoint import Checkpoint, latest_checkpoint
-from brightrun.worker.journal_tail import JournalTail
+from brightrun.worker.event_log_reader import EventLogReader
 from brightrun.worker.preflight import package_versions
+from brightrun.worker.run_lock import only_one
 
 
 class NothingToExport(InputError):
@@ -28,12 +28,12 @@ class NothingToExport(InputError):
     default_hint = "Go on with the run until its first checkpoint."
 
 
-class NoProof(BaseModel):
+class NotChecked(BaseModel):
     """What stands in a manifest's `proof` where the adapter was not compared with its base."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    proven: Literal[False] = False
+    verified: Literal[False] = False
     partial: Literal[True] = True
     step: int
     total_steps: int | None
@@ -49,28 +49,28 @@ def export_checkpoint(folder: RunFolder) -> Manifest | None:
         ContractError, ModelError, ResumeMismatch
     """
     with only_one(folder):
-        last = JournalTail(folder.journal).last()
+        last = EventLogReader(folder.event_log).last()
         if last is not None and last.status is JobStatus.COMPLETED:
             return None
-        return write_unproven(folder, total_steps=None if last is None else last.total_steps)[1]
+        return write_partial(folder, total_steps=None if last is None else last.total_steps)[1]
 
 
-def write_unproven(folder: RunFolder, *, total_steps: int | None) -> tuple[int, Manifest]:
+def write_partial(folder: RunFolder, *, total_steps: int | None) -> tuple[int, Manifest]:
     """As `export_checkpoint`, for the process that runs the job itself: the checkpoint's step, and the manifest."""
     spec = JobSpec.load(folder.spec)
     checkpoint, _ = latest_checkpoint(folder.checkpoints, fingerprint=spec.fingerprint())
     if checkpoint is None:
         raise NothingToExport("The run has no whole checkpoint.")
-    return checkpoint.step, _write(folder, spec, checkpoint, _no_proof(checkpoint, total_steps))
+    return checkpoint.step, _write(folder, spec, checkpoint, _not_checked(checkpoint, total_steps))
 
 
-def _no_proof(checkpoint: Checkpoint, total_steps: int | None) -> NoProof:
+def _not_checked(checkpoint: Checkpoint, total_steps: int | None) -> NotChecked:
     place = f"step {checkpoint.step}" + (f" of {total_steps}" if total_steps else "")
     sentence = f"Made from the checkpoint at {place} of a run that did not end; not compared with the base model."
-    return NoProof(step=checkpoint.step, total_steps=total_steps, sentence=sentence)
+    return NotChecked(step=checkpoint.step, total_steps=total_steps, sentence=sentence)
 
 
-def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, proof: NoProof) -> Manifest:
+def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_check: NotChecked) -> Manifest:
     from transformers import AutoTokenizer
 
     from brightrun.worker.answer import choose_prompts
@@ -78,21 +78,21 @@ def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, proof: NoPr
 
     model_folder = Path(spec.model.path)
     chat = load_chat_model(model_folder)
-    conversations = list(read_prepared(folder.root / spec.dataset.held_out_path))
+    conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
     prompts = [prompt.messages for prompt in choose_prompts(conversations, spec.hyperparameters.sample_answers)]
     with whole_folder(folder.adapter) as bundle:
         write_adapter_weights(checkpoint.folder, bundle, spec)
         write_companions(bundle, model_folder=model_folder, chat=chat, prompts=prompts)
         check_golden_prompts(bundle, AutoTokenizer.from_pretrained(model_folder))
-        write_text(bundle / "README.md", _readme(spec, proof))
+        write_text(bundle / "README.md", _readme(spec, adapter_check))
         # The manifest's `proof` is any JSON; only the writer's signature names the proof of a finished run.
-        return write_manifest(bundle, spec, chat=chat, packages=package_versions(), proof=proof)
+        return write_manifest(bundle, spec, chat=chat, packages=package_versions(), adapter_check=adapter_check)
 
 
-def _readme(spec: JobSpec, proof: NoProof) -> str:
+def _readme(spec: JobSpec, adapter_check: NotChecked) -> str:
     base = spec.model.hub_id or spec.model.name
     return (
-        f"# An unproven adapter for {base}\n\n{proof.sentence}\n\n"
+        f"# An unproven adapter for {base}\n\n{adapter_check.sentence}\n\n"
         "No held-out answer was scored with it and nothing shows that it is better than the base. Load it with PEFT "
         "over that base, or check it with `python self_test.py PATH_OF_THE_BASE_MODEL`.\n"
     )

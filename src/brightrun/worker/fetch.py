@@ -18,7 +18,7 @@ _TRIES = 4
 _TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
 
-class FileNotAsPromised(ContractError):
+class FileMismatch(ContractError):
     """A file of the job is absent, or its bytes are others than the studio announced."""
 
     code = "file_mismatch"
@@ -40,11 +40,11 @@ def check_files_here(folder: Path, files: Sequence[StartFile]) -> None:
     """The files that have no address lie in the folder.
 
     Raises:
-        FileNotAsPromised
+        FileMismatch
     """
     for file in files:
         if file.url is None and not is_here(folder, file):
-            raise FileNotAsPromised(f"{file.name} does not lie in the job's folder as it was announced.")
+            raise FileMismatch(f"{file.name} does not lie in the job's folder as it was announced.")
 
 
 def is_here(folder: Path, file: StartFile) -> bool:
@@ -64,7 +64,7 @@ def fetch_files(
 
     Raises:
         FetchFailed: the address did not answer, or not with the file, after some tries.
-        FileNotAsPromised: it answered with other bytes.
+        FileMismatch: it answered with other bytes.
         NotEnoughDisk
         FetchStopped: `stopped` was set.
     """
@@ -107,7 +107,7 @@ def _fetch_once(client: httpx.Client, path: Path, file: StartFile, stopped: thre
         raise FetchStopped
     if size != file.bytes or digest.hexdigest() != file.sha256:
         staging.unlink()
-        raise FileNotAsPromised(f"{file.name} arrived with other bytes than were announced.")
+        raise FileMismatch(f"{file.name} arrived with other bytes than were announced.")
     staging.replace(path)
 
 

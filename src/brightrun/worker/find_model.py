@@ -10,7 +10,7 @@ from brightrun.errors import ModelError
 from brightrun.files import write_model
 
 
-def settle_model(spec_file: Path, models: Path | None) -> None:
+def resolve_model(spec_file: Path, models: Path | None) -> None:
     """Have the spec name the folder the model has on this machine. The run's fingerprint does not change by it.
 
     Args:

@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, SecretStr, Validation
 
 from brightrun.contract.states import EndReason
 from brightrun.errors import ContractError
-from brightrun.worker.journal_tail import Span
+from brightrun.worker.event_log_reader import Span
 
 RECORD_NAME = ".worker.json"
 
@@ -45,7 +45,7 @@ class ProcessMark(BaseModel):
             return None
 
 
-class Limit(NamedTuple):
+class RunLimit(NamedTuple):
     """A moment at which a run has to be over, and why."""
 
     at: datetime
@@ -81,15 +81,15 @@ class JobRecord(BaseModel):
         """The current attempt's."""
         return self.spans[-1]
 
-    def limit(self) -> Limit | None:
+    def limit(self) -> RunLimit | None:
         """When the run has to be over, and why; the first of money, time and a wish that it stops. None: never."""
-        limits = [Limit(self.deadline, EndReason.TIME_LIMIT)] if self.deadline is not None else []
+        limits = [RunLimit(self.deadline, EndReason.TIME_LIMIT)] if self.deadline is not None else []
         if self.max_cost_usd is not None and self.price_usd_per_hour:
             since = self.started_at if self.paid_since is None else self.paid_since
             affordable = timedelta(hours=float(self.max_cost_usd / self.price_usd_per_hour))
-            limits.append(Limit(since + affordable, EndReason.BUDGET_REACHED))
+            limits.append(RunLimit(since + affordable, EndReason.BUDGET_REACHED))
         if self.asked_to_stop_at is not None:
-            limits.append(Limit(self.asked_to_stop_at, self.stop_after_step or EndReason.INTERRUPTED))
+            limits.append(RunLimit(self.asked_to_stop_at, self.stop_after_step or EndReason.INTERRUPTED))
         return min(limits, default=None, key=lambda limit: limit.at)
 
     def save(self, folder: Path) -> None:

@@ -21,7 +21,7 @@ class LimitReached(BrightRunError):
         self.reason = reason
 
 
-class Limits:
+class RunLimits:
     """The limits in a run's folder, as its server last wrote them; a run that no server started has none.
 
     The file is read again when it has changed, so that asking after every step costs one look at it.

@@ -35,7 +35,7 @@ def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
     """Load the model in `folder`.
 
     On CUDA the compute type is bf16; on a CPU fp32, since bf16 products there are about 60 times slower (measured).
-    Embeddings, output head and norms stay unquantised; nothing is upcast, so `prepare_model_for_kbit_training` is not
+    Embeddings, output head and norms stay unquantized; nothing is upcast, so `prepare_model_for_kbit_training` is not
     called (it would turn 4.2 GB of a 70B model into 8.4 GB).
 
     Raises:
@@ -66,13 +66,13 @@ def load_base(folder: Path, *, nf4: bool) -> LoadedBase:
         raise ModelError(f"The model in {folder.name} cannot be loaded: {error}") from error
     model.eval()
     if nf4:
-        _keep_trainable_layout(model)
+        _use_trainable_layout(model)
         if device.type == "cpu":
-            _let_go_of_the_file(model)
+            _release_weights_file(model)
     return LoadedBase(model=model, tokenizer=tokenizer, device=device, nf4=nf4)
 
 
-def _keep_trainable_layout(model: Any) -> None:
+def _use_trainable_layout(model: Any) -> None:
     """Keep bitsandbytes from repacking 4-bit weights for AVX-512 when they are first evaluated on a CPU.
 
     The base is asked before it is trained, and the repacked layout computes in bf16 and passes no gradient back: every
@@ -83,11 +83,11 @@ def _keep_trainable_layout(model: Any) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def _let_go_of_the_file(model: Any) -> None:
-    """Copy what stayed unquantised, so that the file of weights is no longer mapped.
+def _release_weights_file(model: Any) -> None:
+    """Copy what stayed unquantized, so that the file of weights is no longer mapped.
 
     Embeddings and norms are views into it and would hold the whole file in memory, with the projections in fp32 that
-    were quantised from it: 425 MB at SmolLM2's shape, as much as four fifths of the unquantised model.
+    were quantized from it: 425 MB at SmolLM2's shape, as much as four fifths of the unquantized model.
     """
     for parameter in model.parameters():
         if parameter.dtype.is_floating_point:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from brightrun.catalogue.folders import verify_model_folder
-from brightrun.catalogue.shapes import entry_of_folder
+from brightrun.catalogue.models import BaseModelEntry
+from brightrun.contract.hyperparameters import DeviceKind
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.errors import DatasetError, NotEnoughMemory
 from brightrun.files import require_free_space
+from brightrun.runs.flops import MicroBatchSize
+from brightrun.runs.memory import estimate_memory
 
 _PACKAGES = (
     "brightrun",
@@ -34,7 +38,7 @@ def check_data(spec: JobSpec, folder: Path) -> None:
     """
     pairs = (
         (spec.dataset.train_path, spec.dataset.train_sha256),
-        (spec.dataset.held_out_path, spec.dataset.held_out_sha256),
+        (spec.dataset.validation_path, spec.dataset.validation_sha256),
     )
     for name, expected in pairs:
         path = folder / name
@@ -50,22 +54,28 @@ def check_data(spec: JobSpec, folder: Path) -> None:
             )
 
 
-def check_model(spec: JobSpec) -> int:
-    """The base model's files are whole; returns the bytes its weights have in bf16, however they are stored.
+def check_model(spec: JobSpec) -> None:
+    """The base model's files are whole.
 
     Raises:
         ModelError: a file is absent or has another size.
     """
-    folder = Path(spec.model.path)
-    verify_model_folder(folder)
-    return 2 * entry_of_folder(folder).parameters
+    verify_model_folder(Path(spec.model.path))
 
 
-def check_machine(spec: JobSpec, folder: Path, *, weights_bytes: int, adapter_parameters: int) -> dict[str, Any]:
-    """Room on disk and in memory; returns the facts for the journal.
+def check_machine(
+    spec: JobSpec,
+    folder: Path,
+    *,
+    entry: BaseModelEntry,
+    adapter_parameters: int,
+    micro_batches: Sequence[MicroBatchSize],
+) -> dict[str, Any]:
+    """Room on disk and in memory; returns the facts for the event log.
 
     A checkpoint holds the adapter and two moments in fp32 (12 bytes a parameter); two are kept and one may be in the
-    making. On a CPU the base is held in fp32.
+    making. Memory is what the plan counts (`runs/memory.py`), at the low end of its range and without the program
+    itself, which runs already.
 
     Raises:
         NotEnoughDisk, NotEnoughMemory
@@ -74,14 +84,16 @@ def check_machine(spec: JobSpec, folder: Path, *, weights_bytes: int, adapter_pa
     import torch
 
     require_free_space(folder, 4 * 12 * adapter_parameters + 200_000_000, "This run")
-    cuda = torch.cuda.is_available()
-    nf4 = uses_nf4(spec, cuda=cuda)
-    full_width = weights_bytes if cuda else 2 * weights_bytes
-    needed = (weights_bytes * 4.127 / 16 if nf4 else full_width) + 16 * adapter_parameters
+    kind = device_kind()
+    cuda = kind == "cuda"
+    estimate = estimate_memory(
+        entry, spec.hyperparameters, adapter_parameters=adapter_parameters, micro_batches=set(micro_batches), kind=kind
+    )
+    needed = estimate.low_bytes - estimate.bytes_of("program")
     available = torch.cuda.mem_get_info()[0] if cuda else psutil.virtual_memory().available
     if available < needed:
         raise NotEnoughMemory(
-            f"The base model and adapter need at least {needed / 1e9:.1f} GB; {available / 1e9:.1f} GB are free.",
+            f"This run needs at least {needed / 1e9:.1f} GB of memory; {available / 1e9:.1f} GB are free.",
             details={"needed_bytes": int(needed), "available_bytes": int(available)},
         )
     device = torch.cuda.get_device_name(0) if cuda else f"CPU ({torch.get_num_threads()} threads)"
@@ -90,14 +102,15 @@ def check_machine(spec: JobSpec, folder: Path, *, weights_bytes: int, adapter_pa
         "memory_available_bytes": int(available),
         "python": platform.python_version(),
         "packages": package_versions(),
-        "quantization": "nf4" if nf4 else "none",
+        "quantization": "nf4" if spec.hyperparameters.resolve(kind).quantized else "none",
     }
 
 
-def uses_nf4(spec: JobSpec, *, cuda: bool) -> bool:
-    """Whether the base is held in 4 bits on this machine."""
-    wish = spec.hyperparameters.quantization
-    return wish == "nf4" or (wish == "auto" and cuda)
+def device_kind() -> DeviceKind:
+    """What this machine trains on."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def package_versions() -> dict[str, str]:

@@ -7,28 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from brightrun.catalogue.shapes import entry_of_folder
-from brightrun.chat.batches import Step
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.model_folder import load_chat_model
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.datasets.prepared import read_prepared
-from brightrun.errors import AdapterUnproven, DatasetError
+from brightrun.errors import AdapterCheckFailed, DatasetError
 from brightrun.evaluation.comparison import AnswerScore, Comparison, SampleAnswer, compare
 from brightrun.evaluation.model_card import render_model_card
 from brightrun.evaluation.report import render_report
 from brightrun.files import whole_folder, write_model, write_text
+from brightrun.runs.examples import TokenizedExample, encode_examples, require_trainable, validation_examples
+from brightrun.runs.flops import micro_batches_of
+from brightrun.runs.steps import run_steps
+from brightrun.templating.batches import Step
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.model_folder import load_chat_model
 from brightrun.worker.answer import Prompt, choose_prompts
 from brightrun.worker.baseline import (
     Measured,
-    keep_baseline,
     load_baseline,
+    logit_fingerprint,
     measure,
-    probe_logits,
-    prove_adapter,
+    save_baseline,
+    verify_adapter,
 )
+from brightrun.worker.build_report import ReportInputs, build_report
 from brightrun.worker.bundle import (
     check_golden_prompts,
     write_adapter_weights,
@@ -36,13 +40,11 @@ from brightrun.worker.bundle import (
     write_manifest,
 )
 from brightrun.worker.checkpoint import latest_checkpoint
-from brightrun.worker.held_out import mean_loss, measure_losses
-from brightrun.worker.journal import Journal
-from brightrun.worker.limits import Limits, time_to_end
+from brightrun.worker.event_log import EventLog
+from brightrun.worker.limits import RunLimits, time_to_end
 from brightrun.worker.load_model import LoadedBase, load_base
-from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions, uses_nf4
-from brightrun.worker.sequences import Sequence, encode_sequences, plan_run
-from brightrun.worker.tell_story import Told, tell_story
+from brightrun.worker.preflight import check_data, check_machine, check_model, device_kind, package_versions
+from brightrun.worker.validation import mean_loss, measure_losses
 
 
 @dataclass(slots=True)
@@ -51,64 +53,66 @@ class Run:
 
     spec: JobSpec
     folder: RunFolder
-    journal: Journal
+    event_log: EventLog
     chat: ChatModel
-    train: list[Sequence]
-    held_out: list[Sequence]
+    train: list[TokenizedExample]
+    validation: list[TokenizedExample]
     prompts: list[Prompt]
     steps: list[Step]
-    limits: Limits
+    limits: RunLimits
 
 
-def run_job(folder: RunFolder, journal: Journal) -> None:
+def run_job(folder: RunFolder, event_log: EventLog) -> None:
     """Run the job in `folder` to its end, or go on where an earlier attempt stopped.
 
     Raises:
         LimitReached: the run may not go on; what was trained until then is in its last checkpoint.
         BrightRunError: typed, when something is wrong with data, model, machine or training.
     """
-    journal.enter(JobStatus.PREPROCESSING, "Checking the data, the base model and this machine.")
-    run = _prepare(folder, journal)
+    event_log.enter(JobStatus.PREPROCESSING, "Checking the data, the base model and this machine.")
+    run = _prepare(folder, event_log)
     run.limits.check()
     base = _load(run)
-    journal.enter(JobStatus.MODEL_LOADED, "Asking the untouched base model first.")
-    before = _ask_base(run, base)
+    event_log.enter(JobStatus.MODEL_LOADED, "Asking the untouched base model first.")
+    before = _measure_baseline(run, base)
     run.limits.check()
-    journal.enter(JobStatus.TRAINING, f"Training {len(run.steps)} steps.")
+    event_log.enter(JobStatus.TRAINING, f"Training {len(run.steps)} steps.")
     trained, kept_step = _train(run, base)
     run.limits.check()
-    journal.enter(JobStatus.EVALUATING, "Asking the tuned model the same.")
+    event_log.enter(JobStatus.EVALUATING, "Asking the tuned model the same.")
     with whole_folder(folder.adapter) as bundle:
         parameters = write_adapter_weights(trained, bundle, run.spec)
         comparison = _compare(run, base, bundle, before)
-        journal.enter(JobStatus.UPLOADING, "Writing the bundle and the report.")
-        told = Told(run.chat, run.train, run.held_out, comparison, parameters, kept_step, package_versions())
-        story = tell_story(run.spec, folder, told)
-        _write_bundle(run, base, bundle, comparison, render_model_card(story))
+        event_log.enter(JobStatus.UPLOADING, "Writing the bundle and the report.")
+        told = ReportInputs(run.chat, run.train, run.validation, comparison, parameters, kept_step, package_versions())
+        report = build_report(run.spec, folder, told)
+        _write_bundle(run, base, bundle, comparison, render_model_card(report))
     write_model(folder.comparison, comparison)
-    write_text(folder.report, render_report(story))
-    journal.end(JobStatus.COMPLETED, comparison.overall.sentence, held_out_loss=comparison.overall.tuned_loss)
+    write_text(folder.report, render_report(report))
+    event_log.end(JobStatus.COMPLETED, comparison.overall.sentence, validation_loss=comparison.overall.tuned_loss)
     shutil.rmtree(folder.work)
 
 
-def _prepare(folder: RunFolder, journal: Journal) -> Run:
+def _prepare(folder: RunFolder, event_log: EventLog) -> Run:
     spec = JobSpec.load(folder.spec)
     check_data(spec, folder.root)
-    weights = check_model(spec)
+    check_model(spec)
     chat = load_chat_model(Path(spec.model.path))
-    conversations = list(read_prepared(folder.root / spec.dataset.held_out_path))
+    conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
     if not conversations:
         raise DatasetError("No conversation is held out, so nothing could be proven.")
-    train = encode_sequences(read_prepared(folder.root / spec.dataset.train_path), chat, spec.hyperparameters)
-    merged = spec.hyperparameters.model_copy(update={"sequences": "conversation"})
-    steps = plan_run(train, spec.hyperparameters)
-    journal.total_steps = len(steps)
+    hyperparameters = spec.hyperparameters
+    train = encode_examples(read_prepared(folder.root / spec.dataset.train_path), chat, hyperparameters)
+    steps = run_steps([example.size for example in train], hyperparameters)
+    event_log.total_steps = len(steps)
     folder.work.mkdir(exist_ok=True)
-    adapter = _adapter_parameters(spec)
-    facts = check_machine(spec, folder.root, weights_bytes=weights, adapter_parameters=adapter)
-    journal.say(
+    entry = entry_of_folder(Path(spec.model.path))
+    adapter = entry.adapter_parameters(hyperparameters.r, hyperparameters.target_modules)
+    micro_batches = micro_batches_of(steps, [example.size for example in train], packing=hyperparameters.packing)
+    facts = check_machine(spec, folder.root, entry=entry, adapter_parameters=adapter, micro_batches=micro_batches)
+    event_log.say(
         "Everything that can be checked before loading is in order.",
-        train_sequences=len(train),
+        train_examples=len(train),
         steps=len(steps),
         fingerprint=spec.fingerprint(),
         **facts,
@@ -116,30 +120,28 @@ def _prepare(folder: RunFolder, journal: Journal) -> Run:
     return Run(
         spec=spec,
         folder=folder,
-        journal=journal,
+        event_log=event_log,
         chat=chat,
         train=train,
-        held_out=encode_sequences(conversations, chat, merged),
-        prompts=choose_prompts(conversations, spec.hyperparameters.sample_answers),
+        validation=list(require_trainable(validation_examples(conversations, chat), hyperparameters.max_seq_length)),
+        prompts=choose_prompts(conversations, hyperparameters.sample_answers),
         steps=steps,
-        limits=Limits(folder.root, reserve=time_to_end(adapter)),
+        limits=RunLimits(folder.root, reserve=time_to_end(adapter)),
     )
 
 
 def _load(run: Run) -> LoadedBase:
-    import torch
-
-    return load_base(Path(run.spec.model.path), nf4=uses_nf4(run.spec, cuda=torch.cuda.is_available()))
+    return load_base(Path(run.spec.model.path), nf4=run.spec.hyperparameters.resolve(device_kind()).quantized)
 
 
-def _ask_base(run: Run, base: LoadedBase) -> Measured:
+def _measure_baseline(run: Run, base: LoadedBase) -> Measured:
     fingerprint = run.spec.fingerprint()
     if (kept := load_baseline(run.folder.baseline, fingerprint=fingerprint)) is not None:
-        run.journal.say("The base model was asked by an earlier attempt.")
+        run.event_log.say("The base model was asked by an earlier attempt.")
         return kept
-    probe = probe_logits(base, base.model, run.held_out)
+    logits = logit_fingerprint(base, base.model, run.validation)
     measured = _measure(run, base, base.model, phase="baseline")
-    keep_baseline(run.folder.baseline, measured, fingerprint=fingerprint, probe=probe)
+    save_baseline(run.folder.baseline, measured, fingerprint=fingerprint, logits=logits)
     return measured
 
 
@@ -148,26 +150,28 @@ def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
     fingerprint = run.spec.fingerprint()
     checkpoint, damaged = latest_checkpoint(run.folder.checkpoints, fingerprint=fingerprint)
     for name in damaged:
-        run.journal.say(f"The checkpoint {name} is damaged and was passed over.")
+        run.event_log.say(f"The checkpoint {name} is damaged and was passed over.")
     if checkpoint is not None:
-        run.journal.say(f"Going on after step {checkpoint.step}.", resumed_step=checkpoint.step)
+        run.event_log.say(f"Going on after step {checkpoint.step}.", resumed_step=checkpoint.step)
     if checkpoint is None or checkpoint.step < len(run.steps):
         from brightrun.worker.train_adapter import Training, train_adapter
 
         training = Training(
             hyperparameters=run.spec.hyperparameters,
-            sequences=run.train,
+            examples=run.train,
             steps=run.steps,
             folder=run.folder,
             fingerprint=fingerprint,
-            journal=run.journal,
+            event_log=run.event_log,
             pad_id=run.chat.pad_id,
             resume=checkpoint,
             limits=run.limits,
-            held_out_loss=lambda model: mean_loss(measure_losses(base, model, run.held_out, between=run.limits.check)),
+            validation_loss=lambda model: mean_loss(
+                measure_losses(base, model, run.validation, between=run.limits.check)
+            ),
         )
         base.model = train_adapter(base, training).unload()
-    if run.spec.hyperparameters.keep == "best":
+    if run.spec.hyperparameters.adapter_choice == "best":
         return run.folder.best, int((run.folder.best / "loss.txt").read_text(encoding="utf-8").split()[0])
     return run.folder.checkpoints / f"step-{len(run.steps):06d}", len(run.steps)
 
@@ -178,13 +182,15 @@ def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured) -> Comp
 
     tuned = PeftModel.from_pretrained(base.model, bundle)
     after = _measure(run, base, tuned, phase="final")
-    proof = prove_adapter(base, tuned, run.held_out, run.folder.baseline)
-    if not proof.holds:
-        raise AdapterUnproven(
+    adapter_check = verify_adapter(base, tuned, run.validation, run.folder.baseline)
+    if not adapter_check.passed:
+        raise AdapterCheckFailed(
             "With the adapter off the model is not the base, or with it on nothing changes.",
-            details=proof.model_dump(mode="json"),
+            details=adapter_check.model_dump(mode="json"),
         )
-    return compare(_scores(run, before, after), _samples(run, before, after), proof, seed=run.spec.hyperparameters.seed)
+    return compare(
+        _scores(run, before, after), _samples(run, before, after), adapter_check, seed=run.spec.hyperparameters.seed
+    )
 
 
 def _measure(run: Run, base: LoadedBase, model: Any, *, phase: str) -> Measured:
@@ -192,9 +198,9 @@ def _measure(run: Run, base: LoadedBase, model: Any, *, phase: str) -> Measured:
         base,
         model,
         run.chat,
-        run.held_out,
+        run.validation,
         run.prompts,
-        journal=run.journal,
+        event_log=run.event_log,
         limits=run.limits,
         max_tokens=run.spec.hyperparameters.sample_tokens,
         phase=phase,
@@ -202,14 +208,14 @@ def _measure(run: Run, base: LoadedBase, model: Any, *, phase: str) -> Measured:
 
 
 def _scores(run: Run, before: Measured, after: Measured) -> list[AnswerScore]:
-    conversations = {c.id: c for c in read_prepared(run.folder.root / run.spec.dataset.held_out_path)}
+    conversations = {c.id: c for c in read_prepared(run.folder.root / run.spec.dataset.validation_path)}
     return [
         AnswerScore(
             conversation_id=base.conversation_id,
             answer_number=base.answer_number,
             persona=conversations[base.conversation_id].persona,
             arc=conversations[base.conversation_id].arc,
-            learnt_tokens=base.learnt_tokens,
+            trained_tokens=base.trained_tokens,
             base_loss=base.loss,
             tuned_loss=tuned.loss,
         )
@@ -239,14 +245,8 @@ def _write_bundle(run: Run, base: LoadedBase, bundle: Path, comparison: Comparis
     check_golden_prompts(bundle, base.tokenizer)
     write_model(bundle / "comparison.json", comparison)
     write_text(bundle / "README.md", card)
-    manifest = write_manifest(bundle, run.spec, chat=run.chat, packages=package_versions(), proof=comparison.proof)
+    manifest = write_manifest(
+        bundle, run.spec, chat=run.chat, packages=package_versions(), adapter_check=comparison.adapter_check
+    )
     for file in manifest.files:
-        run.journal.write("artifact", data=file.model_dump())
-
-
-def _adapter_parameters(spec: JobSpec) -> int:
-    """Parameters of the adapter: r × (in + out) for every adapted projection of every layer."""
-    entry = entry_of_folder(Path(spec.model.path))
-    shapes = entry.projection_shapes()
-    targets = [shapes[name] for name in spec.hyperparameters.target_modules if name in shapes]
-    return spec.hyperparameters.r * entry.layers * sum(inputs + outputs for inputs, outputs in targets)
+        run.event_log.write("artifact", data=file.model_dump())

@@ -18,6 +18,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from brightrun.byte_ranges import RangeRefused, byte_range
 from brightrun.contract.messages import (
     ArtifactsReply,
     ErrorDetail,
@@ -29,16 +30,16 @@ from brightrun.contract.messages import (
 )
 from brightrun.errors import BrightRunError, InputError, NotEnoughDisk
 from brightrun.files import write_text
-from brightrun.worker.artifacts import RangeRefused, byte_range, read_range
-from brightrun.worker.fetch import FileNotAsPromised
+from brightrun.worker.artifacts import read_range
+from brightrun.worker.fetch import FileMismatch
 from brightrun.worker.server import UnknownJob, WorkerBusy, WorkerServer
 
 TOKEN_KEY = "TRAINING_WORKER_TOKEN"  # noqa: S105 the name of a setting
-_MOST_BODY_BYTES = 8 << 20
+_MAX_BODY_BYTES = 8 << 20
 _STATUSES: dict[type[BrightRunError], tuple[int, str]] = {
     UnknownJob: (404, "not_found_error"),
     WorkerBusy: (409, "conflict_error"),
-    FileNotAsPromised: (422, "invalid_request_error"),
+    FileMismatch: (422, "invalid_request_error"),
     NotEnoughDisk: (409, "conflict_error"),  # not a 5xx: asked again, it would answer the same
 }
 
@@ -66,7 +67,7 @@ def create_app(server: WorkerServer, token: str) -> FastAPI:
     @app.post("/training/stop/{job_id}")
     def stop(job_id: str, request: StopRequest | None = None) -> StatusReply:
         asked = request or StopRequest()
-        return server.stop(job_id, export=asked.export, gently_for=asked.gently_for)
+        return server.stop(job_id, export=asked.export, graceful_stop_reason=asked.graceful_stop_reason)
 
     @app.get("/training/artifacts/{job_id}")
     def artifacts(job_id: str) -> ArtifactsReply:
@@ -173,7 +174,7 @@ class _Guard:
         app: ASGIApp = self._app
         if not hmac.compare_digest(headers.get(b"authorization", b""), self._expected):
             app = _error(401, "authentication_error", "invalid_token", "The bearer token is missing or wrong.")
-        elif b"transfer-encoding" in headers or int(headers.get(b"content-length", b"0")) > _MOST_BODY_BYTES:
+        elif b"transfer-encoding" in headers or int(headers.get(b"content-length", b"0")) > _MAX_BODY_BYTES:
             app = _error(413, "invalid_request_error", "body_too_large", "The request is larger than a job can be.")
         await app(scope, receive, send)
 

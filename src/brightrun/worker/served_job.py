@@ -18,8 +18,8 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason
 from brightrun.worker.artifacts import RunFiles
 from brightrun.worker.delivery import Delivery
+from brightrun.worker.event_log_reader import EventLogReader
 from brightrun.worker.job_record import JobRecord, RecordBook
-from brightrun.worker.journal_tail import JournalTail
 from brightrun.worker.supervise import LOG_NAME, Supervisor, trainer_environment
 
 
@@ -39,7 +39,7 @@ class ServedJob:
     ) -> None:
         self._folder, self._book = folder, book
         self.fingerprint = JobSpec.load(folder.spec).fingerprint()
-        self.tail = JournalTail(folder.journal)
+        self.tail = EventLogReader(folder.event_log)
         self.files = RunFiles(folder, log_name=LOG_NAME)
         self.export_error: str | None = None
         self._export: threading.Thread | None = None
@@ -91,7 +91,7 @@ class ServedJob:
     def stop(self) -> None:
         self._supervisor.stop()
 
-    def keep_adapter(self, reason: EndReason) -> None:
+    def export_on_stop(self, reason: EndReason) -> None:
         """End the run after its step and have an adapter of it; returns at once, may be asked again.
 
         Where the process is gone already, the adapter is made of its last checkpoint; that is tried once.
@@ -102,10 +102,10 @@ class ServedJob:
             self.export()
 
     def _stop_as_told(self, reply: WebhookReply) -> None:
-        if not reply.keep_adapter:
+        if not reply.export_on_stop:
             self.stop()
         elif reply.reason in set(EndReason):
-            self.keep_adapter(EndReason(reply.reason))
+            self.export_on_stop(EndReason(reply.reason))
 
     def export(self) -> None:
         """Make the adapter of the last checkpoint in a process of its own; returns at once."""
@@ -115,15 +115,15 @@ class ServedJob:
         self._export = threading.Thread(target=self._run_export, name="export", daemon=True)
         self._export.start()
 
-    def close(self, *, last_words: timedelta = timedelta(0)) -> None:
-        """End everything that runs for the job; its lines are sent for at most `last_words` more."""
+    def close(self, *, last_output: timedelta = timedelta(0)) -> None:
+        """End everything that runs for the job; its lines are sent for at most `last_output` more."""
         self._supervisor.stop()
         if self._export_process is not None:
             self._export_process.kill()
         if self._export is not None:
             self._export.join()
         if self._sender is not None:
-            self._sender.join(timeout=last_words.total_seconds())
+            self._sender.join(timeout=last_output.total_seconds())
             self._halt.set()
             self._sender.join(timeout=1)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import platform
 import shutil
 import threading
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+from filelock import FileLock
 
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.messages import JOB_ID, ArtifactsReply, HealthReply, StartRequest, StatusReply
@@ -22,17 +21,18 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError, ContractError, NotEnoughDisk, RunFolderError
 from brightrun.files import write_model
+from brightrun.locks import take_lock
 from brightrun.worker.device import describe_device
+from brightrun.worker.event_log_reader import EventLogReader, Span
 from brightrun.worker.fetch import check_files_here
 from brightrun.worker.job_record import RECORD_NAME, JobRecord, RecordBook
-from brightrun.worker.journal_tail import JournalTail, Span
 from brightrun.worker.preflight import package_versions
 from brightrun.worker.served_job import ServedJob
 from brightrun.worker.supervise import GRACE
 
-MOST_EVENTS = 1000
+MAX_EVENTS = 1000
 _ROOM_BYTES = 1 << 20  # for the spec, the record, and a journal that tells at least its end
-_LAST_WORDS = timedelta(seconds=5)
+_LAST_OUTPUT = timedelta(seconds=5)
 _log = logging.getLogger(__name__)
 
 
@@ -73,7 +73,7 @@ class WorkerServer:
         self._root, self._worker, self._only, self._models = root, worker, only, models
         self._now, self._grace, self._transport = now, grace, transport
         self._jobs: dict[str, ServedJob] = {}
-        self._holds: dict[str, int] = {}
+        self._locks: dict[str, FileLock] = {}
         self._lock = threading.Lock()
         self._device, self._device_memory = describe_device()
         self._versions = {"python": platform.python_version(), **package_versions()}
@@ -92,7 +92,7 @@ class WorkerServer:
     def _find_again(self, folder: RunFolder) -> None:
         if not (folder.root / RECORD_NAME).exists():
             return
-        self._hold(folder)
+        self._lock_folder(folder)
         record = JobRecord.load(folder.root)
         if record is not None:
             self._jobs[record.job_id] = job = self._serve(folder, record)
@@ -103,7 +103,7 @@ class WorkerServer:
 
         Raises:
             WorkerBusy: another job runs, a later attempt was started, or the id belongs to another spec.
-            FileNotAsPromised: a file that should lie in the folder does not.
+            FileMismatch: a file that should lie in the folder does not.
             NotEnoughDisk: not even how the job ends could be written down.
         """
         job_id = request.spec.job_id
@@ -115,7 +115,7 @@ class WorkerServer:
                 return self.status(job_id)
             folder.root.mkdir(parents=True, exist_ok=True)
             _require_room(folder)
-            self._hold(folder)
+            self._lock_folder(folder)
             check_files_here(folder.root, request.files)
             if job is not None:
                 job.close()
@@ -140,7 +140,7 @@ class WorkerServer:
         span, until = _lines_of(job.record, attempt, newest)
         last = job.tail.read(after=until - 1, limit=1) if until > span.begins_after else []
         position = min(span.begins_after + after, until)
-        events = job.tail.read(after=position, limit=min(MOST_EVENTS, until - position))
+        events = job.tail.read(after=position, limit=min(MAX_EVENTS, until - position))
         return StatusReply(
             job_id=job_id,
             attempt=span.attempt,
@@ -154,17 +154,17 @@ class WorkerServer:
             artifacts=() if alive or job.exporting else job.files.artifacts(),
         )
 
-    def stop(self, job_id: str, *, export: bool, gently_for: EndReason | None = None) -> StatusReply:
+    def stop(self, job_id: str, *, export: bool, graceful_stop_reason: EndReason | None = None) -> StatusReply:
         """End a job's process and keep its last checkpoint; with `export` an adapter is made of it afterwards.
 
-        With `gently_for` the run may end its step first, write a checkpoint and the adapter, and tell that reason.
+        With `graceful_stop_reason` the run may end its step first, write a checkpoint and the adapter, and report it.
 
         Raises:
             UnknownJob
         """
         job = self._job(job_id)
-        if gently_for is not None:
-            job.keep_adapter(gently_for)
+        if graceful_stop_reason is not None:
+            job.export_on_stop(graceful_stop_reason)
             return self.status(job_id)
         job.stop()
         if export:
@@ -203,12 +203,12 @@ class WorkerServer:
         """End every process; the studio is told for at most some seconds."""
         for job in self._jobs.values():
             job.stop()
-        until = time.monotonic() + _LAST_WORDS.total_seconds()
+        until = time.monotonic() + _LAST_OUTPUT.total_seconds()
         for job in self._jobs.values():
-            job.close(last_words=timedelta(seconds=max(until - time.monotonic(), 0)))
-        for descriptor in self._holds.values():
-            os.close(descriptor)
-        self._holds.clear()
+            job.close(last_output=timedelta(seconds=max(until - time.monotonic(), 0)))
+        for lock in self._locks.values():
+            lock.release()
+        self._locks.clear()
 
     def _serve(self, folder: RunFolder, record: JobRecord) -> ServedJob:
         return ServedJob(
@@ -221,18 +221,15 @@ class WorkerServer:
             transport=self._transport,
         )
 
-    def _hold(self, folder: RunFolder) -> None:
-        """Keep a folder for this server; the hold ends with the process, however it ends."""
+    def _lock_folder(self, folder: RunFolder) -> None:
+        """Lock a folder for this server; the lock ends with the process, however it ends."""
         name = folder.root.name
-        if name in self._holds:
+        if name in self._locks:
             return
-        descriptor = os.open(folder.root / ".server.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise WorkerBusy(f"Another worker server has the job in {name}.") from error
-        self._holds[name] = descriptor
+        lock = take_lock(folder.root / ".server.lock")
+        if lock is None:
+            raise WorkerBusy(f"Another worker server has the job in {name}.")
+        self._locks[name] = lock
 
     def _job(self, job_id: str) -> ServedJob:
         job = self._jobs.get(job_id)
@@ -282,13 +279,13 @@ def _require_room(folder: RunFolder) -> None:
 
 
 def _is_complete(folder: RunFolder) -> bool:
-    last = JournalTail(folder.journal).last()
+    last = EventLogReader(folder.event_log).last()
     return last is not None and last.status is JobStatus.COMPLETED
 
 
 def _begins_after(folder: RunFolder, *, complete: bool) -> int:
     """Where a new attempt's lines begin: at the journal's end, or with the attempt that completed the run."""
-    tail = JournalTail(folder.journal)
+    tail = EventLogReader(folder.event_log)
     newest = tail.count()
     if not complete:
         return newest

@@ -23,18 +23,18 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError
 from brightrun.worker.attempt import reason_for
 from brightrun.worker.end_at_limit import KEEPING
+from brightrun.worker.event_log import EventLog
+from brightrun.worker.event_log_reader import EventLogReader
 from brightrun.worker.fetch import FetchStopped, fetch_files
-from brightrun.worker.find_model import settle_model
+from brightrun.worker.find_model import resolve_model
 from brightrun.worker.job_record import ProcessMark, RecordBook
-from brightrun.worker.journal import Journal
-from brightrun.worker.journal_tail import JournalTail
 from brightrun.worker.limits import LimitReached
 
 LOG_NAME = "worker.log"
 GRACE = timedelta(seconds=5)
 _LOOK_SECONDS, _KILLED_SECONDS = 0.2, 30
 _BEYOND_LIMIT = timedelta(minutes=1)  # for its checkpoint, beside two of its steps
-_TO_KEEP_ADAPTER = timedelta(minutes=10)
+_TIME_TO_EXPORT = timedelta(minutes=10)
 _SECRET_ENDINGS = ("_TOKEN", "_SECRET", "_KEY", "_PASSWORD", "DATABASE_URL")
 _RESERVE_NAME, _RESERVE_BYTES = ".reserve", 1 << 16
 _OOM_COUNTER = Path("/sys/fs/cgroup/memory.events")
@@ -49,7 +49,7 @@ class Supervisor:
     """
 
     def __init__(
-        self, folder: RunFolder, book: RecordBook, tail: JournalTail, *, models: Path | None,
+        self, folder: RunFolder, book: RecordBook, tail: EventLogReader, *, models: Path | None,
         now: Callable[[], datetime], grace: timedelta, at_limit: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._at_limit = at_limit
@@ -113,23 +113,23 @@ class Supervisor:
         try:
             prepare()
             status = self._watch()
-            self._tell_end(status)
-            self._keep_adapter()
+            self._report_end(status)
+            self._export()
         except LimitReached as limit:
             self._book.change(ending_for=limit.reason)
-            self._tell_end(None)
-            self._keep_adapter()
+            self._report_end(None)
+            self._export()
         except FetchStopped:
-            self._tell_end(None)
+            self._report_end(None)
         except (BrightRunError, OSError) as error:
             _log.warning("The job in %s could not be started: %s", self._folder.root.name, error)
-            self._tell_failure(error)
+            self._report_failure(error)
         finally:
             self._ended.set()
 
     def _fetch_and_launch(self, files: Sequence[StartFile]) -> None:
         (self._folder.root / _RESERVE_NAME).write_bytes(bytes(_RESERVE_BYTES))
-        settle_model(self._folder.spec, self._models)
+        resolve_model(self._folder.spec, self._models)
         fetch_files(self._folder.root, files, stopped=self._stopping)
         limit = self._book.record.limit()
         if limit is not None and self._now() >= limit.at:
@@ -166,7 +166,7 @@ class Supervisor:
         self._book.change(ending_for=limit.reason)
         self._kill()
 
-    def _keep_adapter(self) -> None:
+    def _export(self) -> None:
         """Where the process was ended at a limit, it made no adapter; there may be a checkpoint to make it of."""
         if self._book.record.ending_for in _LIMITS and any(self._folder.checkpoints.glob("step-*")):
             self._at_limit()
@@ -175,10 +175,10 @@ class Supervisor:
         """How long the process may go on beyond a limit: to end its step, or to write its adapter once it began to."""
         last = self._tail.last()
         if last is not None and last.data.get("code") == KEEPING:
-            return _TO_KEEP_ADAPTER
+            return _TIME_TO_EXPORT
         return _BEYOND_LIMIT + 2 * _last_step(self._tail)
 
-    def _tell_end(self, status: int | None) -> None:
+    def _report_end(self, status: int | None) -> None:
         """Write the journal's last line where the process could not."""
         last = self._tail.last()
         if last is not None and last.kind == "end" and last.sequence > self._book.record.span.begins_after:
@@ -190,7 +190,7 @@ class Supervisor:
             words = reason.text.words
         elif self._book.record.ending_for is not None:
             words = "The run was stopped."
-        trace = _last_words(self._folder.root / LOG_NAME) if reason is EndReason.INTERNAL else ""
+        trace = _last_output(self._folder.root / LOG_NAME) if reason is EndReason.INTERNAL else ""
         self._write_end(reason, words, code="process_ended", details={"exit_status": status}, trace=trace)
 
     def _why(self, status: int | None) -> EndReason:
@@ -203,7 +203,7 @@ class Supervisor:
             return EndReason.DISK_FULL
         return EndReason.INTERRUPTED if status is None or status < 0 else EndReason.INTERNAL
 
-    def _tell_failure(self, error: BrightRunError | OSError) -> None:
+    def _report_failure(self, error: BrightRunError | OSError) -> None:
         reason = reason_for(error)
         if isinstance(error, BrightRunError):
             self._write_end(reason, error.message, hint=error.hint, code=error.code, details=error.details)
@@ -222,11 +222,11 @@ class Supervisor:
             self._append_end(reason, message, facts)
 
     def _append_end(self, reason: EndReason, message: str, facts: dict[str, Any]) -> None:
-        journal = Journal(self._folder.journal, attempt=self._book.record.span.attempt)
+        event_log = EventLog(self._folder.event_log, attempt=self._book.record.span.attempt)
         try:
-            journal.end(JobStatus.FAILED, message, reason=reason, **facts)
+            event_log.end(JobStatus.FAILED, message, reason=reason, **facts)
         finally:
-            journal.close()
+            event_log.close()
 
 
 def trainer_environment(environment: dict[str, str] | os._Environ[str]) -> dict[str, str]:
@@ -234,7 +234,7 @@ def trainer_environment(environment: dict[str, str] | os._Environ[str]) -> dict[
     return {name: value for name, value in environment.items() if not name.upper().endswith(_SECRET_ENDINGS)}
 
 
-def _last_step(tail: JournalTail) -> timedelta:
+def _last_step(tail: EventLogReader) -> timedelta:
     """How long the newest step took that the last lines tell of; zero where they tell of none."""
     newest = tail.count()
     for event in reversed(tail.read(after=max(newest - 100, 0), limit=100)):
@@ -271,11 +271,11 @@ def _oom_kills() -> int | None:
 
 
 def _disk_is_full(folder: Path) -> bool:
-    said = os.strerror(errno.ENOSPC) in _last_words(folder / LOG_NAME)
+    said = os.strerror(errno.ENOSPC) in _last_output(folder / LOG_NAME)
     return said or shutil.disk_usage(folder).free < _RESERVE_BYTES
 
 
-def _last_words(log: Path) -> str:
+def _last_output(log: Path) -> str:
     try:
         with log.open("rb") as stream:
             stream.seek(0, os.SEEK_END)

@@ -20,20 +20,20 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from brightrun.chat.batches import Step, spread_marks
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason
 from brightrun.errors import LossNotFinite, TrainingError
 from brightrun.files import whole_folder, write_text
+from brightrun.runs.examples import TokenizedExample
+from brightrun.templating.batches import Step, spread_marks
 from brightrun.worker.checkpoint import Checkpoint, writing_checkpoint
-from brightrun.worker.journal import Journal
-from brightrun.worker.limits import LimitReached, Limits
+from brightrun.worker.event_log import EventLog
+from brightrun.worker.limits import LimitReached, RunLimits
 from brightrun.worker.load_model import LoadedBase
 from brightrun.worker.memory import peak_memory_bytes
-from brightrun.worker.rows import build_rows
+from brightrun.worker.micro_batches import build_micro_batches
 from brightrun.worker.schedule import learning_rate_factor
-from brightrun.worker.sequences import Sequence
 
 
 @dataclass(slots=True)
@@ -41,14 +41,14 @@ class Training:
     """Everything a training needs beside the base: what to learn, in which steps, and who hears of it."""
 
     hyperparameters: Hyperparameters
-    sequences: list[Sequence]
+    examples: list[TokenizedExample]
     steps: list[Step]
     folder: RunFolder
     fingerprint: str
-    journal: Journal
-    held_out_loss: Callable[[Any], float]
+    event_log: EventLog
+    validation_loss: Callable[[Any], float]
     pad_id: int
-    limits: Limits = field(default_factory=Limits)
+    limits: RunLimits = field(default_factory=RunLimits)
     resume: Checkpoint | None = None
     stopped: EndReason | None = None
 
@@ -113,7 +113,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             ),
             callbacks=[self._marks],
         )
-        # TRL casts the adapters of a quantised base to bf16, which loses most small updates and makes resume inexact
+        # TRL casts the adapters of a quantized base to bf16, which loses most small updates and makes resume inexact
         # (training-engine.md T1, T2). The optimizer is created in train(), so this is in time.
         for parameter in self.model.parameters():
             if parameter.requires_grad:
@@ -153,7 +153,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         began = time.monotonic()
         model.train()
         step: Step = inputs["step"]
-        loss, tokens, learnt = self._accumulate(model, step)
+        loss, tokens, trained = self._accumulate(model, step)
         value = float(loss)
         number = self.state.global_step + 1
         if not math.isfinite(value):
@@ -163,7 +163,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             )
         self._fresh_tokens += tokens
         self._step_facts = {
-            "learnt_tokens": learnt,
+            "trained_tokens": trained,
             "tokens": tokens,
             "epoch": round(step.epoch, 4),
             "began": began,
@@ -172,23 +172,29 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
     def _accumulate(self, model: Any, step: Step) -> tuple[torch.Tensor, int, int]:
         hyperparameters = self._training.hyperparameters
-        rows = build_rows(step, self._training.sequences, packing=hyperparameters.packing, pad_id=self._training.pad_id)
-        learnt = sum(row.learnt_tokens for row in rows)
-        if learnt == 0:
+        micro_batches = build_micro_batches(
+            step, self._training.examples, packing=hyperparameters.packing, pad_id=self._training.pad_id
+        )
+        trained = sum(micro_batch.trained_tokens for micro_batch in micro_batches)
+        if trained == 0:
             raise TrainingError(
                 f"Step {self.state.global_step + 1} has no token to learn from.",
                 details={"conversations": self._conversations(step)},
             )
         total = torch.zeros((), device=self._base.device)
-        for row in rows:
+        for micro_batch in micro_batches:
             with self.compute_loss_context_manager():
-                loss = self.compute_loss(model, row.tensors(self._base.device), num_items_in_batch=learnt)
+                loss = self.compute_loss(model, micro_batch.tensors(self._base.device), num_items_in_batch=trained)
             self.accelerator.backward(loss)
             total += loss.detach().float()
-        return total, sum(row.tokens for row in rows), learnt
+        return total, sum(micro_batch.tokens for micro_batch in micro_batches), trained
 
     def _conversations(self, step: Step) -> list[str]:
-        return [self._training.sequences[index].conversation_id for row in step.rows for index in row]
+        return [
+            self._training.examples[index].conversation_id
+            for micro_batch in step.micro_batches
+            for index in micro_batch
+        ]
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Every step's line goes into the journal; TRL's own summaries do not."""
@@ -200,7 +206,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             raise LossNotFinite(f"The gradient of step {self.state.global_step} is {norm}; the run stopped there.")
         facts = self._step_facts
         seconds = max(time.monotonic() - facts.pop("began"), 1e-9)
-        self._training.journal.write(
+        self._training.event_log.write(
             "step",
             step=self.state.global_step,
             data={
@@ -217,27 +223,32 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     def _seconds_left(self) -> float:
         """Tokens still to come, at the mean speed of this attempt (held-out measurements included)."""
         rest = self._training.steps[self.state.global_step :]
-        sizes = self._training.sequences
-        tokens = sum(len(sizes[index].encoded.input_ids) for step in rest for row in step.rows for index in row)
+        sizes = self._training.examples
+        tokens = sum(
+            len(sizes[index].encoded.input_ids)
+            for step in rest
+            for micro_batch in step.micro_batches
+            for index in micro_batch
+        )
         return tokens * (time.monotonic() - self._started) / max(self._fresh_tokens, 1)
 
     def _evaluate(self, trial: Any, ignore_keys_for_eval: Any, skip_scheduler: bool = False) -> dict[str, float]:
         """Held-out loss of the adapter as it stands; the best one is kept where the recipe wishes it."""
         step = self.state.global_step
         last = step == len(self._training.steps)
-        if step == self._measured_step or (last and self._training.hyperparameters.keep == "last"):
+        if step == self._measured_step or (last and self._training.hyperparameters.adapter_choice == "last"):
             return {}  # the Trainer asks once more when it ends, and the last adapter is measured as delivered
         self._measured_step = step
         began = time.monotonic()
         try:
-            loss = self._training.held_out_loss(self.model)
+            loss = self._training.validation_loss(self.model)
         except LimitReached as limit:
             self._marks.stop(self.control, limit.reason)
             return {}
         data = {"loss": loss, "phase": "during", "seconds": time.monotonic() - began}
-        self._training.journal.write("evaluation", step=step, data=data)
-        if self._training.hyperparameters.keep == "best":
-            keep_best(self.model, self._training.folder.best, step=step, loss=loss)
+        self._training.event_log.write("evaluation", step=step, data=data)
+        if self._training.hyperparameters.adapter_choice == "best":
+            save_best(self.model, self._training.folder.best, step=step, loss=loss)
         return {}
 
     def _determine_best_metric(self, metrics: Any, trial: Any) -> bool:
@@ -259,7 +270,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             inner.rmdir()
         final = root / f"step-{step:06d}"
         size = sum(file.stat().st_size for file in final.iterdir())
-        self._training.journal.write(
+        self._training.event_log.write(
             "checkpoint", step=step, data={"path": f"work/checkpoints/{final.name}", "bytes": size}
         )
 
@@ -269,10 +280,12 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
 
     def try_largest_step(self) -> None:
         """Forward and backward of the step with the most tokens, before step 1: memory runs out now or never."""
-        sizes = self._training.sequences
+        sizes = self._training.examples
         largest = max(
             self._training.steps,
-            key=lambda step: max(sum(len(sizes[i].encoded.input_ids) for i in row) for row in step.rows),
+            key=lambda step: max(
+                sum(len(sizes[i].encoded.input_ids) for i in micro_batch) for micro_batch in step.micro_batches
+            ),
         )
         random_states = torch.get_rng_state(), torch.cuda.get_rng_state_all()
         self.model.train()
@@ -280,7 +293,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         self.model.zero_grad(set_to_none=True)
         torch.set_rng_state(random_states[0])
         torch.cuda.set_rng_state_all(random_states[1])
-        self._training.journal.say("The largest step fits.", memory_bytes=peak_memory_bytes(self._base.device))
+        self._training.event_log.say("The largest step fits.", memory_bytes=peak_memory_bytes(self._base.device))
 
 
 class _Marks(TrainerCallback):  # type: ignore[misc]
@@ -315,7 +328,7 @@ class _Marks(TrainerCallback):  # type: ignore[misc]
         return control
 
 
-def keep_best(model: Any, folder: Path, *, step: int, loss: float) -> None:
+def save_best(model: Any, folder: Path, *, step: int, loss: float) -> None:
     """Keep the adapter if its held-out loss is the lowest so far."""
     record = folder / "loss.txt"
     if record.exists() and float(record.read_text(encoding="utf-8").split()[1]) <= loss:
@@ -328,9 +341,6 @@ def keep_best(model: Any, folder: Path, *, step: int, loss: float) -> None:
 def _trainer_settings(training: Training, base: LoadedBase) -> SFTConfig:
     hyperparameters = training.hyperparameters
     cuda = base.device.type == "cuda"
-    checkpointing = hyperparameters.gradient_checkpointing == "on" or (
-        hyperparameters.gradient_checkpointing == "auto" and cuda
-    )
     return SFTConfig(
         output_dir=str(training.folder.work / "trainer"),
         max_steps=len(training.steps),
@@ -345,7 +355,7 @@ def _trainer_settings(training: Training, base: LoadedBase) -> SFTConfig:
         bf16=cuda,
         fp16=False,
         use_cpu=not cuda,
-        gradient_checkpointing=checkpointing,
+        gradient_checkpointing=hyperparameters.resolve("cuda" if cuda else "cpu").gradient_checkpointing,
         logging_strategy="no",
         logging_nan_inf_filter=False,
         save_strategy="no",

@@ -13,7 +13,7 @@ INDEX_NAME = "model.safetensors.index.json"
 
 
 def is_wanted(name: str) -> bool:
-    """True for what training needs: safetensors, JSON, tokenizer, template and licence, top level only."""
+    """True for what training needs: safetensors, JSON, tokenizer, template and license, top level only."""
     if "/" in name or name.startswith((".", "consolidated")):
         return False
     starts = ("tokenizer", "chat_template", "license", "use_policy", "notice")

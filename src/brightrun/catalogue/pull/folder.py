@@ -19,7 +19,7 @@ def pull_from_folder(
     models_home: Path,
     *,
     name: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
     progress: Progress | None = None,
 ) -> PullResult:
     """Hard-links the folder's files, or copies them where the disk differs, and records their hashes.
@@ -28,7 +28,7 @@ def pull_from_folder(
         source: A folder with config.json, tokenizer.json, a chat template and safetensors.
         models_home: Where pulled models live.
         name: The model's name here; by default the folder's, with `-local` added to a name of the catalogue.
-        licence: The model's licence, as it is to be shown; unknown by default.
+        license: The model's license, as it is to be shown; unknown by default.
         progress: Called while hashing.
 
     Raises:
@@ -52,7 +52,7 @@ def pull_from_folder(
         record = ModelRecord(
             name=chosen,
             source="folder",
-            licence=licence or "unknown; see the model's own page",
+            license=license or "unknown; see the model's own page",
             pulled_at=now(),
             files=record_files(staged, progress),
         )

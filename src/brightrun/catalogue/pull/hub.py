@@ -28,7 +28,7 @@ def pull_from_hub(
     *,
     name: str | None = None,
     revision: str | None = None,
-    licence: str | None = None,
+    license: str | None = None,
     token: str | None = None,
     endpoint: str | None = None,
     progress: Progress | None = None,
@@ -40,7 +40,7 @@ def pull_from_hub(
         models_home: Where pulled models live.
         name: The model's name here; by default made from the hub id.
         revision: Commit, tag or branch; the resolved commit is recorded. By default the newest.
-        licence: As it is to be shown; by default what the repository says.
+        license: As it is to be shown; by default what the repository says.
         token: For gated models; by default the one that `hf auth login` has kept.
         endpoint: Address of the hub or a mirror; by default the public one.
         progress: Called while downloading.
@@ -66,7 +66,7 @@ def pull_from_hub(
             hub_id=hub_id,
             revision=info.sha,
             source="hub",
-            licence=licence or _licence(info),
+            license=license or _license(info),
             pulled_at=now(),
             files=_checked_files(partial, files, chosen, progress),
         )
@@ -146,7 +146,7 @@ def _bytes_below(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _licence(info: ModelInfo) -> str:
+def _license(info: ModelInfo) -> str:
     card = info.card_data
-    licence = (card.get("license_name") or card.get("license")) if card is not None else None
-    return str(licence or "unknown; see the model's own page")
+    license = (card.get("license_name") or card.get("license")) if card is not None else None
+    return str(license or "unknown; see the model's own page")

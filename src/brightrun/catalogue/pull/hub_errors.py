@@ -51,6 +51,6 @@ def translated(hub_id: str, revision: str | None = None) -> Iterator[None]:
 
 def _gated(hub_id: str) -> ModelError:
     return ModelError(
-        f"{hub_id} is gated: its licence must be accepted first.",
+        f"{hub_id} is gated: its license must be accepted first.",
         hint=f"Accept it on https://huggingface.co/{hub_id}, then set HF_TOKEN to a token of that account.",
     )

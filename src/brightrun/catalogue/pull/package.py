@@ -67,7 +67,7 @@ def _record(entry: BaseModelEntry, package: PackageFile, target: Path) -> ModelR
         name=entry.name,
         revision=package.requirement,
         source="package",
-        licence=entry.licence,
+        license=entry.license,
         pulled_at=now(),
         files=(file,),
         needs_conversion=True,

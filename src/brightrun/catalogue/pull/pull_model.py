@@ -30,7 +30,7 @@ def pull_model(
         models_home,
         name=entry.name,
         revision=entry.revision,
-        licence=entry.licence,
+        license=entry.license,
         token=token,
         endpoint=endpoint,
         progress=progress,

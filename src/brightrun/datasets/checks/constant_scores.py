@@ -13,7 +13,7 @@ EXPLANATION = (
     "everything or deletes "
     "everything. They are not used and not shown as quality."
 )
-MEND = "Nothing to do. Do not filter by them; have people read the answers instead."
+FIX = "Nothing to do. Do not filter by them; have people read the answers instead."
 _NOISE = 0.5  # sub-scores in real files are a constant plus or minus this
 
 
@@ -35,7 +35,7 @@ class ConstantScores:
     def __init__(self) -> None:
         self._ranges = {"quality_score": _Range(), "quality_criteria": _Range(), "confidences": _Range()}
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         for labels in conversation.labels:
             if labels.quality_score is not None:
                 self._ranges["quality_score"].add(labels.quality_score)
@@ -50,4 +50,4 @@ class ConstantScores:
             noise = _NOISE if name == "quality_criteria" else 0.1
             if seen.count > 1 and seen.highest - seen.lowest <= 2 * noise:
                 constant.add(f"{name}: {seen.lowest:g} to {seen.highest:g} in all {seen.count} places")
-        return constant.finding(NAME, "info", EXPLANATION, MEND)
+        return constant.finding(NAME, "info", EXPLANATION, FIX)

@@ -15,15 +15,15 @@ EXPLANATION = (
     "in the middle of "
     "a message. The file is refused for this model."
 )
-MEND = "Remove the control string from the text."
+FIX = "Remove the control string from the text."
 
 
-class ControlTokens:
+class ControlTokenCheck:
     def __init__(self, special_tokens: Collection[str]) -> None:
         self._pattern = _any_of(frozenset(special_tokens))
         self._found = Tally()
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         self.contains(conversation)
 
     def contains(self, conversation: Conversation) -> bool:
@@ -42,7 +42,7 @@ class ControlTokens:
         return self._found.count > before
 
     def findings(self) -> list[Finding]:
-        return self._found.finding(NAME, "error", EXPLANATION, MEND)
+        return self._found.finding(NAME, "error", EXPLANATION, FIX)
 
 
 @lru_cache(maxsize=8)

@@ -9,7 +9,7 @@ from brightrun.datasets.findings import Finding, Tally, excerpt
 
 NAME = "crisis_answers"
 EXPLANATION = "These answers point a person in crisis to a helpline, and they are not among those that are learnt."
-MEND = "Bring them back: mend the answer in the file, or raise the maximum length. They are worth the care."
+FIX = "Bring them back: mend the answer in the file, or raise the maximum length. They are worth the care."
 
 _CRISIS = re.compile(
     r"(?<![\d$€£.,-])988(?![\d%]|[.,-]\d| "
@@ -31,7 +31,7 @@ class CrisisAnswers:
         self.after = 0
         self._lost = Tally()
 
-    def look(self, conversation: Conversation, *, kept: bool) -> None:
+    def inspect(self, conversation: Conversation, *, kept: bool) -> None:
         for turn in filter(is_crisis_answer, conversation.turns):
             self.before += 1
             if kept and turn.trainable:
@@ -40,4 +40,4 @@ class CrisisAnswers:
                 self._lost.add(excerpt(turn.content), conversation=conversation.id, turn=turn.number)
 
     def findings(self) -> list[Finding]:
-        return self._lost.finding(NAME, "warning", EXPLANATION, MEND)
+        return self._lost.finding(NAME, "warning", EXPLANATION, FIX)

@@ -10,7 +10,7 @@ EXPLANATION = (
     "that none is both "
     "trained on and held out; but they count double in training."
 )
-MEND = "Remove the copies from the file."
+FIX = "Remove the copies from the file."
 
 
 def findings(groups: list[list[str]]) -> list[Finding]:
@@ -19,4 +19,4 @@ def findings(groups: list[list[str]]) -> list[Finding]:
     for group in groups:
         found.add("the same as " + ", ".join(group[1:6]), conversation=group[0])
         found.count += len(group) - 2
-    return found.finding(NAME, "warning", EXPLANATION, MEND)
+    return found.finding(NAME, "warning", EXPLANATION, FIX)

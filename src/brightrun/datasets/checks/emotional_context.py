@@ -11,14 +11,14 @@ EXPLANATION = (
     "describes the "
     "consultant. It is not used as the client's emotion."
 )
-MEND = "Nothing to do. Take the client's emotion from the client's turn in the history."
+FIX = "Nothing to do. Take the client's emotion from the client's turn in the history."
 
 
 class EmotionalContext:
     def __init__(self) -> None:
         self._found = Tally()
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         for labels in conversation.labels:
             if labels.client_emotion and labels.context_emotion and labels.client_emotion != labels.context_emotion:
                 self._found.add(
@@ -28,4 +28,4 @@ class EmotionalContext:
                 )
 
     def findings(self) -> list[Finding]:
-        return self._found.finding(NAME, "info", EXPLANATION, MEND)
+        return self._found.finding(NAME, "info", EXPLANATION, FIX)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from brightrun.chat.messages import Role
 from brightrun.datasets.checks.line_breaks import decode_line_breaks
 from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.findings import Finding, Tally, excerpt
-from brightrun.datasets.ledger import LedgerEntry, Log
+from brightrun.datasets.repair_log import Log, RepairLogEntry
+from brightrun.templating.messages import Role
 
 NAME = "escaped_newlines"
 EXPLANATION = (
@@ -21,7 +21,7 @@ EXPLANATION_UNREPAIRED = (
     "writes backslashes. "
     "Repair is off, so they are context only and not learnt."
 )
-MEND = "Nothing to do; to be rid of it, mend the program that writes the file. --no-repair quarantines them instead."
+FIX = "Nothing to do; to be rid of it, mend the program that writes the file. --no-repair quarantines them instead."
 
 NAME_LEFT = "escaped_newlines_left"
 EXPLANATION_LEFT = (
@@ -29,7 +29,7 @@ EXPLANATION_LEFT = (
     "real line breaks. "
     "They were left as they are."
 )
-MEND_LEFT = "Look at the examples, and where a line break was meant, put it into the file."
+FIX_LEFT = "Look at the examples, and where a line break was meant, put it into the file."
 
 
 class EscapedNewlines:
@@ -37,7 +37,7 @@ class EscapedNewlines:
 
     name = NAME
     role: Role = "assistant"
-    explanation, explanation_unrepaired, mend_words = EXPLANATION, EXPLANATION_UNREPAIRED, MEND
+    explanation, explanation_unrepaired, fix_text = EXPLANATION, EXPLANATION_UNREPAIRED, FIX
 
     def __init__(self, log: Log, *, repair: bool) -> None:
         self._log = log
@@ -45,19 +45,19 @@ class EscapedNewlines:
         self._found = Tally()
         self._left = Tally()
 
-    def mend(self, conversation: Conversation) -> Conversation:
+    def fix(self, conversation: Conversation) -> Conversation:
         if not any("\\n" in turn.content for turn in conversation.turns):
             return conversation
-        return conversation.with_turns(tuple(self._mend_turn(conversation.id, turn) for turn in conversation.turns))
+        return conversation.with_turns(tuple(self._repair_turn(conversation.id, turn) for turn in conversation.turns))
 
     def findings(self) -> list[Finding]:
         words = self.explanation if self._repair else self.explanation_unrepaired
         return [
-            *self._found.finding(self.name, "warning", words, self.mend_words),
-            *self._left.finding(NAME_LEFT, "warning", EXPLANATION_LEFT, MEND_LEFT),
+            *self._found.finding(self.name, "warning", words, self.fix_text),
+            *self._left.finding(NAME_LEFT, "warning", EXPLANATION_LEFT, FIX_LEFT),
         ]
 
-    def _mend_turn(self, name: str, turn: Turn) -> Turn:
+    def _repair_turn(self, name: str, turn: Turn) -> Turn:
         if turn.role != self.role:
             return turn
         decoded = decode_line_breaks(turn.content)
@@ -69,7 +69,7 @@ class EscapedNewlines:
         if not self._repair:
             return self._set_aside(name, turn)
         self._log(
-            LedgerEntry(
+            RepairLogEntry(
                 kind="repair",
                 check=self.name,
                 reason="escaped line breaks became line breaks",
@@ -84,5 +84,5 @@ class EscapedNewlines:
         reason = "escaped line breaks, and repair is off"
         if not turn.trainable:
             return turn
-        self._log(LedgerEntry(kind="quarantine", check=self.name, reason=reason, conversation=name, turn=turn.number))
-        return replace(turn, quarantined=reason)
+        self._log(RepairLogEntry(kind="exclude", check=self.name, reason=reason, conversation=name, turn=turn.number))
+        return replace(turn, excluded=reason)

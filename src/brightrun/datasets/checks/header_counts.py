@@ -9,7 +9,7 @@ from brightrun.datasets.findings import Finding, Tally
 
 NAME = "header_counts"
 EXPLANATION = "What the file says of its size is not what it holds. The counts of the body are the ones used."
-MEND = "Check that the file is whole: compare it with its source, or export it again."
+FIX = "Check that the file is whole: compare it with its source, or export it again."
 
 
 class HeaderCounts(BaseModel):
@@ -28,7 +28,7 @@ class HeaderCheck:
     def __init__(self) -> None:
         self._wrong = Tally()
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         stated = conversation.stated_turns
         if stated is not None and stated != len(conversation.turns):
             self._wrong.add(
@@ -49,4 +49,4 @@ class HeaderCheck:
             )
 
     def findings(self) -> list[Finding]:
-        return self._wrong.finding(NAME, "warning", EXPLANATION, MEND)
+        return self._wrong.finding(NAME, "warning", EXPLANATION, FIX)

@@ -10,8 +10,8 @@ EXPLANATION = (
     "of this format. "
     "The input was put behind the history, once."
 )
-MEND = "Nothing to do; check one example to be sure that no client turn is missing or doubled."
+FIX = "Nothing to do; check one example to be sure that no client turn is missing or doubled."
 
 
 def findings(found: Tally) -> list[Finding]:
-    return found.finding(NAME, "warning", EXPLANATION, MEND)
+    return found.finding(NAME, "warning", EXPLANATION, FIX)

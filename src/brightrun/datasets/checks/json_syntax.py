@@ -11,7 +11,7 @@ EXPLANATION = (
     "The file was not valid JSON: backslashes stood outside any string, for example after a number. "
     "They were removed; nothing else was changed."
 )
-MEND = "Write the file again from its source with a JSON library, or keep reading it with --repair-json."
+FIX = "Write the file again from its source with a JSON library, or keep reading it with --repair-json."
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -51,7 +51,7 @@ def offer(strays: int) -> str:
 
 
 def findings(repairs: Tally) -> list[Finding]:
-    return repairs.finding(NAME, "warning", EXPLANATION, MEND)
+    return repairs.finding(NAME, "warning", EXPLANATION, FIX)
 
 
 def _backslashes(text: str, start: int, end: int) -> list[int]:

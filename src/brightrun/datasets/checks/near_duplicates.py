@@ -10,7 +10,7 @@ EXPLANATION = (
     "kept on one side of "
     "the split, so that none is tested on what it was trained on."
 )
-MEND = "Nothing to do for the proof; remove the copies if they came in by mistake."
+FIX = "Nothing to do for the proof; remove the copies if they came in by mistake."
 
 
 def findings(groups: list[list[str]]) -> list[Finding]:
@@ -19,4 +19,4 @@ def findings(groups: list[list[str]]) -> list[Finding]:
     for group in groups:
         found.add("much like " + ", ".join(group[1:6]), conversation=group[0])
         found.count += len(group) - 1
-    return found.finding(NAME, "warning", EXPLANATION, MEND)
+    return found.finding(NAME, "warning", EXPLANATION, FIX)

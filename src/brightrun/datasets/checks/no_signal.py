@@ -7,7 +7,7 @@ from brightrun.datasets.findings import Finding, Tally
 
 NAME = "no_signal"
 EXPLANATION = "These review fields are the same everywhere, so they tell good conversations from bad ones nowhere."
-MEND = "Nothing to do. To have a signal, let people review answers and write what they find."
+FIX = "Nothing to do. To have a signal, let people review answers and write what they find."
 _TIERS_KEPT = 20
 
 
@@ -18,7 +18,7 @@ class NoSignal:
         self._labelled = 0
         self._reviewed = 0
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         if conversation.quality_tier is not None:
             self._tiered += 1
             if len(self._tiers) < _TIERS_KEPT:
@@ -32,4 +32,4 @@ class NoSignal:
             empty.add(f"quality_tier is {next(iter(self._tiers))!r} for all {self._tiered} conversations")
         if self._labelled and not self._reviewed:
             empty.add(f"human_reviewed is false for all {self._labelled} answers")
-        return empty.finding(NAME, "info", EXPLANATION, MEND)
+        return empty.finding(NAME, "info", EXPLANATION, FIX)

@@ -7,17 +7,17 @@ from brightrun.datasets.findings import Finding, Tally, excerpt
 
 NAME = "not_targets"
 EXPLANATION = "The file does not offer these answers for training. They stay as context and are not learnt."
-MEND = "Nothing to do, if that is what is meant."
+FIX = "Nothing to do, if that is what is meant."
 
 
 class NotTargets:
     def __init__(self) -> None:
         self._found = Tally()
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         for turn in conversation.answers:
             if not turn.target:
                 self._found.add(excerpt(turn.content), conversation=conversation.id, turn=turn.number)
 
     def findings(self) -> list[Finding]:
-        return self._found.finding(NAME, "info", EXPLANATION, MEND)
+        return self._found.finding(NAME, "info", EXPLANATION, FIX)

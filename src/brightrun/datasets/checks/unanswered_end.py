@@ -7,14 +7,14 @@ from brightrun.datasets.findings import Finding, Tally
 
 NAME = "unanswered_end"
 EXPLANATION = "These conversations end on a client turn without an answer. The turn teaches nothing and is left out."
-MEND = "Nothing to do."
+FIX = "Nothing to do."
 
 
 class UnansweredEnd:
     def __init__(self) -> None:
         self._found = Tally()
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         if conversation.ends_unanswered:
             self._found.add("the client's last turn", conversation=conversation.id, turn=len(conversation.turns))
 
@@ -24,4 +24,4 @@ class UnansweredEnd:
             self._found.add("known from the header's count only: a JSONL holds no client turn without an answer")
 
     def findings(self) -> list[Finding]:
-        return self._found.finding(NAME, "info", EXPLANATION, MEND)
+        return self._found.finding(NAME, "info", EXPLANATION, FIX)

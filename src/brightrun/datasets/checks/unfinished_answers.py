@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from brightrun.datasets.checks.cut_answers import is_cut
+from brightrun.datasets.checks.truncated_answers import is_truncated
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
 
 NAME = "unfinished_answers"
 EXPLANATION = "These answers end without a sentence's end and may have been cut. They are learnt as they are."
-MEND = "Read the examples; where an answer was cut, export it again or remove the conversation."
+FIX = "Read the examples; where an answer was cut, export it again or remove the conversation."
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*•–#>|]|\d+[.)])")
 _SIGNATURE_WORDS = 5
@@ -19,7 +19,7 @@ _SIGNATURE_WORDS = 5
 def seems_unfinished(text: str) -> bool:
     """Ends in a letter, a digit or a mark that promises more; the last line is no list item or signature."""
     ending = text.rstrip()
-    if not ending or is_cut(ending) or not (ending[-1].isalnum() or ending[-1] in ",;:-–—(&/"):
+    if not ending or is_truncated(ending) or not (ending[-1].isalnum() or ending[-1] in ",;:-–—(&/"):
         return False
     *earlier, last = ending.splitlines()
     if ending[-1] in ",;(&/":
@@ -32,13 +32,13 @@ class UnfinishedAnswers:
     def __init__(self) -> None:
         self._found = Tally()
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         for turn in conversation.answers:
             if turn.trainable and seems_unfinished(turn.content):
                 self._found.add(excerpt(turn.content, end=True), conversation=conversation.id, turn=turn.number)
 
     def findings(self) -> list[Finding]:
-        return self._found.finding(NAME, "warning", EXPLANATION, MEND)
+        return self._found.finding(NAME, "warning", EXPLANATION, FIX)
 
 
 def _is_address(line: str) -> bool:

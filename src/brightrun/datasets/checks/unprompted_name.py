@@ -14,9 +14,9 @@ EXPLANATION = (
     "anything the client wrote. "
     "Trained so, the model learns to call strangers by these names. {done}"
 )
-KEPT = "The system prompt was kept as it is."
+EXPORTED = "The system prompt was kept as it is."
 PROFILED = "The client's profile was put into the system prompt, and the name is not in it either."
-MEND = (
+FIX = (
     "Read the file with --client-profile system_prompt, which appends the client's persona and "
     "background to the system "
     "prompt, so that the name has a reason; or keep it as it is, knowingly."
@@ -47,7 +47,7 @@ class UnpromptedName:
         self._names: Counter[str] = Counter()
         self._profile_added = profile_added
 
-    def look(self, conversation: Conversation) -> None:
+    def inspect(self, conversation: Conversation) -> None:
         names = unprompted_names(conversation)
         for turn in conversation.answers if names else ():
             used = next((name for name in sorted(names) if _says(turn.content, name)), None)
@@ -59,9 +59,9 @@ class UnpromptedName:
 
     def findings(self) -> list[Finding]:
         common = ", ".join(f"{name} ({count})" for name, count in self._names.most_common(5))
-        done = PROFILED if self._profile_added else KEPT
+        done = PROFILED if self._profile_added else EXPORTED
         explanation = EXPLANATION.format(done=done) + (f" Names: {common}." if common else "")
-        return self._found.finding(NAME, "warning", explanation, MEND)
+        return self._found.finding(NAME, "warning", explanation, FIX)
 
 
 def unprompted_names(conversation: Conversation) -> set[str]:

@@ -12,7 +12,7 @@ from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.plain_chat import PlacedMessage, build_conversation
 
 NAME = "alpaca"
-LOOKED_FOR = "`instruction` and `output`, with or without `input`"
+RECOGNIZED_BY = "`instruction` and `output`, with or without `input`"
 
 
 def matches(record: Json) -> bool:

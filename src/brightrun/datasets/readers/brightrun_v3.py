@@ -21,7 +21,7 @@ from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.pairs import PairMerger
 
 NAME = "brightrun-lora-v3"
-LOOKED_FOR = "`dataset_metadata` and `training_pairs`"
+RECOGNIZED_BY = "`dataset_metadata` and `training_pairs`"
 
 
 def matches(document: Json) -> bool:

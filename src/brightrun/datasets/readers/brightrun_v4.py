@@ -24,7 +24,7 @@ from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.pairs import PairMerger
 
 NAME = "brightrun-lora-v4"
-LOOKED_FOR = "`training_file_metadata` and `conversations[].training_pairs`"
+RECOGNIZED_BY = "`training_file_metadata` and `conversations[].training_pairs`"
 
 
 def matches(document: Json) -> bool:

@@ -15,7 +15,7 @@ from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.pairs import PairMerger
 
 NAME = "brightrun-lora-v4-jsonl"
-LOOKED_FOR = "lines with `conversation_history`, `current_user_input` and `target_response`"
+RECOGNIZED_BY = "lines with `conversation_history`, `current_user_input` and `target_response`"
 
 
 def matches(record: Json) -> bool:

@@ -11,7 +11,7 @@ from brightrun.datasets.readers.fields import Json, maybe_object, maybe_text, ne
 from brightrun.datasets.readers.notes import Notes
 
 NAME = "brightrun-lora-v4-single"
-LOOKED_FOR = "`training_pairs` beside `training_file_metadata`, `conversation_metadata` or `input_parameters`"
+RECOGNIZED_BY = "`training_pairs` beside `training_file_metadata`, `conversation_metadata` or `input_parameters`"
 
 _ENVELOPE = ("training_file_metadata", "conversation_metadata", "input_parameters")
 

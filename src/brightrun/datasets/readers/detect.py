@@ -35,7 +35,7 @@ class RecordFormat(NamedTuple):
     """A format whose file is many values, one per line or element."""
 
     name: str
-    looked_for: str
+    recognized_by: str
     matches: Callable[[dict[str, Any]], bool]
     read: Callable[[Iterator[Record], Notes], Iterator[Conversation]]
 
@@ -44,17 +44,17 @@ class DocumentFormat(NamedTuple):
     """A format whose file is one JSON object."""
 
     name: str
-    looked_for: str
+    recognized_by: str
     matches: Callable[[dict[str, Any]], bool]
     read: Callable[[dict[str, Any], Notes], Iterator[Conversation]]
 
 
 DOCUMENT_FORMATS = tuple(
-    DocumentFormat(module.NAME, module.LOOKED_FOR, module.matches, module.read)
+    DocumentFormat(module.NAME, module.RECOGNIZED_BY, module.matches, module.read)
     for module in (brightrun_v4, brightrun_v4_single, brightrun_v3)
 )
 RECORD_FORMATS = tuple(
-    RecordFormat(module.NAME, module.LOOKED_FOR, module.matches, module.read)
+    RecordFormat(module.NAME, module.RECOGNIZED_BY, module.matches, module.read)
     for module in (brightrun_v4_lines, openai_chat, sharegpt, alpaca)
 )
 
@@ -124,11 +124,11 @@ def _refuse_empty(path: Path, metas: int, notes: Notes) -> NoReturn:
 def _refuse_unknown(path: Path, first: Record) -> NoReturn:
     found = f"the keys {keys(first.value)}" if isinstance(first.value, dict) else kind(first.value)
     where = first.place or "the top"
-    names = [(known.name, known.looked_for) for known in DOCUMENT_FORMATS]
-    names += [(known.name, known.looked_for) for known in RECORD_FORMATS]
-    looked_for = [f"{what} ({name})" for name, what in names]
+    names = [(known.name, known.recognized_by) for known in DOCUMENT_FORMATS]
+    names += [(known.name, known.recognized_by) for known in RECORD_FORMATS]
+    recognized_by = [f"{what} ({name})" for name, what in names]
     raise DatasetError(
-        f"{path.name} is of no known format: at {where} it has {found}. Looked for " + "; ".join(looked_for) + ".",
+        f"{path.name} is of no known format: at {where} it has {found}. Looked for " + "; ".join(recognized_by) + ".",
         hint="Convert the file to one of these formats; OpenAI chat JSONL is the simplest.",
         details={"found": list(first.value) if isinstance(first.value, dict) else kind(first.value)},
     )

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from brightrun.datasets.checks import json_syntax
-from brightrun.datasets.ledger import LedgerEntry
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.notes import Notes
+from brightrun.datasets.repair_log import RepairLogEntry
 
 CONTEXT_CHARACTERS = 60
 
@@ -42,7 +42,7 @@ def _parse_repaired(text: str, strays: list[int], notes: Notes, first_line: int)
         line += first_line - 1
         notes.json_repairs.add(f"line {line}, column {column}: removed a backslash outside any string")
         notes.log(
-            LedgerEntry(
+            RepairLogEntry(
                 kind="json_repair",
                 check=json_syntax.NAME,
                 reason="removed a backslash outside any string",

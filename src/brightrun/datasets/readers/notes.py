@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from brightrun.datasets.findings import Tally
-from brightrun.datasets.ledger import Log, discard
 from brightrun.datasets.problems import Problems, UnreadableRecordError
+from brightrun.datasets.repair_log import Log, discard
 
 
 @dataclass(slots=True)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from brightrun.chat.messages import Role
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.identities import SeenIds
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import Json, Record, as_object, at, need, need_list, need_text
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.plain_chat import PlacedMessage, build_conversation
+from brightrun.templating.messages import Role
 
 NAME = "openai-chat-jsonl"
-LOOKED_FOR = "lines with `messages`"
+RECOGNIZED_BY = "lines with `messages`"
 
 _ROLES: dict[str, Role] = {
     "system": "system",

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from brightrun.chat.messages import Role
 from brightrun.datasets.conversation import Conversation, Labels, Turn
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import (
@@ -23,6 +22,7 @@ from brightrun.datasets.readers.fields import (
 )
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.role_order import check_has_answers, check_role_order
+from brightrun.templating.messages import Role
 
 Said = tuple[Role, str]
 _ROLES: dict[object, Role] = {"user": "user", "assistant": "assistant"}

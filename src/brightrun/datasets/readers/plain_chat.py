@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from brightrun.chat.messages import Role
 from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.identities import SeenIds, content_id
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import Json, maybe_count, maybe_text
 from brightrun.datasets.readers.role_order import check_has_answers, check_role_order
+from brightrun.templating.messages import Role
 
 
 class PlacedMessage(NamedTuple):

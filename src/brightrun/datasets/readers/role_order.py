@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from brightrun.chat.messages import Role
 from brightrun.datasets.problems import UnreadableRecordError
+from brightrun.templating.messages import Role
 
 WORDS: dict[Role, str] = {
     "user": "client (user)",

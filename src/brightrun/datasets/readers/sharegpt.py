@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from brightrun.chat.messages import Role
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.identities import SeenIds
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import Json, Record, as_object, at, maybe_text, need_list, need_text
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.plain_chat import PlacedMessage, build_conversation
+from brightrun.templating.messages import Role
 
 NAME = "sharegpt"
-LOOKED_FOR = "`conversations` with `from` and `value`"
+RECOGNIZED_BY = "`conversations` with `from` and `value`"
 
 _ROLES: dict[str, Role] = {
     "system": "system",

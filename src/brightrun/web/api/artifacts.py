@@ -13,11 +13,11 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import artifacts
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import Conflict, NotFound, StoredFileMissing
-from brightrun.jobs.look_up import owned
-from brightrun.web.api.shapes import ArtifactView, Listed
-from brightrun.web.parts import JobId, OptionsPart, PersonPart, StudioPart
+from brightrun.jobs.ownership import owned
+from brightrun.web.api.schemas import ArtifactView, Listed
+from brightrun.web.deps import CurrentPrincipal, JobId, OptionsDep, StudioDep
 from brightrun.web.problems import declared
-from brightrun.web.stored import attachment
+from brightrun.web.stored_files import attachment
 from brightrun.web.zip_stream import Member, stream_zip
 
 router = APIRouter(prefix="/api/training/jobs/{job_id}", tags=["artifacts"])
@@ -30,10 +30,10 @@ Name = Annotated[
 
 
 @router.get("/artifacts", responses=declared(401, 403, 404))
-def list_artifacts(studio: StudioPart, person: PersonPart, job_id: JobId) -> Listed[ArtifactView]:
+def list_artifacts(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> Listed[ArtifactView]:
     """Every file of a job, by name."""
     with studio.database.reading() as session:
-        owned(session, person.owner_id, job_id)
+        owned(session, principal.owner_id, job_id)
         rows = artifacts.list_for_job(session, job_id)
     return Listed(data=[ArtifactView.of(row) for row in rows], has_more=False)
 
@@ -45,11 +45,11 @@ def list_artifacts(studio: StudioPart, person: PersonPart, job_id: JobId) -> Lis
     responses=declared(401, 403, 404) | {302: {"description": "`Location` is a link that is good for some minutes."}},
 )
 def get_artifact(
-    studio: StudioPart, options: OptionsPart, person: PersonPart, job_id: JobId, name: Name
+    studio: StudioDep, options: OptionsDep, principal: CurrentPrincipal, job_id: JobId, name: Name
 ) -> RedirectResponse:
     """A link to one file."""
     with studio.database.reading() as session:
-        owned(session, person.owner_id, job_id)
+        owned(session, principal.owner_id, job_id)
         row = artifacts.by_name(session, job_id, name)
     if row is None:
         raise NotFound(f"The job has no file {name}.")
@@ -65,13 +65,13 @@ def get_artifact(
     responses=declared(401, 403, 404, 409)
     | {200: {"content": {_ZIP: {"schema": {"type": "string", "format": "binary"}}}, "description": "The adapter."}},
 )
-def get_adapter(studio: StudioPart, person: PersonPart, job_id: JobId) -> StreamingResponse:
+def get_adapter(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> StreamingResponse:
     """The adapter with everything needed to load and to check it, as one zip. 409 until the job has completed.
 
     Of a job that ended early it is the one of its last checkpoint, where one was kept; the zip's name says unproven.
     """
     with studio.database.reading() as session:
-        job = owned(session, person.owner_id, job_id)
+        job = owned(session, principal.owner_id, job_id)
         rows = [row for row in artifacts.list_for_job(session, job_id) if row.name.startswith(ADAPTER)]
     kept = job.status.is_terminal and job.lora_artifact_path is not None
     if not rows or not (kept or job.status is JobStatus.COMPLETED):
@@ -97,8 +97,8 @@ def get_adapter(studio: StudioPart, person: PersonPart, job_id: JobId) -> Stream
 
 
 def _no_adapter_hint(job: TrainingJob) -> str:
-    if job.keep_adapter_until is not None:
+    if job.export_until is not None:
         return "One of its last checkpoint is being brought home; try again in a moment."
     if job.status.is_terminal:
-        return "Retry the job; cancelling one with keep_adapter keeps what it has learnt."
+        return "Retry the job; canceling one with export_on_stop keeps what it has learnt."
     return "Wait until it has completed."

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.database import budgets
 from brightrun.jobs.month_budget import MonthBudget, month_budget
-from brightrun.web.parts import PLAIN_JSON, Answer, PersonPart, StudioPart, Usd
+from brightrun.web.deps import PLAIN_JSON, Answer, CurrentPrincipal, StudioDep, Usd
 from brightrun.web.problems import declared
 
 router = APIRouter(prefix="/api/training", tags=["budget"])
@@ -22,13 +22,13 @@ class BudgetChange(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    month_usd: Decimal | None = Field(
+    monthly_budget_usd: Decimal | None = Field(
         ge=0,
         lt=10_000_000,
         decimal_places=4,
         description="Dollars per calendar month (UTC) over all jobs; null: the studio's setting.",
     )
-    default_cap_usd: Decimal | None = Field(
+    default_job_cap_usd: Decimal | None = Field(
         gt=0, lt=10_000_000, decimal_places=4, description="Cap of jobs that name none; null: they have none."
     )
 
@@ -40,14 +40,14 @@ class BudgetView(Answer):
     month: str = Field(examples=["2026-11"])
     starts_at: datetime
     ends_at: datetime
-    budget_usd: Usd | None = Field(description="Absent: no limit.")
+    monthly_budget_usd: Usd | None = Field(description="Absent: no limit.")
     is_default: bool = Field(description="The budget is the studio's setting, not the owner's own.")
-    default_cap_usd: Usd | None
+    default_job_cap_usd: Usd | None
     spent_usd: Usd = Field(description="Machines' time within the month × their price.")
     spent_percent: float | None
     unpriced_leases: int = Field(description="Machines that ran this month and whose price nobody told.")
-    committed_usd: Usd = Field(description="What live jobs may still cost, by their caps, else by their estimates.")
-    uncommitted_jobs: int = Field(description="Live jobs of which nobody knows what they will cost.")
+    reserved_usd: Usd = Field(description="What live jobs may still cost, by their caps, else by their estimates.")
+    unestimated_jobs: int = Field(description="Live jobs of which nobody knows what they will cost.")
     remaining_usd: Usd | None = Field(description="What a new job may cost; below 0 where too much is promised.")
     usd_per_hour: Usd = Field(description="Of the machines that run now.")
     forecast_usd: Usd = Field(description="Spending of the month if live jobs cost what was estimated.")
@@ -59,17 +59,18 @@ class BudgetView(Answer):
 
 
 @router.get("/budget", responses=declared(401, 403))
-def show_budget(studio: StudioPart, person: PersonPart) -> BudgetView:
+def show_budget(studio: StudioDep, principal: CurrentPrincipal) -> BudgetView:
     """What may be spent this month, what is spent and promised, and what is to come."""
-    return BudgetView.of(month_budget(studio, owner_id=person.owner_id))
+    return BudgetView.of(month_budget(studio, owner_id=principal.owner_id))
 
 
 @router.put("/budget", dependencies=PLAIN_JSON, responses=declared(400, 401, 403, 413))
-def change_budget(studio: StudioPart, person: PersonPart, request: BudgetChange) -> BudgetView:
+def change_budget(studio: StudioDep, principal: CurrentPrincipal, request: BudgetChange) -> BudgetView:
     """Set the budget. Jobs keep their caps; where the month is used up they stop, and their adapters come home."""
     with studio.database.session() as session:
         budgets.save(
-            session, person.owner_id, month_usd=request.month_usd, default_cap_usd=request.default_cap_usd,
+            session, principal.owner_id, monthly_budget_usd=request.monthly_budget_usd,
+            default_job_cap_usd=request.default_job_cap_usd,
             now=studio.clock(),
         )  # fmt: skip
-    return BudgetView.of(month_budget(studio, owner_id=person.owner_id))
+    return BudgetView.of(month_budget(studio, owner_id=principal.owner_id))

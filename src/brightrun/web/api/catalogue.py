@@ -9,13 +9,13 @@ from pydantic import Field
 
 from brightrun.catalogue.folders import list_pulled
 from brightrun.catalogue.gpus import Gpu, load_gpus
+from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import BaseModelEntry, load_models
 from brightrun.catalogue.recipes import load_recipes
-from brightrun.catalogue.shapes import entry_of_folder
 from brightrun.errors import ModelError
 from brightrun.jobs.studio import Studio
-from brightrun.web.api.shapes import Listed
-from brightrun.web.parts import Answer, PersonPart, StudioPart, Usd
+from brightrun.web.api.schemas import Listed
+from brightrun.web.deps import Answer, CurrentPrincipal, StudioDep, Usd
 from brightrun.web.problems import declared
 
 router = APIRouter(prefix="/api/training", tags=["catalogue"])
@@ -29,8 +29,8 @@ class ModelView(Answer):
     hub_id: str | None
     parameters: int
     context_length: int
-    licence: str
-    licence_note: str
+    license: str
+    license_note: str
     gated: bool
     pulled: bool = Field(description="Whether it lies here, ready to be trained on.")
 
@@ -65,7 +65,7 @@ class GpuView(Answer):
 
 
 @router.get("/models", responses=declared(401, 403))
-def list_models(studio: StudioPart, person: PersonPart) -> Listed[ModelView]:  # noqa: ARG001 a person asks
+def list_models(studio: StudioDep, principal: CurrentPrincipal) -> Listed[ModelView]:  # noqa: ARG001 a person asks
     """Base models: those of the catalogue, and what else was pulled."""
     return Listed(data=known_models(studio), has_more=False)
 
@@ -77,7 +77,7 @@ def known_models(studio: Studio) -> list[ModelView]:
     return [
         ModelView(
             id=entry.name, title=entry.title, hub_id=entry.hub_id, parameters=entry.parameters,
-            context_length=entry.context_length, licence=entry.licence, licence_note=entry.licence_note,
+            context_length=entry.context_length, license=entry.license, license_note=entry.license_note,
             gated=entry.gated, pulled=entry.name in pulled,
         )
         for entry in known.values()
@@ -85,7 +85,7 @@ def known_models(studio: Studio) -> list[ModelView]:
 
 
 @router.get("/recipes", responses=declared(401, 403))
-def list_recipes(person: PersonPart) -> Listed[RecipeView]:  # noqa: ARG001 a person asks
+def list_recipes(principal: CurrentPrincipal) -> Listed[RecipeView]:  # noqa: ARG001 a person asks
     """The recipes."""
     data = [
         RecipeView(id=recipe.name, description=recipe.description, hyperparameters=recipe.hyperparameters)
@@ -95,7 +95,7 @@ def list_recipes(person: PersonPart) -> Listed[RecipeView]:  # noqa: ARG001 a pe
 
 
 @router.get("/gpus", responses=declared(401, 403))
-def list_gpus(person: PersonPart) -> Listed[GpuView]:  # noqa: ARG001 a person asks
+def list_gpus(principal: CurrentPrincipal) -> Listed[GpuView]:  # noqa: ARG001 a person asks
     """The cards that are known."""
     return Listed(data=[GpuView.of(gpu) for gpu in load_gpus().values()], has_more=False)
 

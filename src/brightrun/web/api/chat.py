@@ -10,22 +10,22 @@ from pydantic import Field
 
 from brightrun.errors import Conflict
 from brightrun.evaluation.measurements import Generated
-from brightrun.jobs.look_up import owned
+from brightrun.jobs.ownership import owned
+from brightrun.jobs.playground import Playground, Question
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.try_out import Question, TryOut
-from brightrun.web.parts import PLAIN_JSON, Answer, JobId, PersonPart, StudioPart
+from brightrun.web.deps import PLAIN_JSON, Answer, CurrentPrincipal, JobId, StudioDep
 from brightrun.web.problems import declared
 
 router = APIRouter(prefix="/api/training/jobs/{job_id}/chat", tags=["jobs"])
 
 
-async def _try_out(request: Request) -> TryOut:
-    found = request.app.state.try_out
-    assert isinstance(found, TryOut)
+async def _playground(request: Request) -> Playground:
+    found = request.app.state.playground
+    assert isinstance(found, Playground)
     return found
 
 
-TryOutPart = Annotated[TryOut, Depends(_try_out)]
+PlaygroundDep = Annotated[Playground, Depends(_playground)]
 
 
 class ChatState(Answer):
@@ -48,25 +48,25 @@ class Answers(Answer):
 
 
 @router.get("", responses=declared(401, 403, 404))
-def show_chat(studio: StudioPart, person: PersonPart, try_out: TryOutPart, job_id: JobId) -> ChatState:
+def show_chat(studio: StudioDep, principal: CurrentPrincipal, playground: PlaygroundDep, job_id: JobId) -> ChatState:
     """Whether the base and the tuned model can be asked now; loads nothing."""
-    return chat_state(studio, try_out, person.owner_id, job_id)
+    return chat_state(studio, playground, principal.owner_id, job_id)
 
 
 @router.post("", dependencies=PLAIN_JSON, responses=declared(400, 401, 403, 404, 409, 413))
-def ask(person: PersonPart, try_out: TryOutPart, job_id: JobId, question: Question) -> Answers:
+def ask(principal: CurrentPrincipal, playground: PlaygroundDep, job_id: JobId, question: Question) -> Answers:
     """Ask both. The first question loads them, which takes a while; they are unloaded after five minutes."""
     began = time.monotonic()
-    answers = try_out.ask(person.owner_id, job_id, question)
+    answers = playground.ask(principal.owner_id, job_id, question)
     return Answers(base=answers["base"], tuned=answers["tuned"], seconds=time.monotonic() - began)
 
 
-def chat_state(studio: Studio, try_out: TryOut, owner_id: str, job_id: str) -> ChatState:
+def chat_state(studio: Studio, playground: Playground, owner_id: str, job_id: str) -> ChatState:
     """Raises NotFound: the owner has no such job."""
     with studio.database.reading() as session:
         job = owned(session, owner_id, job_id)
     try:
-        try_out.require_possible(job)
+        playground.require_possible(job)
     except Conflict as error:
         return ChatState(possible=False, loaded=False, message=error.message, hint=error.hint)
-    return ChatState(possible=True, loaded=try_out.loaded_job == job_id, message=None, hint=None)
+    return ChatState(possible=True, loaded=playground.loaded_job == job_id, message=None, hint=None)

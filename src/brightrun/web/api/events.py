@@ -14,11 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from brightrun.database import events, jobs
 from brightrun.database.tables import TrainingEvent
-from brightrun.jobs.look_up import owned
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
-from brightrun.web.api.shapes import EventView, JobView, Listed, cut
+from brightrun.web.api.schemas import EventView, JobView, Listed, page_of
+from brightrun.web.deps import CurrentPrincipal, JobId, OptionsDep, StudioDep
 from brightrun.web.options import WebOptions
-from brightrun.web.parts import JobId, OptionsPart, PersonPart, StudioPart
 from brightrun.web.problems import declared
 
 router = APIRouter(prefix="/api/training/jobs/{job_id}/events", tags=["jobs"])
@@ -42,9 +42,9 @@ LastEventId = Annotated[
 
 @router.get("", response_model=Listed[EventView], responses=declared(401, 403, 404) | _STREAM)
 def list_events(
-    studio: StudioPart,
-    options: OptionsPart,
-    person: PersonPart,
+    studio: StudioDep,
+    options: OptionsDep,
+    principal: CurrentPrincipal,
     job_id: JobId,
     after: FromId = 0,
     limit: Annotated[int, Query(ge=1, le=_BATCH, description="How many at most.")] = 100,
@@ -53,18 +53,18 @@ def list_events(
 ) -> Any:
     """Events, oldest first; as a stream where `Accept` asks for text/event-stream."""
     if accept is not None and MEDIA_TYPE in accept:
-        return _stream(studio, options, person.owner_id, job_id, after, last_event_id)
+        return _stream(studio, options, principal.owner_id, job_id, after, last_event_id)
     with studio.database.reading() as session:
-        owned(session, person.owner_id, job_id)
-        page = cut(events.list_after(session, job_id, after=after, limit=limit + 1), limit)
+        owned(session, principal.owner_id, job_id)
+        page = page_of(events.list_after(session, job_id, after=after, limit=limit + 1), limit)
     return Listed(data=[EventView.of(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get("/stream", response_class=StreamingResponse, responses=declared(401, 403, 404) | _STREAM)
 def stream_events(
-    studio: StudioPart,
-    options: OptionsPart,
-    person: PersonPart,
+    studio: StudioDep,
+    options: OptionsDep,
+    principal: CurrentPrincipal,
     job_id: JobId,
     after: FromId = 0,
     last_event_id: LastEventId = None,
@@ -73,11 +73,11 @@ def stream_events(
 
     An event's data is what the list shows. The stream closes after `complete`; connect again with `Last-Event-ID`.
     """
-    return _stream(studio, options, person.owner_id, job_id, after, last_event_id)
+    return _stream(studio, options, principal.owner_id, job_id, after, last_event_id)
 
 
 @dataclass(frozen=True, slots=True)
-class _News:
+class _Updates:
     events: list[TrainingEvent]
     ended: JobView | None  # the job, once it has ended and every event was read
 
@@ -90,8 +90,8 @@ def _stream(
     place = _PLACE.fullmatch(last_event_id or "")
     begin = max(after, int(place[1])) if place else after
     if place and place[2]:
-        news = _look(studio, job_id, begin)
-        if news.ended and not news.events:
+        updates = _look(studio, job_id, begin)
+        if updates.ended and not updates.events:
             return Response(status_code=204)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
     return StreamingResponse(tell(studio, options, job_id, begin), headers=headers, media_type=MEDIA_TYPE)
@@ -102,15 +102,15 @@ async def tell(studio: Studio, options: WebOptions, job_id: str, after: int) -> 
     yield format_sse_event(retry=_RETRY_MILLISECONDS)
     age = quiet = 0.0
     while age < options.stream_seconds and not options.closing():
-        news = await run_in_threadpool(_look, studio, job_id, after)
-        for row in news.events:
+        updates = await run_in_threadpool(_look, studio, job_id, after)
+        for row in updates.events:
             after, quiet = row.id, 0.0
             name = _NAMES.get(row.kind, "log")
             yield format_sse_event(data_str=EventView.of(row).model_dump_json(), event=name, id=str(row.id))
-        if news.ended:
-            yield format_sse_event(data_str=news.ended.model_dump_json(), event="complete", id=f"{after}-end")
+        if updates.ended:
+            yield format_sse_event(data_str=updates.ended.model_dump_json(), event="complete", id=f"{after}-end")
             return
-        if len(news.events) == _BATCH:
+        if len(updates.events) == _BATCH:
             continue
         if quiet >= options.heartbeat_seconds:
             quiet = 0.0
@@ -120,10 +120,10 @@ async def tell(studio: Studio, options: WebOptions, job_id: str, after: int) -> 
         quiet += options.poll_seconds
 
 
-def _look(studio: Studio, job_id: str, after: int) -> _News:
+def _look(studio: Studio, job_id: str, after: int) -> _Updates:
     """Events and state in one picture, so that the end is never told before the last event."""
     with studio.database.reading() as session:
         job = jobs.get(session, job_id)
         rows = events.list_after(session, job_id, after=after, limit=_BATCH)
     over = job is not None and job.status.is_terminal and len(rows) < _BATCH
-    return _News(rows, JobView.of(job) if job is not None and over else None)
+    return _Updates(rows, JobView.of(job) if job is not None and over else None)

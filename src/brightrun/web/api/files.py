@@ -10,9 +10,6 @@ from starlette.concurrency import run_in_threadpool
 
 from brightrun.catalogue.folders import find_pulled
 from brightrun.catalogue.models import find_model
-from brightrun.chat.chat_model import ChatModel
-from brightrun.chat.llama3 import llama3_chat_model
-from brightrun.chat.model_folder import load_chat_model
 from brightrun.database import files
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.options import ReadOptions
@@ -20,10 +17,13 @@ from brightrun.datasets.preview import preview_conversation
 from brightrun.datasets.sample_dataset import sample_dataset_path
 from brightrun.errors import ModelError, NotFound
 from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, remove_dataset
-from brightrun.jobs.look_up import owned_file
+from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.studio import Studio
-from brightrun.web.api.shapes import FileView, Listed
-from brightrun.web.parts import After, Answer, FileId, Limit, OptionsPart, PersonPart, StudioPart
+from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.llama3 import llama3_chat_model
+from brightrun.templating.model_folder import load_chat_model
+from brightrun.web.api.schemas import FileView, Listed
+from brightrun.web.deps import After, Answer, CurrentPrincipal, FileId, Limit, OptionsDep, StudioDep
 from brightrun.web.problems import BodyUnreadable, declared
 from brightrun.web.receive import receive_form_file, scratch_folder
 from brightrun.web.upload_progress import UploadProgress
@@ -69,7 +69,7 @@ class Piece(Answer):
     """A stretch of text; `learnt` says whether it carries loss."""
 
     text: str
-    learnt: bool
+    trained: bool
 
 
 class Preview(Answer):
@@ -78,7 +78,7 @@ class Preview(Answer):
     conversation: str
     model: str
     tokens: int
-    learnt_tokens: int
+    trained_tokens: int
     answers: int
     pieces: list[Piece]
 
@@ -86,9 +86,9 @@ class Preview(Answer):
 @router.post("", status_code=201, responses=declared(400, 401, 403, 413), openapi_extra=_FORM)
 async def upload_file(
     request: Request,
-    studio: StudioPart,
-    options: OptionsPart,
-    person: PersonPart,
+    studio: StudioDep,
+    options: OptionsDep,
+    principal: CurrentPrincipal,
     content_sha256: Annotated[
         str | None,
         Header(alias="x-content-sha256", pattern="^[0-9a-fA-F]{64}$", description="Refuse a file with other bytes."),
@@ -99,7 +99,7 @@ async def upload_file(
     ] = None,
 ) -> FileView:
     """Upload a dataset (form field `file`); the same bytes again are the same dataset."""
-    with _uploads(request).follow(person.owner_id, upload_id) as progress, scratch_folder(studio.home) as folder:
+    with _uploads(request).follow(principal.owner_id, upload_id) as progress, scratch_folder(studio.home) as folder:
         received = await receive_form_file(request, folder, field="file", limit=options.upload_bytes)
         if content_sha256 is not None and content_sha256.lower() != received.sha256:
             raise BodyUnreadable(
@@ -109,7 +109,7 @@ async def upload_file(
 
         def add() -> FileView:
             row = add_dataset(
-                studio, owner_id=person.owner_id, file_name=received.name, source=received.path, progress=progress
+                studio, owner_id=principal.owner_id, file_name=received.name, source=received.path, progress=progress
             )
             return FileView.of(row)
 
@@ -119,50 +119,52 @@ async def upload_file(
 @router.get("/uploads/{upload_id}", responses=declared(401, 403, 404))
 def show_upload(
     request: Request,
-    person: PersonPart,
+    principal: CurrentPrincipal,
     upload_id: Annotated[str, Path(pattern=_UPLOAD_ID, description="What was sent as `x-upload-id`.")],
 ) -> UploadView:
     """How far the checks of a file are whose upload is not yet answered."""
-    checked = _uploads(request).of(person.owner_id, upload_id)
+    checked = _uploads(request).of(principal.owner_id, upload_id)
     if checked is None:
         raise NotFound(f"There is no upload {upload_id} here, or it is over.")
     return UploadView(id=upload_id, done_bytes=checked.done, total_bytes=checked.total)
 
 
 @router.post("/sample", status_code=201, responses=declared(401, 403))
-def add_sample(studio: StudioPart, person: PersonPart) -> FileView:
+def add_sample(studio: StudioDep, principal: CurrentPrincipal) -> FileView:
     """Add the sample dataset that comes with the product, as if it had been uploaded."""
     path = sample_dataset_path()
-    return FileView.of(add_dataset(studio, owner_id=person.owner_id, file_name=path.name, source=path))
+    return FileView.of(add_dataset(studio, owner_id=principal.owner_id, file_name=path.name, source=path))
 
 
 @router.get("", responses=declared(401, 403, 404))
-def list_files(studio: StudioPart, person: PersonPart, limit: Limit = 20, after: After = None) -> Listed[FileView]:
+def list_files(
+    studio: StudioDep, principal: CurrentPrincipal, limit: Limit = 20, after: After = None
+) -> Listed[FileView]:
     """Datasets, newest first."""
     with studio.database.reading() as session:
-        page = files.list_page(session, owner_id=person.owner_id, limit=limit, after=after)
+        page = files.list_page(session, owner_id=principal.owner_id, limit=limit, after=after)
     return Listed(data=[FileView.of(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get("/{file_id}", responses=declared(401, 403, 404))
-def show_file(studio: StudioPart, person: PersonPart, file_id: FileId) -> FileView:
+def show_file(studio: StudioDep, principal: CurrentPrincipal, file_id: FileId) -> FileView:
     """One dataset."""
     with studio.database.reading() as session:
-        return FileView.of(owned_file(session, person.owner_id, file_id))
+        return FileView.of(owned_file(session, principal.owner_id, file_id))
 
 
 @router.delete("/{file_id}", responses=declared(401, 403, 404, 409))
-def delete_file(studio: StudioPart, person: PersonPart, file_id: FileId) -> Deleted:
+def delete_file(studio: StudioDep, principal: CurrentPrincipal, file_id: FileId) -> Deleted:
     """Delete a dataset; refused (409) once a job was made of it."""
-    remove_dataset(studio, owner_id=person.owner_id, file_id=file_id)
+    remove_dataset(studio, owner_id=principal.owner_id, file_id=file_id)
     return Deleted(id=file_id)
 
 
 @router.get("/{file_id}/audit", responses=declared(401, 403, 404))
-def show_audit(studio: StudioPart, person: PersonPart, file_id: FileId) -> AuditReport:
+def show_audit(studio: StudioDep, principal: CurrentPrincipal, file_id: FileId) -> AuditReport:
     """Everything the audit found."""
     with studio.database.reading() as session:
-        row = owned_file(session, person.owner_id, file_id)
+        row = owned_file(session, principal.owner_id, file_id)
     if row.audit is None:
         raise NotFound(f"There is no audit of {row.file_name}.", hint="Upload the file again.")
     return AuditReport.model_validate(row.audit)
@@ -170,8 +172,8 @@ def show_audit(studio: StudioPart, person: PersonPart, file_id: FileId) -> Audit
 
 @router.get("/{file_id}/preview", responses=declared(400, 401, 403, 404))
 def preview_file(
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     file_id: FileId,
     conversation: Annotated[
         str, Query(min_length=1, max_length=200, description="Its number from 1, or its id.")
@@ -183,13 +185,13 @@ def preview_file(
     """A conversation as the model sees it, and which parts of it are learnt."""
     with scratch_folder(studio.home) as folder:
         path = folder / "dataset"
-        fetch_dataset(studio, owner_id=person.owner_id, file_id=file_id, target=path)
+        fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)
         chat = _chat_model(studio, model)
         messages = preview_conversation(path, conversation, chat=chat, options=ReadOptions())
     encoded = chat.encode_conversation(messages.messages())
-    pieces = [Piece(text=text, learnt=learnt) for text, learnt in chat.preview_spans(messages.messages())]
+    pieces = [Piece(text=text, trained=trained) for text, trained in chat.preview_spans(messages.messages())]
     return Preview(
-        conversation=messages.id, model=chat.name, tokens=len(encoded.input_ids), learnt_tokens=encoded.learnt_tokens,
+        conversation=messages.id, model=chat.name, tokens=len(encoded.input_ids), trained_tokens=encoded.trained_tokens,
         answers=len(encoded.answer_spans), pieces=pieces,
     )  # fmt: skip
 

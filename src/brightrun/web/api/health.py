@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 import brightrun
 from brightrun.database.database import DatabaseUnavailable
 from brightrun.jobs.studio import Studio
-from brightrun.web.parts import Answer, StudioPart
+from brightrun.web.deps import Answer, StudioDep
 
 router = APIRouter(tags=["health"])
 
@@ -27,7 +27,7 @@ class Health(Answer):
     responses={503: {"model": Health, "description": "Something does not work."}},
     openapi_extra={"security": []},
 )
-def health(studio: StudioPart, response: Response) -> Health:
+def health(studio: StudioDep, response: Response) -> Health:
     """For load balancers and `brightrun doctor`; needs no login."""
     found = _database(studio)
     if found != "ok":

@@ -13,11 +13,11 @@ from brightrun.database import jobs, metrics
 from brightrun.database.job_list import JobOrder, OrderBy
 from brightrun.database.tables import TrainingJob
 from brightrun.jobs.cancel import cancel_job
-from brightrun.jobs.look_up import owned
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.retry import retry_job
-from brightrun.jobs.submit import ComputeWish, StartJob, submit_job
-from brightrun.web.api.shapes import JobView, Listed
-from brightrun.web.parts import PLAIN_JSON, After, Answer, JobId, Limit, PersonPart, StudioPart, Usd
+from brightrun.jobs.submit import ComputeRequest, JobRequest, submit_job
+from brightrun.web.api.schemas import JobView, Listed
+from brightrun.web.deps import PLAIN_JSON, After, Answer, CurrentPrincipal, JobId, Limit, StudioDep, Usd
 from brightrun.web.problems import declared
 
 router = APIRouter(prefix="/api/training", tags=["jobs"])
@@ -63,8 +63,8 @@ class Retry(BaseModel):
     hyperparameters: dict[str, Any] = Field(
         default_factory=dict, description="Settings to change; without any the new job goes on where the old one ended."
     )
-    compute: ComputeWish = Field(
-        default_factory=ComputeWish, description="Caps and machine to change; what is absent stays as it was."
+    compute: ComputeRequest = Field(
+        default_factory=ComputeRequest, description="Caps and machine to change; what is absent stays as it was."
     )
 
 
@@ -87,27 +87,27 @@ class Curves(Answer):
     object: Literal["training.metrics"] = "training.metrics"
     job_id: str
     train: list[Point]
-    held_out: list[Point]
+    validation: list[Point]
 
 
 @router.post("/start-job", dependencies=PLAIN_JSON, status_code=201, responses=declared(400, 401, 403, 404, 409, 413))
 def start_job(
-    studio: StudioPart,
-    person: PersonPart,
-    request: StartJob,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
+    request: JobRequest,
     response: Response,
     idempotency_key: IdempotencyKey = None,
 ) -> Started:
     """Plan a job and put it into the queue."""
-    job = submit_job(studio, request, owner_id=person.owner_id, idempotency_key=idempotency_key)
+    job = submit_job(studio, request, owner_id=principal.owner_id, idempotency_key=idempotency_key)
     response.headers["location"] = f"/api/training/jobs/{job.id}"
     return Started.of(job)
 
 
 @router.get("/jobs", responses=declared(401, 403, 404))
 def list_jobs(
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     limit: Limit = 20,
     after: After = None,
     status: Annotated[list[JobStatus] | None, Query(description="Only jobs in these states.")] = None,
@@ -119,48 +119,49 @@ def list_jobs(
     sort = JobOrder(order, direction == "desc", studio.clock())
     with studio.database.reading() as session:
         page = jobs.list_page(
-            session, owner_id=person.owner_id, limit=limit, after=after, statuses=status, find=find, order=sort
+            session, owner_id=principal.owner_id, limit=limit, after=after, statuses=status, find=find, order=sort
         )
     return Listed(data=[JobView.of(row) for row in page.items], has_more=page.has_more)
 
 
 @router.get("/jobs/{job_id}", responses=declared(401, 403, 404))
-def show_job(studio: StudioPart, person: PersonPart, job_id: JobId) -> JobView:
+def show_job(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> JobView:
     """One job."""
     with studio.database.reading() as session:
-        return JobView.of(owned(session, person.owner_id, job_id))
+        return JobView.of(owned(session, principal.owner_id, job_id))
 
 
 @router.delete("/jobs/{job_id}", responses=declared(401, 403, 404, 409))
 def cancel(
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     job_id: JobId,
-    keep_adapter: Annotated[  # noqa: FBT002 passed by its name
+    export_on_stop: Annotated[  # noqa: FBT002 passed by its name
         bool, Query(description="First have the run end its step and bring an unproven adapter of it home.")
     ] = False,
 ) -> JobView:
     """Cancel a job; its machine ends right after. A job that is cancelled stays so; one that ended cannot be (409).
 
-    With `keep_adapter`, the answer's `keep_adapter_until` says until when an adapter is waited for.
+    With `export_on_stop`, the answer's `export_until` says until when an adapter is waited for.
     """
-    return JobView.of(cancel_job(studio, owner_id=person.owner_id, job_id=job_id, keep_adapter=keep_adapter))
+    return JobView.of(cancel_job(studio, owner_id=principal.owner_id, job_id=job_id, export_on_stop=export_on_stop))
 
 
 @router.post(
     "/jobs/{job_id}/retry", dependencies=PLAIN_JSON, status_code=201, responses=declared(400, 401, 403, 404, 409, 413)
 )
 def retry(
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     job_id: JobId,
     request: Retry | None = None,
     idempotency_key: IdempotencyKey = None,
 ) -> JobView:
     """Try a failed or cancelled job again, as a new job (`retry_of` names the old one)."""
-    wish = request or Retry()
+    retry_request = request or Retry()
     job = retry_job(
-        studio, owner_id=person.owner_id, job_id=job_id, hyperparameters=wish.hyperparameters, compute=wish.compute,
+        studio, owner_id=principal.owner_id, job_id=job_id, hyperparameters=retry_request.hyperparameters,
+        compute=retry_request.compute,
         idempotency_key=idempotency_key,
     )  # fmt: skip
     return JobView.of(job)
@@ -168,21 +169,21 @@ def retry(
 
 @router.get("/jobs/{job_id}/metrics", responses=declared(401, 403, 404))
 def show_metrics(
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     job_id: JobId,
-    points: Annotated[int, Query(ge=metrics.FEWEST_POINTS, le=2000, description="Longest curve.")] = 500,
+    points: Annotated[int, Query(ge=metrics.MIN_POINTS, le=2000, description="Longest curve.")] = 500,
     by: Annotated[
         metrics.Measure, Query(description="The measure whose spikes stay when a curve is thinned.")
     ] = "loss",
 ) -> Curves:
     """Loss and the like by step, while training and on what was held out."""
     with studio.database.reading() as session:
-        owned(session, person.owner_id, job_id)
+        owned(session, principal.owner_id, job_id)
         train = metrics.series(session, job_id, "train", points, by=by)
-        held_out = metrics.series(session, job_id, "held_out", points)
+        validation = metrics.series(session, job_id, "validation", points)
     return Curves(
         job_id=job_id,
         train=[Point.model_validate(point) for point in train],
-        held_out=[Point.model_validate(point) for point in held_out],
+        validation=[Point.model_validate(point) for point in validation],
     )

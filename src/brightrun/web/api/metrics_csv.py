@@ -12,11 +12,11 @@ from fastapi.responses import StreamingResponse
 
 from brightrun.database import metrics
 from brightrun.database.metrics import MetricPoint
-from brightrun.jobs.look_up import owned
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
-from brightrun.web.parts import JobId, PersonPart, StudioPart
+from brightrun.web.deps import CurrentPrincipal, JobId, StudioDep
 from brightrun.web.problems import declared
-from brightrun.web.stored import attachment
+from brightrun.web.stored_files import attachment
 
 router = APIRouter(prefix="/api/training/jobs/{job_id}", tags=["jobs"])
 COLUMNS = (
@@ -33,10 +33,10 @@ _AT_ONCE = 1000
     responses=declared(401, 403, 404)
     | {200: {"content": {_CSV: {"schema": {"type": "string"}}}, "description": "One line for each point."}},
 )
-def get_metrics_csv(studio: StudioPart, person: PersonPart, job_id: JobId) -> StreamingResponse:
+def get_metrics_csv(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> StreamingResponse:
     """Every step and every held-out measurement; a cell is empty where the value is not known."""
     with studio.database.reading() as session:
-        job = owned(session, person.owner_id, job_id)
+        job = owned(session, principal.owner_id, job_id)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", job.name).strip("-.")[:80] or "job"
     headers = {"content-disposition": attachment(f"{name}-metrics.csv")}
     return StreamingResponse(_lines(studio, job_id), media_type=f"{_CSV}; charset=utf-8", headers=headers)

@@ -7,10 +7,10 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from brightrun.jobs.submit import StartJob, plan_job
+from brightrun.jobs.submit import JobRequest, plan_job
 from brightrun.planning.choice import GpuOffer
 from brightrun.planning.job_plan import JobPlan
-from brightrun.web.parts import PLAIN_JSON, Answer, PersonPart, StudioPart, Usd
+from brightrun.web.deps import PLAIN_JSON, Answer, CurrentPrincipal, StudioDep, Usd
 from brightrun.web.problems import declared
 
 router = APIRouter(prefix="/api/training", tags=["jobs"])
@@ -36,13 +36,13 @@ class PlanView(Answer):
 
 
 @router.post("/plan", dependencies=PLAIN_JSON, responses=declared(400, 401, 403, 404, 409, 413))
-def plan(studio: StudioPart, person: PersonPart, request: StartJob) -> PlanView:
+def plan(studio: StudioDep, principal: CurrentPrincipal, request: JobRequest) -> PlanView:
     """Steps, tokens, memory, time and dollars of a job, and what to change where it does not fit.
 
     Nothing is stored and nothing is started. With `compute.gpu_type` the plan is for that GPU, else for this machine.
     The base model need not be pulled where its tokenizer is at hand.
     """
-    made = plan_job(studio, request, owner_id=person.owner_id)
+    made = plan_job(studio, request, owner_id=principal.owner_id)
     duration, cost = made.plan.duration, made.plan.cost
     return PlanView(
         plan=made.plan,

@@ -9,14 +9,14 @@ from pathlib import Path, PurePath
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
-from brightrun.chat.llama3 import llama3_chat_model
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problem_rows import problem_rows
 from brightrun.jobs.add_dataset import fetch_dataset
-from brightrun.web.parts import FileId, PersonPart, StudioPart
+from brightrun.templating.llama3 import llama3_chat_model
+from brightrun.web.deps import CurrentPrincipal, FileId, StudioDep
 from brightrun.web.problems import declared
 from brightrun.web.receive import scratch_folder
-from brightrun.web.stored import attachment
+from brightrun.web.stored_files import attachment
 
 router = APIRouter(prefix="/api/training/files/{file_id}", tags=["datasets"])
 _LINES = "application/x-ndjson"
@@ -28,14 +28,14 @@ _LINES = "application/x-ndjson"
     responses=declared(401, 403, 404)
     | {200: {"content": {_LINES: {"schema": {"type": "string"}}}, "description": "One line for each conversation."}},
 )
-def get_problem_rows(studio: StudioPart, person: PersonPart, file_id: FileId) -> StreamingResponse:
+def get_problem_rows(studio: StudioDep, principal: CurrentPrincipal, file_id: FileId) -> StreamingResponse:
     """The conversations in which the audit found a warning or an error, as they stand in the file, with the reasons.
 
     A line has `id`, `number`, `place`, `problems` and `messages`; mended lines can be uploaded as OpenAI chat JSONL.
     """
     with ExitStack() as stack:
         path = stack.enter_context(scratch_folder(studio.home)) / "dataset"
-        row = fetch_dataset(studio, owner_id=person.owner_id, file_id=file_id, target=path)
+        row = fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)
         headers = {"content-disposition": attachment(f"{PurePath(row.file_name).stem}-problems.jsonl")}
         lines = _lines(path, stack.pop_all())
     return StreamingResponse(lines, media_type=_LINES, headers=headers)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from brightrun.web.access import SignIn
-from brightrun.web.parts import PLAIN_JSON, AccessPart, Answer, OptionsPart, PersonPart
+from brightrun.web.deps import PLAIN_JSON, AccessDep, Answer, CurrentPrincipal, OptionsDep
 from brightrun.web.problems import declared
 from brightrun.web.sign_in import SESSION_COOKIE
 
@@ -34,22 +34,22 @@ class SessionView(Answer):
 
 @router.post("", dependencies=PLAIN_JSON, responses=declared(400, 401, 403, 413, 429), openapi_extra={"security": []})
 def sign_in(
-    request: Request, response: Response, access: AccessPart, options: OptionsPart, given: GivenToken
+    request: Request, response: Response, access: AccessDep, options: OptionsDep, given: GivenToken
 ) -> SessionView:
     """Exchange an API token for a session cookie; ten wrong ones from one address, and it has to wait."""
     signed = access.sign_in(request, given.token.get_secret_value())
     keep_session(response, signed, https=options.https)
-    return SessionView(owner_id=signed.person.owner_id, means=signed.person.means, expires_at=signed.expires_at)
+    return SessionView(owner_id=signed.principal.owner_id, means=signed.principal.means, expires_at=signed.expires_at)
 
 
 @router.get("", responses=declared(401, 403))
-def show_session(person: PersonPart) -> SessionView:
+def show_session(principal: CurrentPrincipal) -> SessionView:
     """Who is signed in."""
-    return SessionView(owner_id=person.owner_id, means=person.means)
+    return SessionView(owner_id=principal.owner_id, means=principal.means)
 
 
 @router.delete("", status_code=204, responses=declared(401, 403))
-def sign_out(response: Response, options: OptionsPart, person: PersonPart) -> None:  # noqa: ARG001 who may
+def sign_out(response: Response, options: OptionsDep, principal: CurrentPrincipal) -> None:  # noqa: ARG001 who may
     """Forget the session in this browser."""
     forget_session(response, https=options.https)
 

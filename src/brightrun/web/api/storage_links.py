@@ -12,10 +12,10 @@ from starlette.concurrency import run_in_threadpool
 from brightrun.errors import LinkRefused
 from brightrun.storage.base import Storage
 from brightrun.storage.links import LINK_PATH, Grant, receive_upload
-from brightrun.web.parts import Answer, OptionsPart, StudioPart
+from brightrun.web.deps import Answer, OptionsDep, StudioDep
 from brightrun.web.problems import declared
 from brightrun.web.receive import receive_body, scratch_folder
-from brightrun.web.stored import send_stored
+from brightrun.web.stored_files import send_stored
 
 PREFIX = LINK_PATH
 router = APIRouter(prefix=LINK_PATH.rstrip("/"), tags=["storage"])
@@ -44,7 +44,7 @@ class _Redeems(Protocol):
     | {200: {"content": _BYTES, "description": "The file."}, 206: {"content": _BYTES, "description": "A range of it."}},
     openapi_extra={"security": []},
 )
-def download(request: Request, studio: StudioPart, token: Token) -> Response:
+def download(request: Request, studio: StudioDep, token: Token) -> Response:
     """The file of a link, or one range of it."""
     grant = _redeem(studio.storage, token, request.method, studio.clock())
     return send_stored(
@@ -57,7 +57,7 @@ def download(request: Request, studio: StudioPart, token: Token) -> Response:
     responses=declared(400, 403, 413),
     openapi_extra={"requestBody": {"content": _BYTES, "required": True}, "security": []},
 )
-async def upload(request: Request, studio: StudioPart, options: OptionsPart, token: Token) -> Stored:
+async def upload(request: Request, studio: StudioDep, options: OptionsDep, token: Token) -> Stored:
     """Put the file of a link."""
     grant = _redeem(studio.storage, token, "PUT", studio.clock())
     limit = min(options.stored_bytes, options.stored_bytes if grant.max_bytes is None else grant.max_bytes)

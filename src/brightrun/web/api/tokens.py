@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from brightrun.database import tokens
 from brightrun.database.tables import ApiToken
 from brightrun.errors import NotFound
-from brightrun.web.api.shapes import Listed
-from brightrun.web.parts import PLAIN_JSON, After, Answer, Limit, PersonPart, StudioPart
+from brightrun.web.api.schemas import Listed
+from brightrun.web.deps import PLAIN_JSON, After, Answer, CurrentPrincipal, Limit, StudioDep
 from brightrun.web.problems import declared
 from brightrun.web.tokens import issue_token
 
@@ -49,28 +49,30 @@ class MadeToken(TokenView):
 
 
 @router.get("", responses=declared(401, 403, 404))
-def list_tokens(studio: StudioPart, person: PersonPart, limit: Limit = 50, after: After = None) -> Listed[TokenView]:
+def list_tokens(
+    studio: StudioDep, principal: CurrentPrincipal, limit: Limit = 50, after: After = None
+) -> Listed[TokenView]:
     """One's tokens, newest first, revoked ones too."""
     with studio.database.reading() as session:
-        page = tokens.list_page(session, owner_id=person.owner_id, limit=limit, after=after)
+        page = tokens.list_page(session, owner_id=principal.owner_id, limit=limit, after=after)
     return Listed(data=[TokenView.model_validate(row) for row in page.items], has_more=page.has_more)
 
 
 @router.post("", dependencies=PLAIN_JSON, status_code=201, responses=declared(400, 401, 403, 413))
-def make_token(studio: StudioPart, person: PersonPart, wanted: NewToken) -> MadeToken:
+def make_token(studio: StudioDep, principal: CurrentPrincipal, wanted: NewToken) -> MadeToken:
     """Make a token for oneself: it reaches what its maker reaches. This answer is the only one with its secret."""
     with studio.database.session() as session:
-        issued = issue_token(session, owner_id=person.owner_id, name=wanted.name, now=studio.clock())
+        issued = issue_token(session, owner_id=principal.owner_id, name=wanted.name, now=studio.clock())
         shown = TokenView.model_validate(issued.row)
     return MadeToken(**shown.model_dump(), token=issued.secret)
 
 
 @router.delete("/{token_id}", responses=declared(401, 403, 404))
-def revoke_token(studio: StudioPart, person: PersonPart, token_id: TokenId) -> TokenView:
+def revoke_token(studio: StudioDep, principal: CurrentPrincipal, token_id: TokenId) -> TokenView:
     """End a token and every session that was opened with it, at once. One that is revoked already stays so."""
     with studio.database.session() as session:
-        tokens.revoke(session, token_id, owner_id=person.owner_id, now=studio.clock())
+        tokens.revoke(session, token_id, owner_id=principal.owner_id, now=studio.clock())
         row = session.get(ApiToken, token_id)
-        if row is None or row.owner_id != person.owner_id:
+        if row is None or row.owner_id != principal.owner_id:
             raise NotFound(f"There is no token {token_id}.")
         return TokenView.model_validate(row)

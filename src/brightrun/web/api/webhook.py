@@ -8,11 +8,11 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from brightrun.contract.messages import JournalBatch, WebhookReply
+from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.signatures import SignatureRefused, job_secret, verify
 from brightrun.errors import NotSignedIn
 from brightrun.jobs.record_event import record_events
-from brightrun.web.parts import StudioPart
+from brightrun.web.deps import StudioDep
 from brightrun.web.problems import BodyUnreadable, declared
 
 PATH = "/api/training/webhook"
@@ -20,7 +20,7 @@ router = APIRouter(tags=["workers"])
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/JournalBatch"}}},
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EventBatch"}}},
     },
     "security": [],
 }
@@ -39,7 +39,7 @@ async def _body(request: Request) -> bytes:
 
 
 @router.post(PATH, response_model_by_alias=True, responses=declared(400, 401, 404, 413), openapi_extra=_BODY)
-def receive_news(request: Request, studio: StudioPart, body: Annotated[bytes, Depends(_body)]) -> WebhookReply:
+def receive_events(request: Request, studio: StudioDep, body: Annotated[bytes, Depends(_body)]) -> WebhookReply:
     """A batch of a job's journal, signed as Standard Webhooks does with the job's own secret.
 
     In any order and any number of times. The answer says how far everything has arrived, and whether to go on.
@@ -55,7 +55,7 @@ def receive_news(request: Request, studio: StudioPart, body: Annotated[bytes, De
     except SignatureRefused as error:
         raise NotSignedIn(error.message, hint=error.hint) from error
     try:
-        batch = JournalBatch.model_validate_json(body)
+        batch = EventBatch.model_validate_json(body)
     except ValidationError as error:
         raise RequestValidationError(error.errors(include_input=False, include_url=False)) from error
     return record_events(studio.database, batch, now=now)

@@ -15,14 +15,14 @@ from brightrun.database.metrics import Kind, Measure, MetricPoint
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import BrightRunError
 from brightrun.evaluation.comparison import Comparison
-from brightrun.evaluation.run_charts import MEASURES, Run, overlay_chart
-from brightrun.evaluation.wording import spoken_value
-from brightrun.jobs.look_up import owned
+from brightrun.evaluation.run_charts import MEASURES, ChartedRun, overlay_chart
+from brightrun.format import spoken_value
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.results import read_comparison
 from brightrun.jobs.studio import Studio
+from brightrun.web.deps import CurrentPrincipal, StudioDep
 from brightrun.web.pages.job_facts import JobFacts, read_facts
 from brightrun.web.pages.rendering import page
-from brightrun.web.parts import PersonPart, StudioPart
 
 router = APIRouter(include_in_schema=False)
 
@@ -58,22 +58,22 @@ class ComparedSetting:
 @router.get("/compare")
 def show_compare(
     request: Request,
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     chosen: JobIds = [],  # noqa: B006 - read only; what FastAPI wants
     measure: Measure = "loss",
 ) -> Response:
     """The runs that were chosen; with fewer than two or more than four, the choice."""
     ids = list(dict.fromkeys(chosen))
     with studio.database.reading() as session:
-        rows = [owned(session, person.owner_id, job_id) for job_id in ids]
-        newest = jobs.list_page(session, owner_id=person.owner_id, limit=50).items
+        rows = [owned(session, principal.owner_id, job_id) for job_id in ids]
+        newest = jobs.list_page(session, owner_id=principal.owner_id, limit=50).items
     choice = [*rows, *(row for row in newest if row.id not in ids)]
     values: dict[str, Any] = {"title": "Compare runs", "active": "jobs", "choice": choice, "ids": ids}
     if not FEWEST <= len(ids) <= MOST:
         return page(request, "compare_choose.html", **values, many=len(ids) > MOST, most=MOST)
     labels = _labels(rows)
-    runs = [_run(studio, person.owner_id, row.id, labels[row.id]) for row in rows]
+    runs = [_run(studio, principal.owner_id, row.id, labels[row.id]) for row in rows]
     values |= {"runs": runs, "measure": measure, "measures": MEASURES, "most": MOST}
     values |= {"settings": compared_settings([row.hyperparameters for row in rows]), "facts": _facts(rows)}
     return page(request, "compare.html", **values, charts=_charts(studio, rows, labels, measure))
@@ -128,7 +128,7 @@ def _charts(
     studio: Studio, rows: Sequence[TrainingJob], labels: Mapping[str, str], measure: Measure
 ) -> list[tuple[str, dict[str, str]]]:
     shown: list[tuple[str, Kind]] = [("Training loss" if measure == "loss" else MEASURES[measure].label, "train")]
-    shown += [("Held-out loss", "held_out")] if measure == "loss" else []
+    shown += [("Held-out loss", "validation")] if measure == "loss" else []
     drawn = []
     with studio.database.reading() as session:
         for heading, kind in shown:
@@ -140,5 +140,5 @@ def _charts(
     return drawn
 
 
-def _curve(label: str, points: Sequence[MetricPoint], measure: Measure) -> Run:
-    return Run(label, [(point.step, getattr(point, measure)) for point in points])
+def _curve(label: str, points: Sequence[MetricPoint], measure: Measure) -> ChartedRun:
+    return ChartedRun(label, [(point.step, getattr(point, measure)) for point in points])

@@ -14,28 +14,28 @@ from brightrun.evaluation.matrix import matrix
 from brightrun.evaluation.measurements import AnswerScore, SampleAnswer
 from brightrun.evaluation.report import group_view, sample_view
 from brightrun.evaluation.run_charts import WIDTHS
-from brightrun.jobs.look_up import owned
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.results import read_comparison
-from brightrun.web.api.chat import TryOutPart, chat_state
-from brightrun.web.api.shapes import JobView
+from brightrun.web.api.chat import PlaygroundDep, chat_state
+from brightrun.web.api.schemas import JobView
+from brightrun.web.deps import CurrentPrincipal, JobId, StudioDep
 from brightrun.web.pages.rendering import page
-from brightrun.web.parts import JobId, PersonPart, StudioPart
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/jobs/{job_id}/comparison")
 def show_comparison(
-    request: Request, studio: StudioPart, person: PersonPart, try_out: TryOutPart, job_id: JobId
+    request: Request, studio: StudioDep, principal: CurrentPrincipal, playground: PlaygroundDep, job_id: JobId
 ) -> Response:
     """The page; a job that has delivered no comparison says so."""
     with studio.database.reading() as session:
-        job = JobView.of(owned(session, person.owner_id, job_id))
+        job = JobView.of(owned(session, principal.owner_id, job_id))
     comparison = read_comparison(studio, job_id)
     values: dict[str, Any] = {"title": f"{job.name}: before and after", "active": "jobs", "job": job}
     if comparison is None:
         return page(request, "comparison_none.html", **values)
-    values |= {"chat": chat_state(studio, try_out, person.owner_id, job_id), "system": _instructions(comparison)}
+    values |= {"chat": chat_state(studio, playground, principal.owner_id, job_id), "system": _instructions(comparison)}
     return page(request, "comparison.html", **values, **_shown(comparison))
 
 

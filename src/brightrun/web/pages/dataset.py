@@ -14,19 +14,19 @@ from brightrun.datasets.findings import Finding
 from brightrun.evaluation.histogram import Bin, histogram
 from brightrun.evaluation.matrix import matrix
 from brightrun.evaluation.run_charts import WIDTHS
-from brightrun.jobs.look_up import owned_file
-from brightrun.planning.settle import fitting_length
-from brightrun.web.api.shapes import FileView, JobView
-from brightrun.web.pages.dataset_words import (
+from brightrun.jobs.ownership import owned_file
+from brightrun.planning.resolve import fitting_length
+from brightrun.web.api.schemas import FileView, JobView
+from brightrun.web.deps import CurrentPrincipal, FileId, StudioDep
+from brightrun.web.pages.dataset_texts import (
     SEVERITIES,
     finding_done,
-    finding_mend,
+    finding_fix,
     finding_title,
-    format_words,
-    header_words,
+    format_text,
+    header_text,
 )
 from brightrun.web.pages.rendering import page
-from brightrun.web.parts import FileId, PersonPart, StudioPart
 
 router = APIRouter(include_in_schema=False)
 
@@ -41,30 +41,28 @@ class Balance:
     conversations: int
     used: int
     answers: int
-    learnt: int
-    quarantined: int
+    trained: int
+    excluded: int
 
     @classmethod
     def of(cls, audit: AuditReport) -> Balance:
-        return cls(
-            audit.conversations, audit.trainable_conversations, audit.answers, audit.trainable, audit.quarantined
-        )
+        return cls(audit.conversations, audit.trainable_conversations, audit.answers, audit.trainable, audit.excluded)
 
     @property
     def conversations_left_out(self) -> int:
         return self.conversations - self.used
 
     @property
-    def otherwise_unlearnt(self) -> int:
+    def otherwise_untrained(self) -> int:
         """Answers that the file does not offer, and sound ones of conversations that were left out."""
-        return self.answers - self.learnt - self.quarantined
+        return self.answers - self.trained - self.excluded
 
 
 @router.get("/datasets/{file_id}")
-def show_dataset(request: Request, studio: StudioPart, person: PersonPart, file_id: FileId) -> Response:
+def show_dataset(request: Request, studio: StudioDep, principal: CurrentPrincipal, file_id: FileId) -> Response:
     """The page."""
     with studio.database.reading() as session:
-        row = owned_file(session, person.owner_id, file_id)
+        row = owned_file(session, principal.owner_id, file_id)
         audit = None if row.audit is None else AuditReport.model_validate(row.audit)
         jobs = files.list_jobs(session, file_id, limit=_JOBS)
         values: dict[str, Any] = {
@@ -73,7 +71,7 @@ def show_dataset(request: Request, studio: StudioPart, person: PersonPart, file_
             "audit": audit,
             "jobs": [JobView.of(job) for job in jobs.items],
             "jobs_count": files.count_jobs(session, file_id),
-            "format_words": format_words,
+            "format_text": format_text,
         }
     return page(request, "dataset.html", active="datasets", **values, **({} if audit is None else _report(audit)))
 
@@ -81,10 +79,10 @@ def show_dataset(request: Request, studio: StudioPart, person: PersonPart, file_
 def _report(audit: AuditReport) -> dict[str, Any]:
     return {
         "balance": Balance.of(audit),
-        "header_words": header_words(audit),
+        "header_text": header_text(audit),
         "groups": [(SEVERITIES[name], _of_severity(audit, name)) for name in SEVERITIES],
         "finding_title": finding_title,
-        "finding_mend": finding_mend,
+        "finding_fix": finding_fix,
         "problems": sum(finding.count for finding in audit.findings if finding.severity != "info"),
         "fitting": audit.max_seq_length or fitting_length(audit.longest_tokens),
         "lengths_chart": _lengths(audit) if audit.lengths else None,

@@ -80,7 +80,7 @@ def read_home(studio: Studio, owner_id: str) -> HomeFacts:
     now = studio.clock()
     with studio.database.reading() as session:
         running = read_lines(session, jobs.list_live(session, owner_id=owner_id), now=now)
-        ended = read_lines(session, _last_ended(session, owner_id), now=now)
+        ended = read_lines(session, _last_finished(session, owner_id), now=now)
         completed = jobs.newest_in_status(session, JobStatus.COMPLETED, owner_id=owner_id, limit=1)
         finished = read_lines(session, completed, now=now)
         concerns = _concerns(session, owner_id, now)
@@ -96,7 +96,7 @@ def read_home(studio: Studio, owner_id: str) -> HomeFacts:
     )
 
 
-def _last_ended(session: Session, owner_id: str) -> list[TrainingJob]:
+def _last_finished(session: Session, owner_id: str) -> list[TrainingJob]:
     """Of every ending a few, the last ones first."""
     endings = (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)
     rows = [row for one in endings for row in jobs.newest_in_status(session, one, owner_id=owner_id, limit=_ENDED)]

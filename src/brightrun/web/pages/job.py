@@ -13,14 +13,14 @@ from brightrun.database import metrics
 from brightrun.database.metrics import Measure
 from brightrun.evaluation.gauges import cost_bar
 from brightrun.evaluation.run_charts import MEASURES, WIDTHS, measure_chart
-from brightrun.jobs.look_up import owned
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
-from brightrun.web.pages.job_facts import JobFacts, Money, read_facts
+from brightrun.web.deps import CurrentPrincipal, JobId, StudioDep
+from brightrun.web.pages.format import usd
+from brightrun.web.pages.job_facts import JobFacts, JobMoney, read_facts
 from brightrun.web.pages.job_log import SHOWN, Show, read_log
 from brightrun.web.pages.job_settings import FIRST_FIELDS, setting_fields, setting_rows
 from brightrun.web.pages.rendering import page
-from brightrun.web.pages.words import usd
-from brightrun.web.parts import JobId, PersonPart, StudioPart
 
 router = APIRouter(include_in_schema=False, prefix="/jobs/{job_id}")
 
@@ -31,17 +31,17 @@ _POINTS = 500
 @router.get("")
 def show_job(
     request: Request,
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     job_id: JobId,
     measure: Measure = "loss",
     show: Show = "important",
     find: Find = "",
 ) -> Response:
     """The whole page; its parts are those that are fetched alone while the job goes on."""
-    facts = read_facts(studio, person.owner_id, job_id)
-    values = _now(facts) | _curve(studio, person.owner_id, job_id, measure)
-    values |= _log(studio, person.owner_id, job_id, show, find)
+    facts = read_facts(studio, principal.owner_id, job_id)
+    values = _now(facts) | _curve(studio, principal.owner_id, job_id, measure)
+    values |= _log(studio, principal.owner_id, job_id, show, find)
     values |= {"settings": setting_rows(facts.view.hyperparameters, facts.view.recipe), "spec": facts.row.spec}
     values |= {"fields": setting_fields(facts.view.hyperparameters), "first_fields": FIRST_FIELDS}
     values |= {"cap": "" if facts.money.cap is None else f"{facts.money.cap.normalize():f}"}
@@ -49,43 +49,43 @@ def show_job(
 
 
 @router.get("/now")
-def show_now(request: Request, studio: StudioPart, person: PersonPart, job_id: JobId) -> Response:
+def show_now(request: Request, studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> Response:
     """How far it is."""
-    return page(request, "job_now.html", **_now(read_facts(studio, person.owner_id, job_id)))
+    return page(request, "job_now.html", **_now(read_facts(studio, principal.owner_id, job_id)))
 
 
 @router.get("/side")
-def show_side(request: Request, studio: StudioPart, person: PersonPart, job_id: JobId) -> Response:
+def show_side(request: Request, studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -> Response:
     """What it costs, and where it runs."""
-    return page(request, "job_side.html", **_now(read_facts(studio, person.owner_id, job_id)))
+    return page(request, "job_side.html", **_now(read_facts(studio, principal.owner_id, job_id)))
 
 
 @router.get("/curve")
 def show_curve(
-    request: Request, studio: StudioPart, person: PersonPart, job_id: JobId, measure: Measure = "loss"
+    request: Request, studio: StudioDep, principal: CurrentPrincipal, job_id: JobId, measure: Measure = "loss"
 ) -> Response:
     """One of its curves."""
-    return page(request, "job_curve.html", **_curve(studio, person.owner_id, job_id, measure))
+    return page(request, "job_curve.html", **_curve(studio, principal.owner_id, job_id, measure))
 
 
 @router.get("/log")
 def show_log(
     request: Request,
-    studio: StudioPart,
-    person: PersonPart,
+    studio: StudioDep,
+    principal: CurrentPrincipal,
     job_id: JobId,
     show: Show = "important",
     find: Find = "",
 ) -> Response:
     """Its events."""
-    return page(request, "job_log.html", **_log(studio, person.owner_id, job_id, show, find))
+    return page(request, "job_log.html", **_log(studio, principal.owner_id, job_id, show, find))
 
 
 def _now(facts: JobFacts) -> dict[str, Any]:
     return {"facts": facts, "job": facts.view, "money_chart": _money_chart(facts.money)}
 
 
-def _money_chart(money: Money) -> dict[str, str] | None:
+def _money_chart(money: JobMoney) -> dict[str, str] | None:
     if not money.is_known:
         return None
     return {
@@ -111,11 +111,11 @@ def _curve(studio: Studio, owner_id: str, job_id: str, measure: Measure) -> dict
     with studio.database.reading() as session:
         job = owned(session, owner_id, job_id)
         train = metrics.series(session, job_id, "train", _POINTS, by=measure)
-        held_out = metrics.series(session, job_id, "held_out", _POINTS) if measure == "loss" else []
+        validation = metrics.series(session, job_id, "validation", _POINTS) if measure == "loss" else []
     drawn = measure_chart(
         MEASURES[measure],
         [(point.step, getattr(point, measure)) for point in train],
-        [(point.step, point.loss) for point in held_out],
+        [(point.step, point.loss) for point in validation],
         chart_id=f"curve-{measure.replace('_', '-')}",
         total_steps=job.total_steps,
     )
@@ -123,7 +123,7 @@ def _curve(studio: Studio, owner_id: str, job_id: str, measure: Measure) -> dict
         "job_id": job_id,
         "measure": measure,
         "measures": MEASURES,
-        "curve": drawn if train or held_out else None,
+        "curve": drawn if train or validation else None,
         "job_is_over": job.status.is_terminal,
     }
 

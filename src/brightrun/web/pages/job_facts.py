@@ -14,11 +14,11 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import artifacts, attempts, events, spending
 from brightrun.database.tables import ModelArtifact, TrainingAttempt, TrainingJob
 from brightrun.jobs.limits import cap_of, may_have_adapter
-from brightrun.jobs.look_up import owned
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
 from brightrun.web.api.artifacts import ADAPTER
-from brightrun.web.api.shapes import JobView
-from brightrun.web.pages.words import STATUS_WORDS
+from brightrun.web.api.schemas import JobView
+from brightrun.web.pages.format import STATUS_TEXTS
 
 STAGES = tuple(status for status in JobStatus if status not in {JobStatus.FAILED, JobStatus.CANCELLED})
 
@@ -41,7 +41,7 @@ class TimeLeft:
 
 
 @dataclass(frozen=True, slots=True)
-class Money:
+class JobMoney:
     """Dollars of a job; None is not known, never nothing."""
 
     spent: Decimal | None
@@ -77,7 +77,7 @@ class JobFacts:
     part: float | None
     left: TimeLeft | None
     took_seconds: float | None
-    money: Money
+    money: JobMoney
     attempts: Sequence[TrainingAttempt]
     downloads: Downloads | None
     last_event: int
@@ -88,8 +88,8 @@ class JobFacts:
         return self.view.status.is_terminal
 
     @property
-    def may_keep_adapter(self) -> bool:
-        """Whether cancelling can keep what was learnt so far."""
+    def may_export(self) -> bool:
+        """Whether canceling can keep what was learnt so far."""
         return not self.is_over and bool(self.attempts) and may_have_adapter(self.attempts[-1])
 
 
@@ -123,11 +123,11 @@ def stages(status: JobStatus, last_stage: JobStatus | None) -> list[Stage]:
         last_stage: The last stage before it ended, or where it is; None: not known.
     """
     if status is JobStatus.COMPLETED:
-        return [Stage(one, STATUS_WORDS[one], "done") for one in STAGES]
+        return [Stage(one, STATUS_TEXTS[one], "done") for one in STAGES]
     here = STAGES.index(last_stage) if last_stage in STAGES else -1
     at_here: Literal["ended", "now"] = "ended" if status.is_terminal else "now"
     return [
-        Stage(one, STATUS_WORDS[one], "done" if place < here else at_here if place == here else "open")
+        Stage(one, STATUS_TEXTS[one], "done" if place < here else at_here if place == here else "open")
         for place, one in enumerate(STAGES)
     ]
 
@@ -171,12 +171,12 @@ def _expected_phases(job: TrainingJob) -> dict[JobStatus, float]:
     return found
 
 
-def money_of(session: Session, job: TrainingJob, now: datetime) -> Money:
+def money_of(session: Session, job: TrainingJob, now: datetime) -> JobMoney:
     """Spent by lease time × price, expected as it was planned."""
     spent = spending.costs_so_far(session, [job.id], now=now)[job.id]
     planned = (job.plan or {}).get("cost") or {}
     band = (Decimal(str(planned["low_usd"])), Decimal(str(planned["high_usd"]))) if planned else None
-    return Money(
+    return JobMoney(
         spent=job.actual_cost_usd if job.actual_cost_usd is not None else spent,
         expected=job.estimated_cost_usd,
         band=band if job.estimated_cost_usd is not None else None,

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from brightrun.database import files, spending
 from brightrun.database.tables import TrainingJob
-from brightrun.web.api.shapes import JobView
+from brightrun.web.api.schemas import JobView
 from brightrun.web.pages.job_facts import TimeLeft, part_done, time_left
 
 

@@ -10,10 +10,10 @@ from typing import Any, Literal
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import events
 from brightrun.database.tables import TrainingEvent
-from brightrun.evaluation.wording import bytes_text, duration_text, loss_text, number_text
-from brightrun.jobs.look_up import owned
+from brightrun.format import bytes_text, duration_text, loss_text, number_text
+from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
-from brightrun.web.pages.words import STATUS_WORDS
+from brightrun.web.pages.format import STATUS_TEXTS
 
 Show = Literal["important", "progress", "all"]
 SHOWN: dict[Show, str] = {"important": "What matters", "progress": "Steps and measurements", "all": "Everything"}
@@ -72,7 +72,7 @@ def event_text(row: TrainingEvent) -> str:
         return "The worker has delivered; the studio fetches, compares and stores it."  # its sentence is told then
     if row.message:
         return row.message
-    return STATUS_WORDS[row.status] if row.kind in {"status", "end"} else row.kind
+    return STATUS_TEXTS[row.status] if row.kind in {"status", "end"} else row.kind
 
 
 def _evaluation_text(_: TrainingEvent, data: dict[str, Any]) -> str:

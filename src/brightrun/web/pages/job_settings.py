@@ -11,13 +11,13 @@ from pydantic.fields import FieldInfo
 
 from brightrun.catalogue.recipes import load_recipes
 from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.evaluation.wording import spoken_value
+from brightrun.format import spoken_value
 
 FIRST_FIELDS = ("num_epochs", "learning_rate", "r", "lora_alpha", "lora_dropout", "batch_size")
 
 
 @dataclass(frozen=True, slots=True)
-class SettingRow:
+class HyperparameterRow:
     """`by_recipe` is what the recipe alone would say where that is something else."""
 
     name: str
@@ -40,7 +40,7 @@ class SettingField:
     step: str = "any"
 
 
-def setting_rows(settings: Mapping[str, Any], recipe: str) -> list[SettingRow]:
+def setting_rows(settings: Mapping[str, Any], recipe: str) -> list[HyperparameterRow]:
     """The settings of a job, in the order of the contract; those it does not know of are left out."""
     found = load_recipes().get(recipe)
     usual = None if found is None else Hyperparameters.model_validate(found.hyperparameters)
@@ -51,7 +51,7 @@ def setting_rows(settings: Mapping[str, Any], recipe: str) -> list[SettingRow]:
         value = spoken_value(settings[name])
         chosen_by_data = name == "max_seq_length" and getattr(usual, name, None) is None
         expected = None if usual is None or chosen_by_data else spoken_value(getattr(usual, name))
-        rows.append(SettingRow(name, value, field.description or "", expected if expected != value else None))
+        rows.append(HyperparameterRow(name, value, field.description or "", expected if expected != value else None))
     return rows
 
 

@@ -14,9 +14,9 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.database.job_list import JobOrder, OrderBy
 from brightrun.jobs.studio import Studio
+from brightrun.web.deps import After, CurrentPrincipal, StudioDep
 from brightrun.web.pages.job_lines import read_lines
 from brightrun.web.pages.rendering import page
-from brightrun.web.parts import After, PersonPart, StudioPart
 
 router = APIRouter(include_in_schema=False)
 
@@ -46,7 +46,7 @@ _LIVE = [status for status in JobStatus if not status.is_terminal]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class JobListQuery:
     """Which part of the list is shown, and the addresses of others."""
 
     show: Show
@@ -88,27 +88,27 @@ def _asked(
     order: OrderBy = "created",
     direction: Literal["asc", "desc", ""] = "",
     after: After = None,
-) -> Asked:
-    return Asked(show, find, order, direction or first_direction(order), after)
+) -> JobListQuery:
+    return JobListQuery(show, find, order, direction or first_direction(order), after)
 
 
-AskedPart = Annotated[Asked, Depends(_asked)]
+JobListQueryDep = Annotated[JobListQuery, Depends(_asked)]
 
 
 @router.get("/jobs")
-def show_jobs(request: Request, studio: StudioPart, person: PersonPart, asked: AskedPart) -> Response:
+def show_jobs(request: Request, studio: StudioDep, principal: CurrentPrincipal, asked: JobListQueryDep) -> Response:
     """The whole page."""
-    values = _listed(studio, person.owner_id, asked)
+    values = _listed(studio, principal.owner_id, asked)
     return page(request, "jobs.html", title="Jobs", active="jobs", shown=SHOWN, orders=ORDERS, **values)
 
 
 @router.get("/jobs/list")
-def show_list(request: Request, studio: StudioPart, person: PersonPart, asked: AskedPart) -> Response:
+def show_list(request: Request, studio: StudioDep, principal: CurrentPrincipal, asked: JobListQueryDep) -> Response:
     """The list alone, as it is fetched again and again."""
-    return page(request, "jobs_list.html", **_listed(studio, person.owner_id, asked))
+    return page(request, "jobs_list.html", **_listed(studio, principal.owner_id, asked))
 
 
-def _listed(studio: Studio, owner_id: str, asked: Asked) -> dict[str, Any]:
+def _listed(studio: Studio, owner_id: str, asked: JobListQuery) -> dict[str, Any]:
     now = studio.clock()
     order = JobOrder(asked.order, asked.direction == "desc", now)
     wanted: dict[str, Any] = {"owner_id": owner_id, "statuses": asked.statuses, "find": asked.find}

@@ -9,15 +9,15 @@ from fastapi.responses import RedirectResponse, Response
 
 from brightrun.errors import NotSignedIn, TooManyRequests
 from brightrun.web.api.session import forget_session, keep_session
-from brightrun.web.pages.faces import LOGIN
+from brightrun.web.deps import AccessDep, OptionsDep
+from brightrun.web.pages.error_pages import LOGIN
 from brightrun.web.pages.rendering import local_path, page
-from brightrun.web.parts import AccessPart, OptionsPart
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get(LOGIN)
-def show_login(request: Request, access: AccessPart, next: str = "/") -> Response:  # noqa: A002 the usual name
+def show_login(request: Request, access: AccessDep, next: str = "/") -> Response:  # noqa: A002 the usual name
     """The form; who needs no login is taken on."""
     if not access.login_required:
         return RedirectResponse(local_path(next), 303)
@@ -27,8 +27,8 @@ def show_login(request: Request, access: AccessPart, next: str = "/") -> Respons
 @router.post(LOGIN)
 def sign_in(
     request: Request,
-    access: AccessPart,
-    options: OptionsPart,
+    access: AccessDep,
+    options: OptionsDep,
     token: Annotated[str, Form(max_length=200)] = "",
     next: Annotated[str, Form(max_length=2000)] = "/",  # noqa: A002 the usual name
 ) -> Response:
@@ -45,9 +45,9 @@ def sign_in(
 
 
 @router.post("/logout")
-def sign_out(request: Request, access: AccessPart, options: OptionsPart) -> Response:
+def sign_out(request: Request, access: AccessDep, options: OptionsDep) -> Response:
     """Forget the session in this browser."""
-    access.person(request)
+    access.principal(request)
     answer = RedirectResponse(LOGIN if access.login_required else "/", 303)
     forget_session(answer, https=options.https)
     return answer

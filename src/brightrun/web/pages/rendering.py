@@ -13,8 +13,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import brightrun
-from brightrun.evaluation.pages import add_words
-from brightrun.web.pages.words import PAGE_WORDS
+from brightrun.evaluation.pages import add_filters
+from brightrun.web.pages.format import PAGE_FILTERS
 
 THEME_COOKIE = "brightrun_theme"
 THEMES = ("light", "dark")
@@ -60,8 +60,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.do"],
     )
-    add_words(made)
-    made.filters.update(PAGE_WORDS)
+    add_filters(made)
+    made.filters.update(PAGE_FILTERS)
     return made
 
 

@@ -16,17 +16,17 @@ from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import files
 from brightrun.database.tables import TrainingJob
-from brightrun.jobs.look_up import owned, owned_file
 from brightrun.jobs.month_budget import MonthBudget, month_budget
+from brightrun.jobs.ownership import owned, owned_file
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.submit import StartJob
+from brightrun.jobs.submit import JobRequest
 from brightrun.planning.this_machine import own_gpu
 from brightrun.web.api.catalogue import GpuView, ModelView, known_models
-from brightrun.web.api.shapes import FileView
+from brightrun.web.api.schemas import FileView
 from brightrun.web.pages.job_settings import SettingField, setting_fields
 
-MOST_DATASETS = 50
-_PROVIDERS = {LocalProcess.name: "This machine", "standing_worker": "Your worker server", "runpod": "RunPod"}
+MAX_DATASETS = 50
+_PROVIDERS = {LocalProcess.name: "This machine", "static_worker": "Your worker server", "runpod": "RunPod"}
 _TITLES = {
     "conservative": "Light touch",
     "balanced": "Balanced",
@@ -36,14 +36,14 @@ _TITLES = {
 _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("How much is learnt", ("num_epochs", "max_steps", "learning_rate", "r", "lora_alpha", "lora_dropout")),
     ("What a step sees", (
-        "batch_size", "gradient_accumulation_steps", "sequences", "packing", "max_seq_length", "over_length",
+        "batch_size", "gradient_accumulation_steps", "example_unit", "packing", "max_seq_length", "overlength_policy",
     )),
     ("How it learns", (
         "optim", "lr_scheduler_type", "warmup_ratio", "weight_decay", "max_grad_norm", "target_modules", "seed",
     )),
     ("Memory", ("quantization", "gradient_checkpointing")),
     ("Proof and checkpoints", (
-        "held_out_fraction", "evaluations", "sample_answers", "sample_tokens", "checkpoints", "keep",
+        "validation_fraction", "evaluations", "sample_answers", "sample_tokens", "checkpoints", "adapter_choice",
     )),
 )  # fmt: skip
 
@@ -56,16 +56,16 @@ _LABELS = {
     "batch_size": "Answers in a row",
     "gradient_accumulation_steps": "Rows in a step",
     "max_seq_length": "Longest sequence",
-    "over_length": "What is longer",
+    "overlength_policy": "What is longer",
     "optim": "Optimizer",
     "lr_scheduler_type": "Fall of the learning rate",
     "warmup_ratio": "Warm-up",
     "max_grad_norm": "Longest gradient",
     "target_modules": "Adapted layers",
-    "held_out_fraction": "Held out",
+    "validation_fraction": "Held out",
     "sample_answers": "Prompts answered",
     "sample_tokens": "Longest answer",
-    "keep": "Delivered adapter",
+    "adapter_choice": "Delivered adapter",
 }
 
 
@@ -143,7 +143,7 @@ def start_form(studio: Studio, owner_id: str, *, dataset: str | None, retry_of: 
     with studio.database.reading() as session:
         old = None if retry_of is None else owned(session, owner_id, retry_of)
         dataset = dataset if old is None else old.training_file_id
-        listed = files.list_page(session, owner_id=owner_id, limit=MOST_DATASETS)
+        listed = files.list_page(session, owner_id=owner_id, limit=MAX_DATASETS)
         rows = list(listed.items)
         if dataset is not None and all(row.id != dataset for row in rows):
             rows.insert(0, owned_file(session, owner_id, dataset))
@@ -228,6 +228,6 @@ def _usual_recipe(studio: Studio) -> str:
 
 def _usual_model(models: Sequence[ModelView]) -> str:
     """The API's default where it is here; else one that is; else the default, which has to be pulled."""
-    default = str(StartJob.model_fields["base_model"].default)
+    default = str(JobRequest.model_fields["base_model"].default)
     pulled = [model.id for model in models if model.pulled]
     return default if default in pulled or not pulled else pulled[0]

@@ -11,35 +11,35 @@ from typing import Any, Literal
 from brightrun.errors import BrightRunError, PriceUnknown, RecipeError
 from brightrun.evaluation.gauges import Part, memory_bar
 from brightrun.evaluation.run_charts import WIDTHS
-from brightrun.evaluation.wording import counted
+from brightrun.format import counted
 from brightrun.jobs.month_budget import MonthBudget, month_budget
 from brightrun.jobs.plan_run import Planned
-from brightrun.jobs.settle_cap import CapWish, cap_of_wish
+from brightrun.jobs.resolve_cap import CapRequest, cap_for
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.submit import StartJob, plan_job
-from brightrun.planning.job_plan import Mend, PlanCheck
-from brightrun.planning.memory import MemoryEstimate
+from brightrun.jobs.submit import JobRequest, plan_job
+from brightrun.planning.job_plan import PlanCheck, PlanFix
+from brightrun.runs.memory import MemoryEstimate
 from brightrun.web.api.catalogue import known_models
+from brightrun.web.pages.format import about, usd
 from brightrun.web.pages.start_form import ProviderChoice, provider_choices
-from brightrun.web.pages.words import about, usd
 
 _CHECKS = {"memory": "Memory", "cap": "Cap", "duration": "Time", "disk": "Disk", "price": "Price"}
 _PRICE_SETTINGS = {
     "local_process": "BRIGHTRUN_LOCAL_USD_PER_HOUR",
-    "standing_worker": "BRIGHTRUN_WORKER_USD_PER_HOUR",
+    "static_worker": "BRIGHTRUN_WORKER_USD_PER_HOUR",
 }
 _PARTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the base model", ("projections", "embeddings", "norms")),
     ("adapter and optimizer", ("adapter", "gradients", "optimizer")),
     ("activations", ("activations", "mask")),
-    ("working set", ("work", "dequantised")),
+    ("working set", ("work", "dequantized")),
     ("reserved, unused", ("allocator",)),
     ("the program itself", ("program",)),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class ReviewCheck:
     """Something that was looked at: fine, fine with something to know, or in the way of a start."""
 
     state: Literal["ok", "warn", "no"]
@@ -59,12 +59,12 @@ class Fix:
 class Review:
     """A plan to look at before the start, or why there is none. `cap` is where the job would be stopped, if at all."""
 
-    request: StartJob
+    request: JobRequest
     provider: ProviderChoice
     month: MonthBudget
     problem: BrightRunError | None = None
     planned: Planned | None = None
-    checks: list[Check] = field(default_factory=list)
+    checks: list[ReviewCheck] = field(default_factory=list)
     fixes: list[Fix] = field(default_factory=list)
     cap: Decimal | None = None
     memory: dict[str, str] | None = None
@@ -74,7 +74,7 @@ class Review:
         return self.planned is not None and all(check.state != "no" for check in self.checks)
 
 
-def review_job(studio: Studio, owner_id: str, request: StartJob) -> Review:
+def review_job(studio: Studio, owner_id: str, request: JobRequest) -> Review:
     """Plan the job and look at everything that submitting it would look at.
 
     Raises:
@@ -97,7 +97,7 @@ def review_job(studio: Studio, owner_id: str, request: StartJob) -> Review:
     money, cap, refusal = _money(request, choice, planned, month)
     here = [model.id for model in known_models(studio) if model.pulled]
     checks = [*_data_checks(planned), _model_check(planned, here), *_plan_checks(planned, refusal), *money]
-    fixes = [_fix(mend, choice) for mend in planned.plan.mends]
+    fixes = [_fix(fix, choice) for fix in planned.plan.fixes]
     if refusal is not None and choice.usd_per_hour is None:
         fixes.append(Fix("Leave the cap out.", json.dumps({"compute": {"max_cost_usd": None}})))
     fixes += _own_cap(request, planned, month)
@@ -109,39 +109,39 @@ def review_job(studio: Studio, owner_id: str, request: StartJob) -> Review:
     )  # fmt: skip
 
 
-def _data_checks(planned: Planned) -> Iterator[Check]:
+def _data_checks(planned: Planned) -> Iterator[ReviewCheck]:
     audit, prepared = planned.prepared.audit, planned.prepared
     if audit.refused:
-        yield Check("no", "Dataset", "the audit found an error in it, so nothing may be trained on it")
+        yield ReviewCheck("no", "Dataset", "the audit found an error in it, so nothing may be trained on it")
     else:
-        yield Check("ok", "Dataset", f"audited: {counted(audit.conversations, 'conversation')}, no error found")
-    held = prepared.held_out
+        yield ReviewCheck("ok", "Dataset", f"audited: {counted(audit.conversations, 'conversation')}, no error found")
+    held = prepared.validation
     told = f"{counted(held.answers, 'answer')} in {counted(held.conversations, 'conversation')} kept for the proof"
-    yield Check("ok", "Before and after", f"{told}, never trained on")
+    yield ReviewCheck("ok", "Before and after", f"{told}, never trained on")
     longest, limit = planned.plan.longest_tokens, planned.hyperparameters.max_seq_length
     if audit.dropped:
         left = f"{counted(audit.dropped, 'conversation')} left out for their length; the rest is whole"
-        yield Check("warn", "Length", left)
+        yield ReviewCheck("warn", "Length", left)
     else:
-        yield Check("ok", "Length", f"nothing is cut: the longest has {longest:,} tokens, the limit is {limit:,}")
+        yield ReviewCheck("ok", "Length", f"nothing is cut: the longest has {longest:,} tokens, the limit is {limit:,}")
 
 
-def _model_check(planned: Planned, here: Sequence[str]) -> Check:
+def _model_check(planned: Planned, here: Sequence[str]) -> ReviewCheck:
     name = planned.plan.base_model
     if name in here:
-        return Check("ok", "Base model", f"{name} is here")
-    return Check("no", "Base model", f"{name} is not here yet; get it with: brightrun model pull {name}")
+        return ReviewCheck("ok", "Base model", f"{name} is here")
+    return ReviewCheck("no", "Base model", f"{name} is not here yet; get it with: brightrun model pull {name}")
 
 
-def _plan_checks(planned: Planned, refusal: BrightRunError | None) -> Iterator[Check]:
-    yield Check("ok", "Settings", "all within their bounds")
-    if planned.plan.corrections:
-        runs = max(correction.runs for correction in planned.plan.corrections.values())
-        yield Check("ok", "Estimate", f"corrected by {counted(runs, 'earlier run')} of this kind")
+def _plan_checks(planned: Planned, refusal: BrightRunError | None) -> Iterator[ReviewCheck]:
+    yield ReviewCheck("ok", "Settings", "all within their bounds")
+    if planned.plan.calibrations:
+        runs = max(calibration.runs for calibration in planned.plan.calibrations.values())
+        yield ReviewCheck("ok", "Estimate", f"corrected by {counted(runs, 'earlier run')} of this kind")
     for check in planned.plan.checks:
         if check.name == "cap" and refusal is not None:
             continue  # the refusal says it
-        yield Check(_state(check), _CHECKS[check.name], check.words)
+        yield ReviewCheck(_state(check), _CHECKS[check.name], check.words)
 
 
 def _state(check: PlanCheck) -> Literal["ok", "warn", "no"]:
@@ -151,63 +151,63 @@ def _state(check: PlanCheck) -> Literal["ok", "warn", "no"]:
 
 
 def _money(
-    request: StartJob, choice: ProviderChoice, planned: Planned, month: MonthBudget
-) -> tuple[list[Check], Decimal | None, BrightRunError | None]:
+    request: JobRequest, choice: ProviderChoice, planned: Planned, month: MonthBudget
+) -> tuple[list[ReviewCheck], Decimal | None, BrightRunError | None]:
     """What submitting would say of the money: checks, the cap it would settle on, and why it would refuse."""
     cost = planned.plan.cost
     own = cost if choice.usd_per_hour is not None else None  # a price of others is no price of this machine
-    wish = CapWish(
+    cap_request = CapRequest(
         provider=choice.name, asked=request.compute.max_cost_usd,
         expected=None if own is None else own.expected_usd, high=None if own is None else own.high_usd,
     )  # fmt: skip
     checks = [_price_check(choice, planned)]
     try:
-        cap = cap_of_wish(wish, month)
+        cap = cap_for(cap_request, month)
     except PriceUnknown as error:
         return (
-            [*checks, Check("no", "Cap", "cannot be kept without a price; leave it out or set the price")],
+            [*checks, ReviewCheck("no", "Cap", "cannot be kept without a price; leave it out or set the price")],
             None,
             error,
         )
     except BrightRunError as error:
-        return [*checks, Check("no", "Budget", f"{error.message} {error.hint}")], None, error
+        return [*checks, ReviewCheck("no", "Budget", f"{error.message} {error.hint}")], None, error
     if month.remaining_usd is not None and own is not None:
-        words = f"{usd(month.remaining_usd)} of the {usd(month.budget_usd)} for {month.month} are left"
-        checks.append(Check("ok", "Budget", words))
-    elif month.budget_usd is not None:
-        checks.append(Check("warn", "Budget", "cannot be kept for a machine whose price is not known"))
+        words = f"{usd(month.remaining_usd)} of the {usd(month.monthly_budget_usd)} for {month.month} are left"
+        checks.append(ReviewCheck("ok", "Budget", words))
+    elif month.monthly_budget_usd is not None:
+        checks.append(ReviewCheck("warn", "Budget", "cannot be kept for a machine whose price is not known"))
     return checks, cap, None
 
 
-def _price_check(choice: ProviderChoice, planned: Planned) -> Check:
+def _price_check(choice: ProviderChoice, planned: Planned) -> ReviewCheck:
     cost = planned.plan.cost
     if cost is None:
         setting = _PRICE_SETTINGS.get(choice.name)
         how = "" if setting is None else f"; {setting} tells it"
-        return Check("warn", "Price", f"nobody told what {choice.title.lower()} costs an hour{how}")
+        return ReviewCheck("warn", "Price", f"nobody told what {choice.title.lower()} costs an hour{how}")
     if choice.usd_per_hour is not None:
-        return Check("ok", "Price", f"{usd(cost.usd_per_hour)} an hour, as it was set for {choice.title.lower()}")
+        return ReviewCheck("ok", "Price", f"{usd(cost.usd_per_hour)} an hour, as it was set for {choice.title.lower()}")
     day = "" if cost.price_date is None else f", read on {cost.price_date.isoformat()}"
     words = f"{usd(cost.usd_per_hour)} an hour ({cost.price_source}{day})"
-    return Check("warn", "Price", f"{words}: others' price for this card, not {choice.title.lower()}'s")
+    return ReviewCheck("warn", "Price", f"{words}: others' price for this card, not {choice.title.lower()}'s")
 
 
-def _fix(mend: Mend, choice: ProviderChoice) -> Fix:
+def _fix(fix: PlanFix, choice: ProviderChoice) -> Fix:
     changes: dict[str, Any] = {}
-    if mend.hyperparameters:
-        changes["hyperparameters"] = mend.hyperparameters
-    if mend.compute:
-        changes["compute"] = mend.compute
-    if mend.base_model is not None:
-        changes["base_model"] = mend.base_model
-    if "gpu_type" in mend.compute and not choice.picks_gpu:
-        return Fix(f"{mend.words} This studio has no such machine set up.", None)
-    return Fix(mend.words, json.dumps(changes))
+    if fix.hyperparameters:
+        changes["hyperparameters"] = fix.hyperparameters
+    if fix.compute:
+        changes["compute"] = fix.compute
+    if fix.base_model is not None:
+        changes["base_model"] = fix.base_model
+    if "gpu_type" in fix.compute and not choice.picks_gpu:
+        return Fix(f"{fix.words} This studio has no such machine set up.", None)
+    return Fix(fix.words, json.dumps(changes))
 
 
-def _own_cap(request: StartJob, planned: Planned, month: MonthBudget) -> Iterator[Fix]:
+def _own_cap(request: JobRequest, planned: Planned, month: MonthBudget) -> Iterator[Fix]:
     """Where the owner's default cap is too small: one for this job alone."""
-    cost, default = planned.plan.cost, month.default_cap_usd
+    cost, default = planned.plan.cost, month.default_job_cap_usd
     if request.compute.max_cost_usd is not None or cost is None or default is None or cost.expected_usd <= default:
         return
     cap = (cost.high_usd + Decimal("0.005")).quantize(Decimal("0.01"))
@@ -234,7 +234,7 @@ def _gigabytes(amount: float) -> str:
     return f"{amount / 1e9:.1f} GB"
 
 
-def band_words(low: float, high: float) -> str:
+def band_text(low: float, high: float) -> str:
     """`20 to 43 min`, `45 s to 2 min`: both ends, the unit once where it is the same."""
     first, last = about(low), about(high)
     if first == last:

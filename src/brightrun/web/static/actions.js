@@ -1,7 +1,7 @@
 // Forms and buttons that act through the API: data-action="DELETE /api/…", and data-then says what follows:
 // "reload", "go:/path" (with {field} of the answer), "refresh" (live regions only). A form's fields become the JSON body:
 // data-type="number|boolean|list" on a field gives its type; an empty field is left out, or null with data-empty="null".
-import { ask, toast } from "./talk.js";
+import { ask, toast } from "./api_client.js";
 import { refreshLive } from "./live.js";
 
 export function listenForActions() {

@@ -1,5 +1,5 @@
 // What every page needs: theme, times in the reader's zone, live regions, actions, dialogs, starting. Modules of our own, no other.
-import { localiseTimes } from "./times.js";
+import { localizeTimes } from "./times.js";
 import { startLive } from "./live.js";
 import { listenForActions } from "./actions.js";
 import { listenForDialogs } from "./dialogs.js";
@@ -10,5 +10,5 @@ listenForTheme();
 listenForDialogs();
 listenForActions();
 listenForStart();
-localiseTimes(document);
+localizeTimes(document);
 startLive(document);

@@ -1,5 +1,5 @@
 // Asks the base and the tuned model of a job the same, and shows both answers side by side, as text.
-import { ask } from "./talk.js";
+import { ask } from "./api_client.js";
 import { clearWrongs, showWrongs } from "./actions.js";
 
 const form = document.querySelector("form[data-chat]");

@@ -3,7 +3,7 @@
 import { refreshLive } from "./live.js";
 import { isEnding, notifications, tellEnding, turnOn } from "./notify.js";
 import { showWrongs, clearWrongs } from "./actions.js";
-import { ask } from "./talk.js";
+import { ask } from "./api_client.js";
 
 const jobId = location.pathname.split("/")[2];
 const suffix = document.title.split(" · ").at(-1);

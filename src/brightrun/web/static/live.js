@@ -2,7 +2,7 @@
 // with data-now at once too, and without either only when refreshLive is called;
 // with data-stream="/api/…/events/stream" it is fetched when the stream tells news, once a second at most.
 // The server draws, this only puts the new drawing in place: focus, open details and typed text stay as they are.
-import { localiseTimes } from "./times.js";
+import { localizeTimes } from "./times.js";
 import { morph } from "./morph.js";
 
 const LEAST_MS = 1000;
@@ -58,7 +58,7 @@ async function replace(region) {
   if (answer.redirected && new URL(answer.url).pathname === "/login") return location.reload();
   if (!answer.ok) throw new Error(`status ${answer.status}`);
   const drawn = new DOMParser().parseFromString(await answer.text(), "text/html").body;
-  localiseTimes(drawn);
+  localizeTimes(drawn);
   morph(region, drawn);
   region.dispatchEvent(new CustomEvent("brightrun:replaced", { bubbles: true }));
 }

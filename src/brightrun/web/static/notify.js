@@ -1,6 +1,6 @@
 // Browser notifications when a job ends: only where a person turned them on, only while they look elsewhere, and once
 // however many tabs are open. The browser is asked for permission by turnOn, so call it from a click.
-import { toast } from "./talk.js";
+import { toast } from "./api_client.js";
 
 const WANTS = "brightrun:notify";
 const TOLD = "brightrun:told";

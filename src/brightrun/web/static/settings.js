@@ -2,7 +2,7 @@
 import { clearWrongs, showWrongs } from "./actions.js";
 import { refreshLive } from "./live.js";
 import { notifications, turnOff, turnOn } from "./notify.js";
-import { ask } from "./talk.js";
+import { ask } from "./api_client.js";
 
 document.querySelector("[data-check-again]")?.addEventListener("click", refreshLive);
 

@@ -1,14 +1,14 @@
 // The form of "Start training": steps, the plan while choosing, wrongs beside their fields, mends as buttons, one start.
 import { clearWrongs, showWrongs } from "./actions.js";
-import { ask, Refused } from "./talk.js";
-import { localiseTimes } from "./times.js";
+import { ask, Refused } from "./api_client.js";
+import { localizeTimes } from "./times.js";
 
 const PAUSE_MS = 450;
 const OPTIONAL_COMPUTE = ["gpu_type", "max_cost_usd", "max_duration_hours"];
 
 export function wireStart(root) {
   const form = root.querySelector("form.start");
-  localiseTimes(root);
+  localizeTimes(root);
   if (!form || form.dataset.wired) return;
   form.dataset.wired = "yes";
   new StartForm(form);

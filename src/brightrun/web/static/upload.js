@@ -1,5 +1,5 @@
 // Takes a file that is dropped or chosen, shows how much has arrived, then that it is being checked, then goes to its report.
-import { toast } from "./talk.js";
+import { toast } from "./api_client.js";
 
 const form = document.querySelector("form[data-upload]");
 const place = (name) => document.querySelector(`[data-upload-${name}]`);

@@ -1,0 +1,1 @@
+"""A provider of made-up machines, for tests and simulations. No setting reaches it."""

@@ -1,0 +1,58 @@
+"""The one honest sentence of a comparison. Decides nothing."""
+
+from __future__ import annotations
+
+from brightrun.evaluation.measurements import LossChange
+from brightrun.format import counted, direction, loss_text, span
+
+VERDICTS = {
+    "better": "Better",
+    "worse": "Worse",
+    "unclear": "No clear change",
+    "too_few": "Too few to say",
+}
+
+
+def change_sentence(change: LossChange) -> str:
+    """What was measured, on how many, and what it does or does not show."""
+    where, losses, size = _where(change), _losses(change), direction(change.relative_change)
+    if change.unchanged == change.answers:
+        return f"On {where}, the loss stayed exactly as it was, {loss_text(change.base_loss)}."
+    if change.relative_low is None or change.relative_high is None:
+        return (
+            f"On {where}, the loss went {losses} ({size}); with fewer than 5 conversations this is what was "
+            "measured, too few to claim that the model became better or worse."
+        )
+    reach = span(change.relative_low, change.relative_high)
+    if change.verdict == "unclear" and (change.relative_low > 0 or change.relative_high < 0):
+        return (
+            f"On {where}, the loss went {losses} ({size}), but counted per answer the 95 % interval of the "
+            "difference includes zero: no clear change is shown."
+        )
+    if change.verdict == "unclear":
+        return (
+            f"On {where}, the loss went {losses} ({size}), but the 95 % interval reaches {reach}: "
+            "no clear change is shown."
+        )
+    verb = "fell" if change.verdict == "better" else "rose"
+    return (
+        f"On {where}, the loss {verb} {losses}: {size} (95 % interval {reach}); "
+        f"it fell on {change.improved} of the {change.answers} answers."
+    )
+
+
+def failed_check_sentence(change: LossChange) -> str:
+    """The same figures where base and tuned model were not shown to be two different models."""
+    return (
+        f"On {_where(change)}, the loss went {_losses(change)}, but the check that base and tuned model "
+        "differ by the adapter and by nothing else failed: this comparison does not count."
+    )
+
+
+def _where(change: LossChange) -> str:
+    answers = counted(change.answers, "held-out answer")
+    return f"{answers} from {counted(change.conversations, 'conversation')}"
+
+
+def _losses(change: LossChange) -> str:
+    return f"from {loss_text(change.base_loss)} to {loss_text(change.tuned_loss)}"

@@ -1,0 +1,89 @@
+"""Renders chat templates as the transformers library does, but the same on every day. Knows no tokenizer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from brightrun.errors import DatasetError, ModelError
+from brightrun.templating.messages import Message
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+# Llama 3.1 to 3.3 write a date into the system turn, 3.2 the current one: the same data would give other
+# tokens tomorrow. This is the date that those templates use themselves when nobody gives them one.
+TEMPLATE_DATE = datetime(2024, 7, 26, tzinfo=UTC)
+DATE_STRING = "26 Jul 2024"
+# What the expressions of a template can raise besides Jinja's own errors.
+_FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+class ChatTemplate:
+    """One Jinja chat template with the control strings it may name (`bos_token`, `eos_token`, ...).
+
+    Raises:
+        ModelError: The text is not a Jinja template.
+    """
+
+    def __init__(self, source: str, variables: Mapping[str, str]) -> None:
+        from jinja2 import TemplateError
+
+        self.source = source
+        self.sha256 = sha256(source.encode()).hexdigest()
+        self._variables = dict(variables)
+        try:
+            self._compiled = _environment().from_string(source)
+        except TemplateError as error:
+            raise ModelError(f"The model's chat template is not valid Jinja: {error}.") from error
+
+    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
+        """The text of `messages`; ends in the header of the next answer where `add_generation_prompt`.
+
+        Raises:
+            DatasetError: The template itself refuses these messages.
+            ModelError: The template cannot be run.
+        """
+        from jinja2 import TemplateError
+
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            return self._compiled.render(
+                messages=turns,
+                add_generation_prompt=add_generation_prompt,
+                tools=None,
+                documents=None,
+                date_string=DATE_STRING,
+                **self._variables,
+            )
+        except (TemplateError, *_FAILURES) as error:
+            raise ModelError(
+                f"The model's chat template failed: {error}.", hint="Choose another base model."
+            ) from error
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    from jinja2.ext import loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from brightrun.templating.generation_tag import GenerationTag
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
+    )
+    environment.filters["tojson"] = _to_json
+    environment.globals["raise_exception"] = _refuse
+    environment.globals["strftime_now"] = TEMPLATE_DATE.strftime
+    return environment
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise DatasetError(f"The model's chat template refuses these messages: {reason}")
+
+
+def _to_json(value: Any, indent: int | None = None, *, ensure_ascii: bool = False, **options: Any) -> str:
+    """JSON without Jinja's HTML escapes, which would change what the model reads."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, **options)

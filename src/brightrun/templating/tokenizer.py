@@ -1,0 +1,33 @@
+"""What the chat room asks of any tokenizer: ids with the characters that they cover. Knows no library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A tokenized text.
+
+    `offsets` holds, for every id, the half-open range of characters (not bytes) it covers. Where one
+    character is spread over several tokens, each of them covers that whole character.
+    """
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. Control strings in the text become control tokens; none is ever added."""
+
+    special_ids: Mapping[str, int]
+
+    def tokens(self, text: str) -> Tokens: ...
+
+    def ids(self, text: str) -> list[int]: ...
+
+    def token_id(self, token: str) -> int | None: ...
+
+    def text(self, ids: Sequence[int], *, skip_special: bool) -> str: ...

@@ -1,0 +1,99 @@
+"""A tiktoken rank file, the form in which Meta gives the Llama 3 tokenizer. Knows no template."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from brightrun.errors import ModelError
+from brightrun.templating.tokenizer import Tokens
+
+# Longer runs of white space overflow the stack of tiktoken's pattern matcher (openai/tiktoken issue 195).
+# Meta's tokenizer cuts runs at the same places, so that even such texts get the same ids.
+_MAX_RUN = 25_000
+_RUN = re.compile(rf"\s{{{_MAX_RUN}}}(?=\s)|\S{{{_MAX_RUN}}}(?=\S)")
+
+
+class RankTokenizer:
+    """A `tiktoken.Encoding` of ranks, a splitting pattern, and control tokens that follow the last rank."""
+
+    special_ids: Mapping[str, int]
+
+    def __init__(self, name: str, ranks: dict[bytes, int], pattern: str, special: Sequence[str]) -> None:
+        import tiktoken
+
+        self.special_ids = {token: len(ranks) + number for number, token in enumerate(special)}
+        self._special_numbers = frozenset(self.special_ids.values())
+        self._control = re.compile("(" + "|".join(map(re.escape, special)) + ")")
+        self._inner = tiktoken.Encoding(
+            name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(self.special_ids)
+        )
+
+    def tokens(self, text: str) -> Tokens:
+        ids = self.ids(text)
+        return Tokens(ids, _offsets(self._inner.decode_tokens_bytes(ids)))
+
+    def ids(self, text: str) -> list[int]:
+        ids: list[int] = []
+        for number, piece in enumerate(self._control.split(text)):
+            if number % 2:
+                ids.append(self.special_ids[piece])
+            else:
+                for part in _parts(piece):
+                    ids += self._inner.encode_ordinary(part)
+        return ids
+
+    def token_id(self, token: str) -> int | None:
+        try:
+            return self._inner.encode_single_token(token)
+        except KeyError:
+            return None
+
+    def text(self, ids: Sequence[int], *, skip_special: bool) -> str:
+        kept = [number for number in ids if not (skip_special and number in self._special_numbers)]
+        return self._inner.decode(kept)
+
+
+def read_ranks(path: Path) -> dict[bytes, int]:
+    """The ranks of a tiktoken file: on every line a token in base64 and its number. Raises ModelError."""
+    ranks: dict[bytes, int] = {}
+    try:
+        for line in path.read_bytes().splitlines():
+            if line.strip():
+                token, rank = line.split()
+                ranks[base64.b64decode(token, validate=True)] = int(rank)
+    except (OSError, ValueError, binascii.Error) as error:
+        raise ModelError(f"{path}: not a readable tiktoken file ({error}).") from error
+    return ranks
+
+
+def _parts(text: str) -> Iterator[str]:
+    """`text` in parts that tiktoken can take; almost always the text itself."""
+    done = 0
+    if len(text) > _MAX_RUN:
+        for run in _RUN.finditer(text):
+            yield text[done : run.end()]
+            done = run.end()
+    yield text[done:]
+
+
+def _offsets(pieces: Sequence[bytes]) -> list[tuple[int, int]]:
+    """Character ranges of tokens given as bytes: characters are counted at their first byte."""
+    offsets, begun = [], 0
+    for piece in pieces:
+        start = begun
+        if piece.isascii():
+            begun += len(piece)
+        else:
+            start -= _continues(piece[0])
+            begun += sum(not _continues(byte) for byte in piece)
+        offsets.append((start, begun))
+    return offsets
+
+
+def _continues(byte: int) -> bool:
+    """Whether a UTF-8 byte is a second, third or fourth one of its character."""
+    return byte & 0b1100_0000 == 0b1000_0000

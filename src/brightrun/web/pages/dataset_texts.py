@@ -1,0 +1,130 @@
+"""What an audit found, in words for the person whose file it is: titles, and what became of it. Counts nothing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from brightrun.datasets.audit_report import AuditReport
+from brightrun.datasets.findings import Finding, Severity
+
+FORMATS = {
+    "brightrun-lora-v4": "Bright Run training file (v4)",
+    "brightrun-lora-v4-jsonl": "Bright Run training lines (v4)",
+    "brightrun-lora-v4-single": "Bright Run single conversation (v4)",
+    "brightrun-lora-v3": "Bright Run conversations (v3)",
+    "openai-chat-jsonl": "OpenAI chat lines",
+    "sharegpt": "ShareGPT",
+    "alpaca": "Alpaca",
+}
+SEVERITIES: dict[Severity, tuple[str, str, str]] = {
+    "error": ("Must be mended", "Nothing may be trained on the file until these are gone.", "bad"),
+    "warning": ("Worth a look", "These forbid nothing; read what was done and decide whether you agree.", "warn"),
+    "info": ("Good to know", "Nothing to do.", "open"),
+}
+"""By severity: the heading, what it means, the badge's look."""
+
+_TITLES = {
+    "client_profile": "The client's profile was added to the instructions",
+    "constant_scores": "Scores that are the same everywhere",
+    "control_tokens": "Control words of the model inside a text",
+    "crisis_answers": "Crisis answers that are not learnt",
+    "truncated_answers": "Answers that were cut off",
+    "truncated_user_turns": "Client messages that were cut off",
+    "duplicates": "Conversations that stand there twice",
+    "emotional_context": "Emotions that are not the client's",
+    "escaped_user_turns": "Broken line breaks in client messages",
+    "escaped_newlines": "Broken line breaks in answers",
+    "escaped_newlines_left": "Line breaks that may be meant as they are",
+    "header_counts": "The file counts itself wrongly",
+    "input_not_in_history": "Client messages missing from a history",
+    "json_syntax": "Stray backslashes in the file",
+    "near_duplicates": "Conversations that are almost the same",
+    "no_signal": "Review marks that are the same everywhere",
+    "not_targets": "Answers that the file does not offer",
+    "no_trained_answers": "Conversations of which nothing is learnt",
+    "overlength": "Conversations that are too long",
+    "short_answers": "Very short answers",
+    "unanswered_end": "Last messages without an answer",
+    "unfinished_answers": "Answers that may be unfinished",
+    "unprompted_name": "Names that nobody told the model",
+}
+Done = Literal["repaired", "set aside", "left out", "kept", "not used", "refused"]
+_DONE: dict[str, Done] = {
+    "client_profile": "repaired",
+    "escaped_newlines": "repaired",
+    "escaped_user_turns": "repaired",
+    "input_not_in_history": "repaired",
+    "json_syntax": "repaired",
+    "crisis_answers": "set aside",
+    "truncated_answers": "set aside",
+    "truncated_user_turns": "set aside",
+    "not_targets": "set aside",
+    "no_trained_answers": "left out",
+    "overlength": "left out",
+    "unanswered_end": "left out",
+    "constant_scores": "not used",
+    "emotional_context": "not used",
+    "header_counts": "not used",
+    "no_signal": "not used",
+}
+DONE_TEXTS: dict[Done, str] = {
+    "repaired": "Repaired",
+    "set aside": "Not learnt",
+    "left out": "Left out",
+    "kept": "Kept as it is",
+    "not used": "Not used",
+    "refused": "File refused",
+}
+# The audit's own words name options of the command line, which pages do not have.
+_FIXES = {
+    "escaped_newlines": "Nothing to do; to be rid of it, mend the program that writes the file.",
+    "unprompted_name": "Put the client's name into the system prompt or into what the client says, "
+    "or keep it as it is, knowingly.",
+    "json_syntax": "Write the file again from its source with a JSON library.",
+}
+
+
+def format_text(name: str | None) -> str:
+    """`OpenAI chat lines`; a format without words of its own by its name."""
+    return "not known" if name is None else FORMATS.get(name, name)
+
+
+def finding_title(finding: Finding) -> str:
+    """A finding as a heading."""
+    return _TITLES.get(finding.check, finding.check.replace("_", " ").capitalize())
+
+
+def finding_fix(finding: Finding) -> str:
+    """What its reader can do about it."""
+    return _FIXES.get(finding.check, finding.fix)
+
+
+def finding_done(finding: Finding, *, repairs: bool = True) -> str:
+    """What became of the places. `repairs`: whether the audit was allowed to repair."""
+    if finding.severity == "error":
+        return DONE_TEXTS["refused"]
+    done = _DONE.get(finding.check, "kept")
+    if not repairs and finding.check == "escaped_newlines":
+        done = "set aside"
+    elif not repairs and finding.check == "escaped_user_turns":
+        done = "kept"
+    return DONE_TEXTS[done]
+
+
+def header_text(audit: AuditReport) -> str | None:
+    """How the file's own count of training pairs fits what it holds; None where it states none."""
+    header = audit.header
+    if header is None or header.header_pairs is None:
+        return None
+    pairs = header.header_pairs
+    if pairs == header.answers:
+        return f"The file says {pairs:,} training pairs, and it holds as many answers."
+    if pairs == header.turns:
+        return (
+            f"The file says {pairs:,} training pairs. That is every message of both sides; "
+            f"the answers, which are what is learnt, are {header.answers:,}."
+        )
+    return (
+        f"The file says {pairs:,} training pairs. It holds {header.turns:,} messages and {header.answers:,} answers; "
+        "these counts are the ones used."
+    )
