@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# PyTorch's own index of CPU builds. On Linux the default build brings several GB of CUDA libraries.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+# Where to take torch from, such as TORCH_INDEX=URL; `default` is wherever pip takes everything else from.
+TORCH_INDEX ?=
 # One or two spinning OpenMP threads fight on small machines; a passive wait is 7 to 10 times faster there.
 export OMP_WAIT_POLICY = PASSIVE
 
@@ -26,9 +30,31 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 
-$(VENV)/worker.installed: $(BIN)/python pyproject.toml constraints.txt
-	@echo "Installing; the training stack is large, this takes a few minutes the first time."
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+# What torch itself needs is installed with the worker, as constraints.txt pins it.
+PIP_TORCH = $(BIN)/python -m pip install --quiet --constraint constraints.txt
+CPU_INDEX_ANSWERS = $(BIN)/python -c "import urllib.request as r; r.urlopen('$(TORCH_CPU_INDEX)/torch/', timeout=5)"
+
+$(VENV)/torch.installed: $(BIN)/python constraints.txt
+	@if [ "$(TORCH_INDEX)" = default ]; then \
+	    $(PIP_TORCH) torch; \
+	elif [ -n "$(TORCH_INDEX)" ]; then \
+	    echo "Installing torch from TORCH_INDEX."; \
+	    $(PIP_TORCH) --no-deps --index-url "$(TORCH_INDEX)" torch; \
+	elif [ "$$(uname -s)" != Linux ] || command -v nvidia-smi >/dev/null || [ -e /dev/nvidia0 ]; then \
+	    $(PIP_TORCH) torch; \
+	elif $(CPU_INDEX_ANSWERS) 2>/dev/null \
+	    && echo "There is no NVIDIA GPU here: installing the CPU build of torch, which is much smaller." \
+	    && $(PIP_TORCH) --no-deps --index-url "$(TORCH_CPU_INDEX)" torch; then \
+	    true; \
+	else \
+	    echo "There is no NVIDIA GPU here, but PyTorch's CPU builds cannot be had: taking torch from the"; \
+	    echo "usual place, which may bring several GB of CUDA libraries. Another index: make TORCH_INDEX=URL"; \
+	    $(PIP_TORCH) torch; \
+	fi
+	@touch $@
+
+$(VENV)/worker.installed: $(VENV)/torch.installed pyproject.toml constraints.txt
+	@echo "Installing the training stack; this takes a few minutes the first time."
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker]'
 	touch $@
 

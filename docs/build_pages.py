@@ -1,4 +1,4 @@
-"""Writes the parts of docs/map.md, docs/recipes.md and docs/planning.md that can be generated: the map and the tables.
+"""Writes the parts of the pages in docs/ that can be generated: the map of files and the tables.
 
     python docs/build_pages.py            write them
     python docs/build_pages.py --check    exit status 1 where a page is not current
@@ -36,11 +36,12 @@ _OPENING_COMMENT = re.compile(r"\{#-?(.+?)-?#\}|((?://[^\n]*\n)+)|/\*(.+?)\*/|<!
 
 def pages() -> dict[Path, str]:
     """Every page with generated parts, as it should be now."""
-    the_map, recipes = REPOSITORY / "docs" / "map.md", REPOSITORY / "docs" / "recipes.md"
-    planning = REPOSITORY / "docs" / "planning.md"
+    docs = REPOSITORY / "docs"
+    recipes, planning = docs / "recipes.md", docs / "planning.md"
     return {
         planning: _filled(planning, {"specification": specification_tables(), "figures": figures_table()}),
-        the_map: _filled(the_map, {"map": package_map()}),
+        docs / "map.md": _filled(docs / "map.md", {"map": package_map()}),
+        docs / "platforms.md": _filled(docs / "platforms.md", {"platforms": platform_table()}),
         recipes: _filled(
             recipes, {"recipes": recipe_table(), "settings": settings_table(), "environment": environment_table()}
         ),
@@ -93,6 +94,18 @@ def environment_table() -> str:
         keys = [str(key) for key in alias.choices] if isinstance(alias, AliasChoices) else [str(alias or "")]
         shown = " or ".join(f"`{key or PREFIX + name.upper()}`" for key in keys)
         lines.append(f"| {shown} | {field.description} |")
+    return "\n".join(lines)
+
+
+def platform_table() -> str:
+    """What works on which operating system, from the module that the commands ask."""
+    from brightrun.platforms import PLATFORMS, Ability
+
+    lines = [f"| platform | {' | '.join(ability.value.lower() for ability in Ability)} | tried |"]
+    lines += [f"|---|{'---|' * len(Ability)}---|"]
+    for platform in PLATFORMS.values():
+        works = " | ".join("yes" if ability in platform.abilities else "no" for ability in Ability)
+        lines.append(f"| {platform.title} | {works} | {platform.tried} |")
     return "\n".join(lines)
 
 

@@ -12,7 +12,8 @@
     ├── MachineError            this machine cannot do it
     │   ├── NotEnoughDisk
     │   ├── NotEnoughMemory
-    │   └── MissingDependency   an optional part of the install is absent
+    │   ├── MissingDependency   an optional part of the install is absent
+    │   └── PlatformUnsupported this operating system does not support it
     ├── TrainingError           the run itself failed
     │   ├── MaskDisagreement    two computations of the trained tokens differ
     │   ├── LossNotFinite
@@ -141,6 +142,11 @@ class NotEnoughMemory(MachineError):
 class MissingDependency(MachineError):
     code = "missing_dependency"
     default_hint = "Install the training stack: pip install 'brightrun[worker]'"
+
+
+class PlatformUnsupported(MachineError):
+    code = "platform_unsupported"
+    default_hint = "Use Linux, macOS or WSL 2."
 
 
 class TrainingError(BrightRunError):

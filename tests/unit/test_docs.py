@@ -14,12 +14,18 @@ from typing import Any, NamedTuple
 import pytest
 import typer
 
+from brightrun import __version__
 from brightrun.catalogue.pull.folder import pull_from_folder
 from brightrun.cli.main import app
 from tests.conftest import REPOSITORY
 from tests.unit.command_line import CommandLine, wee_model
 
-PAGES = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md"), *REPOSITORY.glob("examples/*.md")])
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "benchmarks/*.md")
+    for path in REPOSITORY.glob(pattern)
+)
+MODULES = {"pip", "pytest", "brightrun.worker"}
 NOT_OURS = {".git", ".venv", "__pycache__", "dist", "build", "runs", "node_modules"}
 TEXT = {
     ".py",
@@ -59,7 +65,9 @@ def _typed(*programs: str) -> Iterator[Typed]:
         for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
                 words = shlex.split(line, comments=True)
-                if words and words[0] in programs:
+                while words and re.match(r"[A-Z_]+=", words[0]):  # set for this command alone
+                    words = words[1:]
+                if words and (not programs or words[0].removeprefix(".venv/bin/") in programs):
                     yield Typed(page.relative_to(REPOSITORY).as_posix(), words)
 
 
@@ -96,18 +104,65 @@ def test_an_unknown_option_would_be_noticed() -> None:
         _parse(["brightrun", "dataset", "frobnicate"])
 
 
+def test_every_command_of_the_pages_is_of_a_kind_that_is_checked_here() -> None:
+    """Below: `brightrun` is parsed, targets of `make`, scripts, modules and their options are looked for."""
+    kinds = {"brightrun", "make", "python", "apt-get"}
+    strangers = [command for command in _typed() if command.words[0].removeprefix(".venv/bin/") not in kinds]
+    assert strangers == []
+    fences = {language for page in PAGES for language in re.findall(r"^```(\w*)$", _text(page), flags=re.MULTILINE)}
+    assert fences <= {"", "sh", "text"}, "commands stand in blocks of the language sh"
+
+
 def test_make_targets_of_the_pages_exist() -> None:
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    wanted = {target for command in _typed("make") for target in command.words[1:]}
-    assert {"quickstart", "test"} <= wanted
-    assert wanted <= set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    words = {word for command in _typed("make") for word in command.words[1:]}
+    targets, settings = {word for word in words if "=" not in word}, {word for word in words if "=" in word}
+    assert {"quickstart", "test"} <= targets
+    assert targets <= set(re.findall(r"^([a-z-]+):", makefile, flags=re.MULTILINE))
+    for setting in settings:
+        assert re.search(rf"^{setting.partition('=')[0]} \?=", makefile, flags=re.MULTILINE), setting
 
 
-def test_scripts_of_the_pages_exist() -> None:
-    scripts = [command.words[1] for command in _typed("python")]
-    assert scripts
-    for script in scripts:
-        assert (REPOSITORY / script).is_file(), script
+def test_scripts_of_the_pages_exist_and_have_the_options() -> None:
+    commands = [command for command in _typed("python") if command.words[1] != "-m"]
+    assert commands
+    for page, words in commands:
+        script = REPOSITORY / words[1]
+        assert script.is_file(), f"{page}: {words[1]}"
+        for option in (word for word in words[2:] if word.startswith("--")):
+            assert f'"{option.partition("=")[0]}"' in _text(script), f"{page}: {shlex.join(words)}"
+
+
+def test_modules_that_the_pages_run_are_there() -> None:
+    commands = [command for command in _typed("python") if command.words[1] == "-m"]
+    assert {command.words[2] for command in commands} == MODULES
+    worker = _text(REPOSITORY / "src" / "brightrun" / "worker" / "__main__.py")
+    for page, (_, _, module, *words) in commands:
+        if module == "brightrun.worker":
+            for word in (word for word in words if word.startswith("--") or word == words[0]):
+                assert f'"{word}"' in worker, f"{page}: {word}"
+        for path in (word for word in words if "/" in word and module == "pytest"):
+            assert (REPOSITORY / path).exists(), f"{page}: {path}"
+
+
+def test_the_browser_of_the_pages_is_the_one_that_ci_installs() -> None:
+    installs = _text(REPOSITORY / ".ci" / "install_chromium")
+    for page, (_, action, package) in _typed("apt-get"):
+        assert (action, f" {package} " in installs) == ("install", True), page
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(REPOSITORY).as_posix())
+def test_commands_in_a_line_of_text_exist_too(page: Path) -> None:
+    """`brightrun job cancel ID --keep-adapter` in a sentence: the command, and every option of it."""
+    for typed in re.findall(r"`brightrun ([^`]+)`", _text(page)):
+        words = shlex.split(typed)
+        command: Any = typer.main.get_command(app)
+        while hasattr(command, "commands") and words and not words[0].startswith("-"):
+            words = command.completed(words) if hasattr(command, "completed") else words
+            assert words[0] in command.commands, f"{page.name}: brightrun {typed}"
+            command, words = command.commands[words[0]], words[1:]
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, f"{page.name}: {typed}"
 
 
 def test_the_cheap_commands_of_the_pages_work(
@@ -169,14 +224,51 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in _anchors(there), f"{page.name}: {target}"
 
 
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def _anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def test_every_page_is_found_from_the_readme() -> None:
+    seen: set[Path] = set()
+    waiting = [REPOSITORY / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        seen.add(page)
+        targets = [
+            target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", _text(page)) if "://" not in target
+        ]
+        found = [(page.parent / target).resolve() for target in targets if target]
+        pages = [path for path in found if path.suffix == ".md"]
+        pages += [path for folder in found if folder.is_dir() for path in folder.glob("*.md")]
+        waiting += [path for path in pages if path not in seen]
+    assert [path.relative_to(REPOSITORY).as_posix() for path in PAGES if path not in seen] == []
+
+
 def test_the_readme_is_a_door() -> None:
     size = (REPOSITORY / "README.md").stat().st_size
     assert size < 8000, f"{size} bytes; what is longer belongs in docs/"
+
+
+def test_the_changelog_has_its_form() -> None:
+    """Keep a Changelog 1.1.0: Unreleased first, then versions with dates, each with sections of the known names."""
+    headings = re.findall(r"^## (.*)$", _text(REPOSITORY / "CHANGELOG.md"), flags=re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
+    assert headings[1].startswith(f"[{__version__}]")
+    sections = set(re.findall(r"^### (.*)$", _text(REPOSITORY / "CHANGELOG.md"), flags=re.MULTILINE))
+    assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_workflow_runs_what_people_run() -> None:
+    workflow = _text(REPOSITORY / ".github" / "workflows" / "test.yml")
+    runs = re.findall(r"- run: (.*)$", workflow, flags=re.MULTILINE)
+    assert runs == ["make test", "make lint", ".venv/bin/python -m pytest -n 2 --dist loadscope tests/unit"]
+    assert set(re.findall(r"runs-on: (\w+)", workflow)) == {"ubuntu", "macos"}
 
 
 def test_every_decision_has_the_same_parts() -> None:
@@ -209,6 +301,6 @@ def _texts() -> Iterator[Path]:
     """Text files of the repository; hidden folders are caches here, but for CI's."""
     for path in REPOSITORY.rglob("*"):
         inside = path.relative_to(REPOSITORY).parts
-        hidden = any(part.startswith(".") and part != ".ci" for part in inside[:-1])
+        hidden = any(part.startswith(".") and part not in {".ci", ".github"} for part in inside[:-1])
         if path.is_file() and not hidden and not NOT_OURS.intersection(inside) and path.suffix in TEXT:
             yield path

@@ -18,6 +18,7 @@ from rich.panel import Panel
 from brightrun.cli.show import print_json, problems, results
 from brightrun.contract.run_folder import RunFolder
 from brightrun.errors import BrightRunError, RunFolderError
+from brightrun.platforms import Ability, require
 
 Messages = list[dict[str, str]]
 
@@ -30,6 +31,7 @@ def chat(
     json: Annotated[bool, typer.Option("--json", help="With --prompt: print both answers as JSON.")] = False,
 ) -> None:
     """Talk to the base and the tuned model at once. An empty line ends the talk."""
+    require(Ability.TRAINING)
     folder = RunFolder(run)
     if not (folder.adapter / "golden_prompts.json").exists():
         raise RunFolderError(f"{run} contains no finished run.", hint="Give the folder that `brightrun train` wrote.")

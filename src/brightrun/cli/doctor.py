@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from brightrun.cli.show import print_json, results
 from brightrun.errors import BrightRunError
+from brightrun.platforms import Ability, supports
 from brightrun.settings import read_settings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def doctor(json: Annotated[bool, typer.Option("--json", help="Print the result a
 
 
 def _findings() -> Iterator[Diagnosis]:
-    from brightrun.cli.doctor_checks import machine_findings, setting_findings, studio_findings
+    from brightrun.cli.doctor_machine import machine_findings, running_studio
     from brightrun.jobs.connections import Diagnosis
 
     try:
@@ -43,6 +44,11 @@ def _findings() -> Iterator[Diagnosis]:
         yield Diagnosis("settings", "fail", error.message, error.hint)
         return
     yield from machine_findings(settings)
+    if not supports(Ability.STUDIO):
+        yield running_studio(settings)
+        return
+    from brightrun.cli.doctor_checks import setting_findings, studio_findings
+
     yield from setting_findings(settings)
     yield from studio_findings(settings)
 

@@ -1,18 +1,12 @@
-"""What `brightrun doctor` looks at: this machine, the settings, the studio's parts. Starts nothing, costs nothing."""
+"""What `brightrun doctor` looks at where a studio can run: settings and parts. Starts nothing, costs nothing."""
 
 from __future__ import annotations
 
 import os
-import platform
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-
-import psutil
 
 from brightrun.assembly import (
     asks_to_sign_in,
@@ -23,14 +17,14 @@ from brightrun.assembly import (
     studio_secret,
     workers_folder,
 )
-from brightrun.cli.studio_client import StudioUnreachable, is_this_machine, studio_client
+from brightrun.cli.doctor_machine import nearest, running_studio
+from brightrun.cli.studio_client import is_this_machine
 from brightrun.cli.token import live_tokens
 from brightrun.compute.local_process import LocalProcess
 from brightrun.database.database import Database
-from brightrun.errors import BrightRunError, NotSignedIn
+from brightrun.errors import BrightRunError
 from brightrun.jobs.connections import (
     Diagnosis,
-    Outcome,
     compute_finding,
     database_findings,
     models_finding,
@@ -38,18 +32,6 @@ from brightrun.jobs.connections import (
     shown_address,
 )
 from brightrun.settings import Settings, setting_rows
-
-_STACK = ("torch", "transformers", "trl", "peft", "accelerate", "safetensors")
-_GIGABYTE = 1_000_000_000
-
-
-def machine_findings(settings: Settings) -> Iterator[Diagnosis]:
-    """What can be said of this machine."""
-    yield _python()
-    yield _packages()
-    yield _training_stack(settings)
-    yield _disk(settings)
-    yield _memory()
 
 
 def setting_findings(settings: Settings) -> Iterator[Diagnosis]:
@@ -71,61 +53,18 @@ def studio_findings(settings: Settings) -> Iterator[Diagnosis]:
     yield models_finding(settings.models)
     yield from _computes(settings)
     yield from _database(settings)
-    yield _running(settings)
-
-
-def _python() -> Diagnosis:
-    found = platform.python_version()
-    if sys.version_info < (3, 11):  # noqa: UP036 the package may have been started by an older one
-        return Diagnosis("python", "fail", f"{found} is too old.", "Install Python 3.11 or newer.")
-    return Diagnosis("python", "ok", found)
-
-
-def _packages() -> Diagnosis:
-    wanted = [line.split(";")[0] for line in requires("brightrun") or () if "extra ==" not in line]
-    missing = [name for line in wanted if not _version(name := _bare(line))]
-    if missing:
-        again = "Install the package again: pip install --upgrade brightrun"
-        return Diagnosis("packages", "fail", f"{', '.join(missing)} not installed.", again)
-    return Diagnosis("packages", "ok", f"brightrun {_version('brightrun')} and the {len(wanted)} packages it needs")
-
-
-def _training_stack(settings: Settings) -> Diagnosis:
-    missing = [name for name in _STACK if not _version(name)]
-    if not missing:
-        return Diagnosis("training stack", "ok", ", ".join(f"{name} {_version(name)}" for name in _STACK[:4]))
-    fix = "Install it: pip install 'brightrun[worker]'"
-    if settings.compute == "local_process":
-        return Diagnosis("training stack", "fail", f"Jobs run here, and {', '.join(missing)} not installed.", fix)
-    return Diagnosis("training stack", "warn", f"{', '.join(missing)} not installed: nothing trains here.", fix)
-
-
-def _disk(settings: Settings) -> Diagnosis:
-    free = shutil.disk_usage(_nearest(settings.home)).free
-    told = f"{free / _GIGABYTE:.1f} GB free at {settings.home}"
-    fix = "Free some space, or set BRIGHTRUN_HOME to a folder on another disk."
-    if free < _GIGABYTE:
-        return Diagnosis("disk", "fail", told, fix)
-    return Diagnosis("disk", "warn", told, fix) if free < 5 * _GIGABYTE else Diagnosis("disk", "ok", told)
-
-
-def _memory() -> Diagnosis:
-    free = psutil.virtual_memory().available
-    told = f"{free / _GIGABYTE:.1f} GB free"
-    if free < 2 * _GIGABYTE:
-        return Diagnosis("memory", "warn", f"{told}; the embedded model needs about 2.", "Close other programs.")
-    return Diagnosis("memory", "ok", told)
+    yield running_studio(settings)
 
 
 def _folder(check: str, folder: Path, key: str) -> Diagnosis:
     """Writable: tried where it is there, judged by its parent where it is not yet."""
-    nearest = _nearest(folder)
+    there = nearest(folder)
     fix = f"Make it yours, or set {key} to a folder of your own."
-    if not nearest.is_dir():
-        return Diagnosis(check, "fail", f"{nearest} is no folder.", fix)
-    if nearest != folder:
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            return Diagnosis(check, "fail", f"{folder} cannot be made in {nearest}.", fix)
+    if not there.is_dir():
+        return Diagnosis(check, "fail", f"{there} is no folder.", fix)
+    if there != folder:
+        if not os.access(there, os.W_OK | os.X_OK):
+            return Diagnosis(check, "fail", f"{folder} cannot be made in {there}.", fix)
         return Diagnosis(check, "ok", f"{folder} is made when it is first needed")
     try:
         with tempfile.TemporaryFile(dir=folder) as stream:
@@ -203,38 +142,3 @@ def _entrance(settings: Settings, database: Database) -> Iterator[Diagnosis]:
         yield Diagnosis("tokens", "fail", "Others can reach the studio, and nobody has a token.", fix)
         return
     yield Diagnosis("tokens", "ok", f"{count} live")
-
-
-def _running(settings: Settings) -> Diagnosis:
-    check = "studio"
-    with studio_client(settings) as client:
-        try:
-            health = client.get("/api/health")
-            client.get("/api/session")
-        except NotSignedIn as error:
-            fix = "Set BRIGHTRUN_TOKEN to a token of that studio."
-            outcome: Outcome = "warn" if settings.token is None else "fail"
-            return Diagnosis(check, outcome, f"{settings.url} runs. {error.message}", fix)
-        except StudioUnreachable as error:
-            return Diagnosis(check, "warn", error.message, error.hint)
-        except BrightRunError as error:
-            return Diagnosis(check, "fail", f"{settings.url}: {error.message}", error.hint)
-    return Diagnosis(check, "ok", f"{settings.url} runs, version {health['version']}")
-
-
-def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there."""
-    folder = folder.absolute()
-    return next(path for path in (folder, *folder.parents) if path.exists())
-
-
-def _bare(requirement: str) -> str:
-    """The package's name out of `name[extra]>=1.2`."""
-    return next(iter(requirement.replace("[", " ").replace(">", " ").replace("=", " ").replace("<", " ").split()))
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -71,6 +72,7 @@ def _options(
 
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted."""
+    _write_utf8()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
@@ -87,6 +89,13 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+
+
+def _write_utf8() -> None:
+    """Windows writes to a file or a pipe in its own code page, which lacks most letters; JSON is UTF-8 anyway."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
+            stream.reconfigure(encoding="utf-8")
 
 
 def _tell(error: BrightRunError, *, as_json: bool) -> None:

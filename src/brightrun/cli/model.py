@@ -17,6 +17,7 @@ from brightrun.catalogue.pull.pull_model import pull_model
 from brightrun.catalogue.pull.staging import PullResult
 from brightrun.cli.show import byte_progress, plain_table, print_json, problems, results
 from brightrun.errors import MissingDependency, ModelError
+from brightrun.platforms import Ability, require
 from brightrun.settings import read_settings
 
 app = typer.Typer(help="Base models: list them, pull one.", no_args_is_help=True)
@@ -105,6 +106,7 @@ def _require_worker() -> None:
     """The conversion is the worker's; say so before 93 MB are fetched."""
     from importlib.util import find_spec
 
+    require(Ability.TRAINING)
     if find_spec("torch") is None or find_spec("transformers") is None:
         raise MissingDependency("Converting this model needs the training stack, which is not installed.")
 

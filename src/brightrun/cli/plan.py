@@ -24,6 +24,7 @@ from brightrun.jobs.plan_run import Planned, PlanTarget, RunRequest, plan_run
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import InstanceType
 from brightrun.planning.this_machine import current_cpu_benchmark, rented
+from brightrun.platforms import Ability, require
 from brightrun.settings import read_settings
 
 
@@ -121,6 +122,7 @@ def _target(gpu: str | None, *, spot: bool, benchmark: bool, max_cost: float | N
     cap = None if max_cost is None else Decimal(str(max_cost))
     kind: InstanceType = "spot" if spot else "on_demand"
     if gpu is None:
+        require(Ability.TRAINING, hint="Use Linux, macOS or WSL 2, or name a GPU to plan for with --gpu.")
         return PlanTarget(this_machine(again=benchmark), instance_type=kind, max_cost_usd=cap)
     card = find_gpu(gpu)
     return PlanTarget(rented(card), gpu_price(card, instance_type=kind), kind, max_cost_usd=cap)

@@ -13,6 +13,7 @@ from brightrun.cli.show import print_json, results
 from brightrun.cli.start_run import TrainRequest
 from brightrun.cli.train import parse_settings, train_once
 from brightrun.datasets.sample_dataset import sample_dataset_path
+from brightrun.platforms import Ability, require
 
 
 def quickstart(
@@ -23,6 +24,7 @@ def quickstart(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train SmolLM2-135M on the sample dataset on this machine's CPU and prove what it learned."""
+    require(Ability.TRAINING)
     request = TrainRequest(sample_dataset_path(), EMBEDDED_MODEL, "quickstart", parse_settings(set_ or []))
     if not json:
         results.print("[bold]1  The base model[/]", highlight=False)

@@ -14,6 +14,7 @@ import typer
 
 from brightrun.cli.show import plain_table, problems, results
 from brightrun.errors import InputError, MachineError
+from brightrun.platforms import Ability, require
 from brightrun.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = None,
 ) -> None:
     """Run the studio until Ctrl-C. Jobs that train go on without it; started again, it finds them."""
+    require(Ability.STUDIO)
     settings = _with(read_settings(), host, port)
     _log_to_screen()
     with closing(_listen(settings)) as listener:

@@ -23,6 +23,7 @@ from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
 from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of
+from brightrun.platforms import Ability, require
 
 
 def train(
@@ -42,6 +43,7 @@ def train(
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Audit, plan, train, compare. Killed half-way? The same command goes on and ends with the same adapter."""
+    require(Ability.TRAINING)
     request = TrainRequest(file, model, recipe, parse_settings(set_ or []), client_profile.value, repair_json)
     folder = out or _default_folder(file, model)
     if resume and not (folder / "job.json").exists():

@@ -85,29 +85,36 @@ def kill_all(mark: str, *, wait_seconds: float) -> bool:
 
 def _all_marked(mark: str) -> Iterator[psutil.Process]:
     own = os.getpid()
-    for process in psutil.process_iter():
-        try:
-            if process.pid != own and _carries(process, mark):
-                yield process
-        except psutil.NoSuchProcess:
-            continue
+    yield from _carrying([process for process in psutil.process_iter() if process.pid != own], mark)
 
 
 def _carries(process: psutil.Process, mark: str) -> bool:
-    """A process that is dead and not yet buried (a zombie) carries nothing.
+    return any(_carrying([process], mark))
+
+
+def _carrying(processes: list[psutil.Process], mark: str) -> Iterator[psutil.Process]:
+    """Those of the processes that live and carry the mark.
 
     In the middle of an exec a process shows an empty environment for a moment, so it is asked again: taken for
-    another's it would outlive its machine.
+    another's it would outlive its machine. All are asked again together, because macOS never shows the environment of
+    its own programs, of which a person has hundreds.
     """
+    unclear = processes
+    for look in range(_LOOKS_AT_EXEC + 1):
+        time.sleep(0.001 if look else 0)
+        shown = [(process, _environment(process)) for process in unclear]
+        yield from (process for process, environment in shown if environment and environment.get(MARK) == mark)
+        unclear = [process for process, environment in shown if environment is None]
+        if not unclear:
+            return
+
+
+def _environment(process: psutil.Process) -> dict[str, str] | None:
+    """Empty where it is dead (a zombie is), the kernel's or somebody else's; None where it lives and shows nothing."""
     try:
         if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        environment = process.environ()
-        for _ in range(_LOOKS_AT_EXEC):
-            if environment or not process.memory_info().vms:  # the kernel's own have neither
-                break
-            time.sleep(0.001)
-            environment = process.environ()
-        return bool(environment.get(MARK) == mark)
-    except (psutil.AccessDenied, OSError):  # somebody else's
-        return False
+            return {}
+        environment: dict[str, str] = process.environ()
+        return environment or (None if process.memory_info().vms else {})  # the kernel's own have no memory
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return {}

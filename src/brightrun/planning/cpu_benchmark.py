@@ -10,9 +10,12 @@ import datetime
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -32,6 +35,7 @@ STREAMED = 120
 """Matrices of 576 × 1,536 that are read through: 425 MB, more than any cache holds."""
 ANSWERS = 4
 SLICE_SECONDS = 0.25
+_CPUINFO = Path("/proc/cpuinfo")
 
 
 class CpuBenchmark(BaseModel):
@@ -93,16 +97,24 @@ def thread_count() -> int:
 
 
 def processor_name() -> str:
-    """As the system calls it; on Linux that is in /proc/cpuinfo."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123
-            for line in lines:
-                name, _, value = line.partition(":")
-                if name.strip() == "model name":
-                    return value.strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+    """As the system calls it: Linux in /proc/cpuinfo, macOS when `sysctl` is asked."""
+    return _name_in_cpuinfo() or _name_by_sysctl() or platform.processor() or platform.machine()
+
+
+def _name_in_cpuinfo() -> str:
+    with suppress(OSError), _CPUINFO.open(encoding="utf-8", errors="replace") as lines:
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return ""
+
+
+def _name_by_sysctl() -> str:
+    with suppress(OSError):
+        asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, check=False)
+        return asked.stdout.decode("utf-8", errors="replace").strip()
+    return ""
 
 
 _Kind = tuple[float, Callable[[], object]]

@@ -13,6 +13,7 @@ from pathlib import Path  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 from brightrun.errors import BrightRunError  # noqa: E402
+from brightrun.platforms import Ability, require  # noqa: E402
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
+        require(Ability.TRAINING)
         return _act(parsed)
     except BrightRunError as error:
         sys.stderr.write(f"error: {error.message}\nhint: {error.hint}\n")
