@@ -302,6 +302,30 @@ def test_an_earlier_attempt_s_lines_are_told_as_its_own_and_hold_up_nobody(
     assert world.stopped == 0
 
 
+@pytest.mark.parametrize(("status", "is_final"), [(404, True), (409, True), (410, True), (422, True), (400, False)])
+def test_only_final_answers_give_up_an_earlier_attempt_s_lines(
+    tmp_path: Path, make_world: Callable[..., World], status: int, is_final: bool
+) -> None:
+    """What the studio will never take must not hold up the attempt that runs; what it may take later is sent again."""
+    world = make_world(tmp_path, spans=(Span(attempt=1, begins_after=0), Span(attempt=2, begins_after=4)))
+    world.write(6)
+    world.script = [lambda _: httpx.Response(status)]
+    world.settle(within=timedelta(minutes=2))
+
+    first, second, *_ = world.batches
+    assert first.attempt == 1
+    assert second.attempt == (2 if is_final else 1)
+
+
+@pytest.mark.parametrize("status", [404, 409, 410, 422])
+def test_the_running_attempt_is_never_given_up(world: World, status: int) -> None:
+    world.write(2)
+    world.script = [lambda _: httpx.Response(status)]
+    world.settle(within=timedelta(minutes=2))
+
+    assert [[event.sequence for event in batch.events] for batch in world.batches[:2]] == [[1, 2], [1, 2]]
+
+
 def test_an_unwritten_half_line_waits(world: World) -> None:
     world.write(1)
     with world.path.open("ab") as stream:
