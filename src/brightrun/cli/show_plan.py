@@ -50,7 +50,7 @@ def _summary(plan: JobPlan) -> dict[str, str]:
     rows = {
         "base model": plan.base_model,
         "examples": f"{plan.examples:,} with {plan.answers:,} answers",
-        "tokens per epoch": f"{plan.tokens_per_epoch:,}, of them {plan.trained_tokens_per_epoch:,} learnt",
+        "tokens per epoch": f"{plan.tokens_per_epoch:,}, of them {plan.trained_tokens_per_epoch:,} trained on",
         "steps": f"{plan.steps:,} of about {plan.answers_per_step} answers",
         "tokens in all": f"{plan.tokens_total:,}",
         "adapter": f"{plan.trainable_parameters:,} parameters",

@@ -63,7 +63,7 @@ class StaticWorker:
         self._price = price
         self._reserve = reserve
         self._clock = clock
-        self._lent: dict[str, datetime] = {}
+        self._assigned: dict[str, datetime] = {}
         self._ended: set[str] = set()
         self._lock = threading.Lock()
 
@@ -77,17 +77,17 @@ class StaticWorker:
             if running not in {None, request.job_id}:
                 raise NoCapacity(f"{request.name} waits its turn; the worker runs the job {running}.")
             now = self._clock()
-            since = self._lent.get(request.name)
-            holder = next((name for name in self._lent if name != request.name and self._holds(name, now)), None)
+            since = self._assigned.get(request.name)
+            holder = next((name for name in self._assigned if name != request.name and self._holds(name, now)), None)
             if holder is not None:
                 raise NoCapacity(f"{request.name} waits its turn; the worker is kept for {holder}.")
             self._ended.discard(request.name)
-            self._lent = {request.name: since or now}
+            self._assigned = {request.name: since or now}
         return self._machine(request.name, MachineState.RUNNING, "lent")
 
     def find(self, name: str) -> Machine | None:
         machine = self.get(name)
-        known = name in self._lent or self._status(name) is not None
+        known = name in self._assigned or self._status(name) is not None
         return machine if known and machine.state is not MachineState.TERMINATED else None
 
     def get(self, machine_id: str) -> Machine:
@@ -112,14 +112,14 @@ class StaticWorker:
         if status is not None and status.attempt == owner[1] and status.alive:
             self._ask("POST", f"/training/stop/{owner[0]}", StatusReply)
         with self._lock:
-            self._lent.pop(machine_id, None)
+            self._assigned.pop(machine_id, None)
             self._ended.add(machine_id)
 
     def list_managed(self) -> list[Machine]:
         running = self._health().running_job
         status = self._status_of(running) if running else None
         names = {f"train-{status.job_id}-{status.attempt}"} if status is not None else set()
-        machines = (self.get(name) for name in sorted(names | set(self._lent)))
+        machines = (self.get(name) for name in sorted(names | set(self._assigned)))
         return [machine for machine in machines if machine.state is not MachineState.TERMINATED]
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class StaticWorker:
         owner = parse_machine_name(name)
         if status is not None and owner is not None and status.attempt >= owner[1]:
             return status.alive or status.exporting
-        return now - self._lent[name] < self._reserve
+        return now - self._assigned[name] < self._reserve
 
     def _machine(self, name: str, state: MachineState, detail: str) -> Machine:
         return Machine(
@@ -141,7 +141,7 @@ class StaticWorker:
             state=state,
             worker_url=None if state is MachineState.TERMINATED else self._url,
             price_usd_per_hour=self._price,
-            started_at=self._lent.get(name),
+            started_at=self._assigned.get(name),
             detail=detail,
         )
 

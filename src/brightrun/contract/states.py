@@ -97,7 +97,7 @@ _TEXTS: dict[EndReason, ReasonText] = {
         "Retry; if it happens again, report it.",
         True,
     ),
-    EndReason.CANCELLED_BY_USER: ReasonText("The job was cancelled.", "Start a new job when you wish.", False),
+    EndReason.CANCELLED_BY_USER: ReasonText("The job was cancelled.", "Start a new job whenever you like.", False),
     EndReason.INTERNAL: ReasonText(
         "Something went wrong inside the product.", "Report it with the event log of the job.", True
     ),

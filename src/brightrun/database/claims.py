@@ -16,7 +16,7 @@ from brightrun.errors import ClaimLost
 
 @dataclass(frozen=True, slots=True)
 class ClaimedJob:
-    """A job that is ours until `expires_at`; `token` proves it."""
+    """A job that is free until `expires_at`; `token` proves it."""
 
     job: TrainingJob
     token: str
@@ -51,13 +51,13 @@ def renew_claim(session: Session, job_id: str, token: str, *, now: datetime, lea
 
 
 def save_claimed(session: Session, job_id: str, token: str, **changes: Any) -> TrainingJob:
-    """Change columns of a job that is ours; the job as it is then.
+    """Change columns of a job that is free; the job as it is then.
 
     Raises:
         ClaimLost: another reconciler has it, or nobody; nothing was changed.
     """
-    ours = (TrainingJob.id == job_id) & (TrainingJob.claim_token == token)
-    saved = _update(session, ours, changes)
+    free = (TrainingJob.id == job_id) & (TrainingJob.claim_token == token)
+    saved = _update(session, free, changes)
     if not saved:
         raise ClaimLost(
             f"The claim on job {job_id} was lost.", hint="Nothing needs to be done; whoever has it goes on."

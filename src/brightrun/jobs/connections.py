@@ -1,4 +1,4 @@
-"""What the studio stands on, each part asked now: database, files, machines, models, its address. Mends nothing."""
+"""What the studio stands on, each part asked now: database, files, machines, models, its address. Repairs nothing."""
 
 from __future__ import annotations
 

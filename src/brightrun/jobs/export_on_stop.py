@@ -1,6 +1,7 @@
-"""Brings home an adapter of a job that ended early, before its machine is ended: asked for, waited for a while, stored.
+"""Downloads an adapter of a job that ended early, before its machine is ended: asked for, waited for a while, stored.
 
-It is partial, and stays marked so. The wish is a column of the job's row, so a studio that dies goes on with it.
+It is partial, and stays marked so. That it is asked for is a column of the job's row, so a studio that restarts
+goes on with it.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class MonthBudget:
         is_default: The budget is the studio's setting, not the owner's own.
         default_job_cap_usd: Cap of jobs that name none.
         spent_usd: Closed and running leases, their time within the month × their price.
-        unpriced_leases: Leases of the month that are not in `spent_usd`: nobody told their price.
+        unpriced_leases: Leases of the month that are not in `spent_usd`: no price is known for them.
         reserved_usd: What live jobs may still cost: their cap, else their estimate, less what they have cost.
         unestimated_jobs: Live jobs that have neither, so that nobody knows what they will cost.
         usd_per_hour: Of the machines that run now.

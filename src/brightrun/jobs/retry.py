@@ -24,7 +24,7 @@ def retry_job(
     compute: ComputeRequest | None = None,
     idempotency_key: str | None = None,
 ) -> TrainingJob:
-    """Submit the job again, with some settings changed if wished; of `compute` only what is set in it is changed.
+    """Submit the job again, with some settings changed if asked for; of `compute` only what is set in it is changed.
 
     Where nothing that decides the adapter changed, the new job begins at the old one's newest checkpoint; the worker
     checks by the run's fingerprint that it is its own. With a key that was used before it is the job of then.

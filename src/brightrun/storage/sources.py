@@ -27,7 +27,7 @@ def copy_hashed(source: Path | bytes | BinaryIO, write: Callable[[bytes], object
             total += len(block)
             write(block)
     finally:
-        if not _is_lent(source):
+        if not _is_callers(source):
             stream.close()
     return total, digest.hexdigest()
 
@@ -53,5 +53,5 @@ def _opened(source: Path | bytes | BinaryIO) -> BinaryIO:
     return source
 
 
-def _is_lent(source: Path | bytes | BinaryIO) -> bool:
+def _is_callers(source: Path | bytes | BinaryIO) -> bool:
     return not isinstance(source, (Path, bytes))

@@ -55,7 +55,7 @@ class Training:
 
 
 def train_adapter(base: LoadedBase, training: Training) -> Any:
-    """Train to the last step and return the model with its adapter in fp32, as `keep` wishes (last or best).
+    """Train to the last step and return the model with its adapter in fp32, by `adapter_choice` (last or best).
 
     Resuming restores adapter, optimizer, schedule, random states and the place in the data; the result is that of an
     uninterrupted run, bit for bit on a CPU.
@@ -230,7 +230,7 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         return tokens * (time.monotonic() - self._started) / max(self._fresh_tokens, 1)
 
     def _evaluate(self, trial: Any, ignore_keys_for_eval: Any, skip_scheduler: bool = False) -> dict[str, float]:
-        """Validation loss of the adapter as it stands; the best one is kept where the recipe wishes it."""
+        """Validation loss of the adapter as it stands; the best one is kept where the recipe asks for it."""
         step = self.state.global_step
         if step == self._measured_step:
             return {}  # the Trainer asks once more when it ends

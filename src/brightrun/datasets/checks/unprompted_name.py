@@ -1,4 +1,4 @@
-"""Answers that call the client by a name nobody has told: the model learns to call strangers by it."""
+"""Answers that call the client by a name nobody has told: the model learns to call anybody by it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NAME = "unprompted_name"
 EXPLANATION = (
     "These answers call the client by a name that stands neither in the system prompt nor in "
     "anything the client wrote. "
-    "Trained so, the model learns to call strangers by these names. {done}"
+    "Trained like this, it will call anybody by these names. {done}"
 )
 EXPORTED = "The system prompt was kept as it is."
 PROFILED = "The client's profile was put into the system prompt, and the name is not in it either."

@@ -164,9 +164,9 @@ class StartForm {
     return told;
   }
 
-  wish() {
+  request() {
     const usual = this.byRecipe();
-    const wish = {
+    const request = {
       training_file_id: this.chosen("training_file_id"),
       base_model: this.field("base_model").value,
       recipe: this.chosen("recipe"),
@@ -174,7 +174,7 @@ class StartForm {
       compute: this.compute(),
     };
     const name = this.field("name")?.value.trim();
-    return name ? { ...wish, name } : wish;
+    return name ? { ...request, name } : request;
   }
 
   // The plan
@@ -194,7 +194,7 @@ class StartForm {
   async planOnce(number) {
     this.status("Counting tokens and planning…", true);
     try {
-      const drawn = await this.review(this.wish());
+      const drawn = await this.review(this.request());
       if (number !== this.asked) return;
       this.clear();
       this.draw(drawn);
@@ -206,13 +206,13 @@ class StartForm {
     }
   }
 
-  async review(wish) {
+  async review(request) {
     let answer;
     try {
       answer = await fetch("/start/review", {
         method: "POST",
         headers: { "content-type": "application/json", accept: "application/json" },
-        body: JSON.stringify(wish),
+        body: JSON.stringify(request),
       });
     } catch {
       throw new Refused(0, { message: "The studio does not answer.", hint: "Try again in a moment.", code: "offline" });
@@ -331,7 +331,7 @@ class StartForm {
 
   async send() {
     const key = { "idempotency-key": this.form.dataset.key };
-    if (!this.form.dataset.retry) return (await ask("POST", "/api/training/start-job", this.wish(), key)).training_job_id;
+    if (!this.form.dataset.retry) return (await ask("POST", "/api/training/start-job", this.request(), key)).training_job_id;
     const changes = { hyperparameters: this.differing((field) => field.dataset.was), compute: this.compute() };
     return (await ask("POST", this.form.dataset.retry, changes, key)).id;
   }
