@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -61,6 +62,17 @@ def streamed(studio: Studio, job_id: str, *acts: Callable[[], object], **asked: 
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/event-stream")
     return answer.text
+
+
+def test_a_page_is_told_that_something_happened_and_asks_for_the_rest_itself(studio: Studio) -> None:
+    job = a_job(studio)
+    tell(studio, job, "a sentence that the page draws anew anyway")
+    text = streamed(studio, job.id, lambda: end(studio, job, JobStatus.FAILED), params={"data": "false"})
+    assert "a sentence" not in text
+    carried = re.findall(r"^data: (.*)$", text, re.MULTILINE)
+    assert len(carried) >= 2, "an event and the end; a browser passes events without data over"
+    assert set(carried) == {"{}"}
+    assert "event: complete" in text
 
 
 def test_what_was_and_what_comes_is_told_once_in_order_and_then_it_closes(studio: Studio) -> None:

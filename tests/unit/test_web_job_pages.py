@@ -164,7 +164,7 @@ def test_a_running_job_shows_how_far_it_is_and_where_news_come_from(
     assert "Half of the way is done." in page.words
     assert page.all("progress", value="250", max="1000")
     streams = set(page.having("data-stream"))
-    assert streams == {f"/api/training/jobs/{job.id}/events/stream?after={last}"}
+    assert streams == {f"/api/training/jobs/{job.id}/events/stream?data=false&after={last}"}
     assert page.having("data-title") == ["25 % · A job: first, try"]
     for path in page.having("data-live"):
         look(client, path)

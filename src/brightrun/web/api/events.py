@@ -17,7 +17,7 @@ from brightrun.database.tables import TrainingEvent
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
 from brightrun.web.api.schemas import EventView, JobView, Listed, page_of
-from brightrun.web.deps import CurrentPrincipal, JobId, OptionsDep, StudioDep
+from brightrun.web.deps import Answer, CurrentPrincipal, JobId, OptionsDep, StudioDep
 from brightrun.web.options import WebOptions
 from brightrun.web.problems import declared
 
@@ -68,12 +68,14 @@ def stream_events(
     job_id: JobId,
     after: FromId = 0,
     last_event_id: LastEventId = None,
+    *,
+    data: Annotated[bool, Query(description="False: events only say that something happened.")] = True,
 ) -> Response:
     """Every event as it happens (`progress`, `checkpoint`, `log`), and `complete` with the job when it has ended.
 
     An event's data is what the list shows. The stream closes after `complete`; connect again with `Last-Event-ID`.
     """
-    return _stream(studio, options, principal.owner_id, job_id, after, last_event_id)
+    return _stream(studio, options, principal.owner_id, job_id, after, last_event_id, with_data=data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,14 @@ class _Updates:
 
 
 def _stream(
-    studio: Studio, options: WebOptions, owner_id: str, job_id: str, after: int, last_event_id: str | None
+    studio: Studio,
+    options: WebOptions,
+    owner_id: str,
+    job_id: str,
+    after: int,
+    last_event_id: str | None,
+    *,
+    with_data: bool = True,
 ) -> Response:
     with studio.database.reading() as session:
         owned(session, owner_id, job_id)
@@ -94,10 +103,14 @@ def _stream(
         if updates.ended and not updates.events:
             return Response(status_code=204)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(tell(studio, options, job_id, begin), headers=headers, media_type=MEDIA_TYPE)
+    return StreamingResponse(
+        job_stream(studio, options, job_id, begin, with_data=with_data), headers=headers, media_type=MEDIA_TYPE
+    )
 
 
-async def tell(studio: Studio, options: WebOptions, job_id: str, after: int) -> AsyncIterator[bytes]:
+async def job_stream(
+    studio: Studio, options: WebOptions, job_id: str, after: int, *, with_data: bool = True
+) -> AsyncIterator[bytes]:
     """The stream of a job from behind event `after`: looks into the database, sleeps, looks again."""
     yield format_sse_event(retry=_RETRY_MILLISECONDS)
     age = quiet = 0.0
@@ -106,9 +119,11 @@ async def tell(studio: Studio, options: WebOptions, job_id: str, after: int) -> 
         for row in updates.events:
             after, quiet = row.id, 0.0
             name = _NAMES.get(row.kind, "log")
-            yield format_sse_event(data_str=EventView.of(row).model_dump_json(), event=name, id=str(row.id))
+            yield format_sse_event(data_str=_data(EventView.of(row), with_data=with_data), event=name, id=str(row.id))
         if updates.ended:
-            yield format_sse_event(data_str=updates.ended.model_dump_json(), event="complete", id=f"{after}-end")
+            yield format_sse_event(
+                data_str=_data(updates.ended, with_data=with_data), event="complete", id=f"{after}-end"
+            )
             return
         if len(updates.events) == _BATCH:
             continue
@@ -118,6 +133,11 @@ async def tell(studio: Studio, options: WebOptions, job_id: str, after: int) -> 
         await options.sleep(options.poll_seconds)
         age += options.poll_seconds
         quiet += options.poll_seconds
+
+
+def _data(view: Answer, *, with_data: bool) -> str:
+    """What an event carries; never nothing at all, since a browser passes such events over."""
+    return view.model_dump_json() if with_data else "{}"
 
 
 def _look(studio: Studio, job_id: str, after: int) -> _Updates:
