@@ -53,7 +53,7 @@ def test_a_module_that_no_model_has_is_refused_with_near_ones(unknown: Override)
 def test_a_module_that_is_named_twice_is_refused_with_the_way_out(twice: Override) -> None:
     with pytest.raises(RecipeError, match="names q_proj more than once; name every layer once") as refused:
         resolve(target_modules=twice)
-    assert refused.value.message.startswith("target_modules = ['q_proj', 'v_proj', 'q_proj'] is not possible: it names")
+    assert refused.value.message.startswith("target_modules = ['q_proj', 'v_proj', 'q_proj'] is not allowed: it names")
     param, message = "hyperparameters.target_modules", "It names q_proj more than once; name every layer once."
     assert refused.value.details["param"] == param
     assert refused.value.details["errors"] == [{"param": param, "message": message}]

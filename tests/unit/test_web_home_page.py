@@ -88,7 +88,7 @@ def test_what_is_not_known_is_said_so(studio: Studio, client: TestClient) -> Non
     forward(studio, hours=2)
     shown = text(client)
     assert "November $4.00 spent" in shown
-    assert "Not in it: 1 machine whose price nobody told." in shown
+    assert "Not in it: 1 machine with no hourly price." in shown
 
 
 def test_failed_and_stuck_jobs_need_attention_until_they_are_seen_to(studio: Studio, client: TestClient) -> None:
