@@ -98,7 +98,7 @@ def test_a_studio_whose_own_disk_cannot_be_written_gives_up_and_ends_the_machine
     world.studio = world.another_studio()
     world.until(world.ended, ticks=2000)
     assert world.job(JOB).reason is EndReason.ARTIFACT_UNVERIFIED
-    assert "Bringing the files home failed" in (world.job(JOB).message or "")
+    assert "Downloading the files failed" in (world.job(JOB).message or "")
     assert world.simulated.list_managed() == []
 
 
