@@ -16,9 +16,9 @@ from brightrun.planning.job_plan import JobPlan, PlanCheck
 _PHASES = {
     "provisioning": "machine and start",
     "preprocessing": "checks, base model",
-    "model_loaded": "asking the base first",
+    "model_loaded": "testing the original model",
     "training": "training",
-    "evaluating": "asking the tuned model",
+    "evaluating": "testing the trained model",
     "uploading": "bundle and report",
 }
 _BAR = 40
@@ -105,7 +105,7 @@ def _show_memory(plan: JobPlan) -> None:
 
 
 def _show_offers(plan: JobPlan, offers: Sequence[GpuOffer]) -> None:
-    table = plain_table("GPUs for this job", "GPU", "holds it", ">time", ">dollars", ">at once", ">longest")
+    table = plain_table("GPUs for this job", "GPU", "fits", ">time", ">dollars", ">at once", ">longest")
     table.columns[0].no_wrap = table.columns[3].no_wrap = True
     for offer in offers:
         name = f"[bold]{offer.gpu}[/]" if offer.gpu == plan.gpu else offer.gpu
@@ -117,8 +117,8 @@ def _show_offers(plan: JobPlan, offers: Sequence[GpuOffer]) -> None:
         table.add_row(name, holds, time, price, batch, length)
     results.print(table)
     results.print(
-        f"[dim]At once: so many of the longest sequences in one row ({MAX_AT_ONCE}: or more). Longest: tokens of one "
-        "sequence.\nPrices are the catalogue's, each with its date; no provider was asked.[/]\n",
+        f"[dim]At once: how many of the longest examples fit into one micro-batch ({MAX_AT_ONCE}: or more). "
+        "Longest: tokens of one example.\nPrices are the catalogue's, each with its date; no provider was asked.[/]\n",
         highlight=False,
     )
 
