@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from brightrun.errors import DatasetError
 from brightrun.templating.messages import Message, Role
@@ -14,11 +14,11 @@ from brightrun.templating.messages import Message, Role
 class PreparedMessage(BaseModel):
     """One message; `learned` marks an answer that is trained on."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     role: Role
     content: str
-    trained: bool = False
+    trained: bool = Field(False, validation_alias=AliasChoices("trained", "learnt"))
 
 
 class PreparedConversation(BaseModel):
