@@ -128,7 +128,7 @@ def test_which_folder_is_taken(tiny_model: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_about_it_shows_options_that_exist() -> None:
-    page = (REPOSITORY / "docs" / "standing-worker.md").read_text(encoding="utf-8")
+    page = (REPOSITORY / "docs" / "static-worker.md").read_text(encoding="utf-8")
     shown = re.findall(r"^    .*|brightrun\.worker serve .*", page, flags=re.MULTILINE)
     options = re.findall(r"--[a-z-]+", " ".join(shown))
     command = [sys.executable, "-m", "brightrun.worker", "serve", "--help"]

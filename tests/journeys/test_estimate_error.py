@@ -97,7 +97,7 @@ def test_the_api_shows_figures_and_a_drawing(tmp_path: Path) -> None:
     app = create_app(world.studio, LoopbackAccess(OWNER))
     with TestClient(app, base_url="http://localhost", client=("127.0.0.1", 50000)) as client:
         assert client.get("/api/training/estimate-accuracy").json() == {
-            "object": "training.accuracy", "jobs": [], "summaries": [],
+            "object": "training.estimate_accuracy", "jobs": [], "summaries": [],
         }  # fmt: skip
         assert client.get("/api/training/estimate-accuracy.svg").status_code == 404
         run_planned(world, "job-1", planned())

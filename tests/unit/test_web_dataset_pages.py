@@ -108,7 +108,7 @@ def test_the_report_says_what_was_found_repaired_and_left_out(client: TestClient
     assert "In the file 10" in text
     assert report["answers"] == 10
     assert "1 answer and 0 client messages were repaired" in text
-    assert f"Tokens {report['tokens']:,} {report['trained_tokens']:,} of them learned" in text
+    assert f"Tokens {report['tokens']:,} {report['trained_tokens']:,} of them trained on" in text
     for title, done in (
         ("Broken line breaks in answers × 1", "Repaired"),
         ("Answers that were cut off × 1", "Not learned"),
