@@ -28,8 +28,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from tests.contract.database_rows import add_file, add_job, lease_of
 from tests.contract.postgres import fresh_database, running_postgres
 
-from brightrun.contract.events import Event
+from brightrun.contract.event_data import StepData
+from brightrun.contract.events import Event, StepEvent
 from brightrun.contract.states import JobStatus
+from brightrun.contract.step_metrics import StepMetrics
 from brightrun.database import attempts, events, jobs, metrics
 from brightrun.database.column_types import UtcDateTime
 from brightrun.database.database import Database
@@ -171,21 +173,25 @@ def _opened(url: str) -> Iterator[Database]:
 
 def _line(number: int) -> Event:
     data: dict[str, Any] = {"loss": 1 / number, "learning_rate": 2e-4, "grad_norm": 0.5, "tokens_per_second": 900.0}
-    return Event(
+    return StepEvent(
         sequence=number,
         attempt=1,
         timestamp=NOW + timedelta(seconds=number),
-        kind="step",
         status=JobStatus.TRAINING,
         step=number,
         total_steps=EVENTS,
-        data=data,
+        data=StepData.model_validate(data),
     )
 
 
 def _point(event: Event) -> MetricPoint:
     assert event.step is not None
-    return MetricPoint(kind="train", step=event.step, recorded_at=event.timestamp, **event.data)
+    return MetricPoint(
+        kind="train",
+        step=event.step,
+        recorded_at=event.timestamp,
+        **StepMetrics.model_validate(event.data.known()).model_dump(),
+    )
 
 
 if __name__ == "__main__":

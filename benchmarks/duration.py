@@ -161,7 +161,7 @@ def phases_of(plan: JobPlan, folder: RunFolder, began: float, seconds: float) ->
 
 def peak_of(folder: RunFolder) -> int:
     """The most bytes that a step reported."""
-    return max(int(event.data.get("memory_bytes", 0)) for event in read_event_log(folder.event_log))
+    return max(int(event.data.known().get("memory_bytes", 0)) for event in read_event_log(folder.event_log))
 
 
 def say(text: str) -> None:

@@ -26,7 +26,8 @@ import uvicorn
 from pydantic import SecretStr
 
 from brightrun.compute.simulated.provider import SimulatedCompute
-from brightrun.contract.events import Event
+from brightrun.contract.event_data import StepData
+from brightrun.contract.events import StepEvent
 from brightrun.contract.messages import EventBatch
 from brightrun.contract.signatures import job_secret, sign
 from brightrun.contract.states import JobStatus
@@ -100,10 +101,10 @@ def tell(url: str, story: list[Message]) -> float:
 def make_report(job_id: str, count: int, batch: int) -> list[Message]:
     now = datetime.now(UTC)
     told = [
-        Event(
-            sequence=number, attempt=1, timestamp=now, kind="step", status=JobStatus.TRAINING, step=number,
+        StepEvent(
+            sequence=number, attempt=1, timestamp=now, status=JobStatus.TRAINING, step=number,
             total_steps=count,
-            data={"loss": 2 - number / count, "learning_rate": 1e-4, "grad_norm": 0.3, "tokens_per_second": 150.0},
+            data=StepData(loss=2 - number / count, learning_rate=1e-4, grad_norm=0.3, tokens_per_second=150.0),
         )
         for number in range(1, count + 1)
     ]  # fmt: skip

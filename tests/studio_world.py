@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from brightrun.compute.simulated.faults import FaultScript, no_faults
 from brightrun.compute.simulated.provider import SimulatedCompute
+from brightrun.contract.compute import JobCompute
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.states import JobStatus
@@ -97,7 +98,7 @@ class World:
                 base_model=spec.model.name,
                 recipe=spec.recipe,
                 hyperparameters=spec.hyperparameters.model_dump(mode="json"),
-                compute={"provider": "simulated", "max_cost_usd": max_cost_usd, "max_duration_hours": max_hours},
+                compute=JobCompute(provider="simulated", max_cost_usd=max_cost_usd, max_duration_hours=max_hours),
                 attempt=0,
                 created_at=now,
                 status_changed_at=now,

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from brightrun.contract.job_metrics import JobMetrics
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import jobs
 from brightrun.datasets.sample_dataset import sample_dataset_path
@@ -22,7 +23,7 @@ from tests.unit.web_studio import ME, START, a_job, a_studio, end, tell
 
 _SAID = {"current_user_input", "target_response", "content", "system_prompt", "persona_key", "emotional_arc_key"}
 _LABELS = {"persona_name", "client_persona", "emotional_arc", "training_topic", "business", "name"}
-_TOLD = {"loss": 1.4321, "validation_loss": 1.61, "base_held_out_loss": 2.4, "tokens_per_second": 812.0}
+_TOLD = JobMetrics(loss=1.4321, validation_loss=1.61, base_validation_loss=2.4, tokens_per_second=812.0)
 
 
 @dataclass(frozen=True, slots=True)

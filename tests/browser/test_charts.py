@@ -90,7 +90,12 @@ def test_a_curve_that_grows_goes_on_where_the_reader_was(chromium: Browser, base
 def grow(seeded: Seeded, step: int) -> None:
     """A step that the worker tells of."""
     with seeded.studio.database.session() as session:
-        metrics.record(session, seeded.running, attempt=1, points=[MetricPoint("train", step, 2.5, START)])
+        metrics.record(
+            session,
+            seeded.running,
+            attempt=1,
+            points=[MetricPoint(kind="train", step=step, loss=2.5, recorded_at=START)],
+        )
         job = jobs.get(session, seeded.running)
         assert job is not None
         jobs.change_if(session, job.id, expected=[job.status], current_step=step)

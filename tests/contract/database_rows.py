@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from brightrun.contract.events import Event
+from brightrun.contract.compute import JobCompute
+from brightrun.contract.event_data import read_data
+from brightrun.contract.events import Event, event_of
 from brightrun.contract.states import JobStatus
 from brightrun.database import files, jobs
 from brightrun.database.tables import TrainingAttempt, TrainingFile, TrainingJob
@@ -41,7 +43,7 @@ def job_of(file: TrainingFile, **changes: Any) -> TrainingJob:
         "base_model": "SmolLM2-135M-Instruct",
         "recipe": "quickstart",
         "hyperparameters": {"r": 16, "learning_rate": 2e-4},
-        "compute": {"provider": "local_process"},
+        "compute": JobCompute(provider="local_process"),
         "created_at": NOW,
         "status_changed_at": NOW,
         "next_check_at": NOW,
@@ -76,4 +78,5 @@ def line(sequence: int, **changes: Any) -> Event:
         "total_steps": 1000,
         "data": {"loss": 1 / sequence, "learning_rate": 1e-7},
     }
-    return Event(**values | changes)
+    values |= changes
+    return event_of(read_data(values["kind"], values.pop("data")), **values)

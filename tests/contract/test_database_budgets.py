@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import SecretStr
 from sqlalchemy.orm import Session
 
+from brightrun.contract.compute import JobCompute
 from brightrun.contract.states import JobStatus
 from brightrun.database import attempts, budgets, jobs, spending
 from brightrun.database.database import Database
@@ -160,7 +161,9 @@ def test_jobs_that_are_submitted_together_are_not_promised_the_same_money(databa
     outcomes: list[Decimal | BaseException | None] = []
 
     def submit() -> None:
-        job = job_of(file, estimated_cost_usd=Decimal(10), compute={"provider": "simulated", "max_cost_usd": "10"})
+        job = job_of(
+            file, estimated_cost_usd=Decimal(10), compute=JobCompute(provider="simulated", max_cost_usd=Decimal(10))
+        )
         try:
             with database.session() as session:
                 resolve_cap(session, studio, job)

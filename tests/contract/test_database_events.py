@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from brightrun.contract.event_data import MessageData, StatusData, read_data
 from brightrun.contract.states import JobStatus
 from brightrun.database import attempts, events
 from brightrun.database.database import Database
@@ -38,7 +39,7 @@ def test_any_order_any_number_of_times(database: Database, seed: int) -> None:
         stored = events.list_after(session, job.id)
         assert events.acknowledged(session, job.id, 1) == 60
     assert new == len(stored) == 60
-    assert {event.sequence: event.data for event in stored} == {event.sequence: event.data for event in lines}
+    assert {event.sequence: event.data for event in stored} == {event.sequence: event.data.known() for event in lines}
 
 
 def test_an_event_comes_back_as_it_was_told(database: Database) -> None:
@@ -51,7 +52,7 @@ def test_an_event_comes_back_as_it_was_told(database: Database) -> None:
     assert (stored.attempt, stored.sequence, stored.kind, stored.status) == (2, 3, "step", JobStatus.TRAINING)
     assert (stored.happened_at, stored.recorded_at) == (told.timestamp, NOW)
     assert stored.message == "half\ufffdway"
-    assert stored.data == {"b": 1e-7, "a": {"nested": [1, None, "ü"]}, "loss": None}
+    assert stored.data == {"b": 1e-7, "a": {"nested": [1, None, "ü"]}}, "what is not known is absent"
 
 
 def test_acknowledged_stops_at_the_first_gap(database: Database) -> None:
@@ -78,7 +79,9 @@ def test_the_studios_own_events_are_never_taken_for_repeats(database: Database) 
     with database.session() as session:
         job = add_job(session)
         for _ in range(2):
-            events.append_own(session, job_id=job.id, kind="message", status=job.status, happened_at=NOW, message="So")
+            events.append_own(
+                session, job_id=job.id, data=MessageData(), status=job.status, happened_at=NOW, message="So"
+            )
         assert [event.message for event in events.list_latest(session, job.id, limit=5)] == ["So", "So"]
 
 
@@ -145,7 +148,12 @@ def test_the_newest_events_of_some_kinds_or_without_some(database: Database) -> 
         job = add_job(session)
         for kind, message in (("message", "Disk: 100 % full"), ("step", None), ("checkpoint", "Kept"), ("step", None)):
             events.append_own(
-                session, job_id=job.id, kind=kind, status=JobStatus.TRAINING, happened_at=NOW, message=message
+                session,
+                job_id=job.id,
+                data=read_data(kind, {}),
+                status=JobStatus.TRAINING,
+                happened_at=NOW,
+                message=message,
             )
         found = events.list_latest(session, job.id, kinds=["message", "checkpoint"])
         assert [event.message for event in found] == ["Disk: 100 % full", "Kept"]
@@ -157,6 +165,6 @@ def test_the_last_stage_before_the_end(database: Database) -> None:
         job, other = add_job(session), add_job(session)
         assert events.last_stage(session, job.id) is None
         for told in (JobStatus.QUEUED, JobStatus.TRAINING, JobStatus.FAILED):
-            events.append_own(session, job_id=job.id, kind="status", status=told, happened_at=NOW)
-        events.append_own(session, job_id=other.id, kind="status", status=JobStatus.UPLOADING, happened_at=NOW)
+            events.append_own(session, job_id=job.id, data=StatusData(), status=told, happened_at=NOW)
+        events.append_own(session, job_id=other.id, data=StatusData(), status=JobStatus.UPLOADING, happened_at=NOW)
         assert events.last_stage(session, job.id) is JobStatus.TRAINING

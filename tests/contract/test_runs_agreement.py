@@ -96,7 +96,7 @@ def both(
 def event_log_lines(folder: RunFolder) -> list[dict[str, Any]]:
     from brightrun.contract.events import read_event_log
 
-    return [event.data for event in read_event_log(folder.event_log)]
+    return [event.data.known() for event in read_event_log(folder.event_log)]
 
 
 def test_examples_and_steps_are_the_planned_ones(both: Both) -> None:

@@ -13,7 +13,8 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from brightrun.contract.events import Event
+from brightrun.contract.event_data import StepData
+from brightrun.contract.events import Event, StepEvent
 from brightrun.contract.messages import EventBatch
 from brightrun.contract.signatures import job_secret, sign
 from brightrun.contract.states import JobStatus
@@ -248,9 +249,9 @@ def test_the_catalogue(trained: tuple[Studio, TestClient]) -> None:
 
 def steps(first: int, last: int, *, studio: Studio) -> list[Event]:
     return [
-        Event(
-            sequence=number, attempt=1, timestamp=studio.clock(), kind="step", status=JobStatus.TRAINING, step=number,
-            total_steps=100, data={"loss": 3 - number / 100, "learning_rate": 1e-4},
+        StepEvent(
+            sequence=number, attempt=1, timestamp=studio.clock(), status=JobStatus.TRAINING, step=number,
+            total_steps=100, data=StepData(loss=3 - number / 100, learning_rate=1e-4),
         )
         for number in range(first, last + 1)
     ]  # fmt: skip

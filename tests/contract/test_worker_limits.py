@@ -88,7 +88,7 @@ def test_the_cap_ends_a_run_within_one_step_and_leaves_an_adapter(folder: RunFol
     assert at[0] - steps[-1].timestamp <= 2 * longest, "it stopped long before it had to"
     last = told[-1]
     assert (last.kind, last.status, last.reason) == ("end", JobStatus.FAILED, EndReason.BUDGET_REACHED)
-    assert last.data["kept_step"] == steps[-1].step, "the checkpoint is of the very last step"
+    assert last.data.known()["kept_step"] == steps[-1].step, "the checkpoint is of the very last step"
     assert str(steps[-1].step) in (last.message or "")
     assert_loads(folder, tiny_model, step=steps[-1].step or 0)
 
@@ -97,7 +97,7 @@ def test_a_deadline_does_the_same(folder: RunFolder) -> None:
     assert limit_when(folder, is_step(3), lambda now: {"deadline": now}) == 1
     told = list(read_event_log(folder.event_log))
     assert told[-1].reason is EndReason.TIME_LIMIT
-    assert told[-1].data["kept_step"] == max(event.step or 0 for event in told if event.kind == "step")
+    assert told[-1].data.known()["kept_step"] == max(event.step or 0 for event in told if event.kind == "step")
     assert verify_bundle(folder.adapter).adapter_check["verified"] is False
 
 
@@ -108,7 +108,7 @@ def test_before_the_first_step_there_is_nothing_to_keep(folder: RunFolder) -> No
     assert process.returncode == 1
     told = list(read_event_log(folder.event_log))
     assert told[-1].reason is EndReason.BUDGET_REACHED
-    assert "kept_step" not in told[-1].data
+    assert "kept_step" not in told[-1].data.known()
     assert "no checkpoint" in (told[-1].message or "")
     assert not any(event.status is JobStatus.MODEL_LOADED for event in told), "the model was loaded all the same"
     assert not folder.adapter.exists()
@@ -171,7 +171,7 @@ def test_a_run_that_is_asked_gently_keeps_its_very_last_step(folder: RunFolder, 
         server.close()
     last = status.events[-1]
     assert (last.kind, last.reason) == ("end", EndReason.CANCELLED_BY_USER)
-    assert last.data["kept_step"] == max(event.step or 0 for event in status.events if event.kind == "step")
+    assert last.data.known()["kept_step"] == max(event.step or 0 for event in status.events if event.kind == "step")
     assert not status.exporting, "the process made the adapter itself"
     assert "adapter/adapter_model.safetensors" in {file.name for file in status.artifacts}
 

@@ -88,9 +88,9 @@ def test_a_model_that_is_not_there_ends_the_job_before_anything_starts(
     assert (end.status, end.reason) == (JobStatus.FAILED, EndReason.MODEL_UNAVAILABLE)
     assert f"tiny-llama at revision {request.spec.model.revision}" in end.message
     assert (str(empty) in end.message) is with_models
-    assert "brightrun model pull tiny-llama" in end.data["hint"]
-    assert "--models" in end.data["hint"]
-    assert end.data["details"] == {"model": "tiny-llama", "revision": request.spec.model.revision}
+    assert "brightrun model pull tiny-llama" in end.data.known()["hint"]
+    assert "--models" in end.data.known()["hint"]
+    assert end.data.known()["details"] == {"model": "tiny-llama", "revision": request.spec.model.revision}
     assert not (run.root / "worker.log").exists(), "a training process was started"
 
 

@@ -391,7 +391,7 @@ def _check_the_adapter_loads(folder: RunFolder, model: Path, step: int) -> None:
 
 def _check_the_second_attempt(server: Served, folder: RunFolder, step: int) -> None:
     resumed = wait_for(
-        lambda: next((e for e in server.status("long").events if e.data.get("resumed_step") == step), None)
+        lambda: next((e for e in server.status("long").events if e.data.known().get("resumed_step") == step), None)
     )
     assert resumed.attempt == 2
     second = server.status("long")
@@ -565,7 +565,7 @@ def test_a_file_that_cannot_be_fetched_ends_the_job_with_words(
         studio.close()
 
     end = server.status("prepared").events[-1]
-    assert (end.kind, end.status, end.data["code"]) == ("end", JobStatus.FAILED, "file_mismatch")
+    assert (end.kind, end.status, end.data.known()["code"]) == ("end", JobStatus.FAILED, "file_mismatch")
     assert "data/train.jsonl" in (end.message or "")
     assert "secret=s" not in (tmp_path / "jobs" / "prepared" / "events.jsonl").read_text()
 

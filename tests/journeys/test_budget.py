@@ -200,7 +200,7 @@ def test_canceling_may_keep_what_was_trained(tmp_path: Path) -> None:
     assert (world.job(JOB).status, world.job(JOB).reason) == (JobStatus.CANCELLED, EndReason.CANCELLED_BY_USER)
     assert_partial_adapter(world)
     end = world.simulated.event_log(world.leases(JOB)[0].machine_name)[-1]
-    assert (end.kind, end.reason, end.data["kept_step"]) == ("end", EndReason.CANCELLED_BY_USER, 6)
+    assert (end.kind, end.reason, end.data.known()["kept_step"]) == ("end", EndReason.CANCELLED_BY_USER, 6)
     with world.database.reading() as session:
         kinds = [event.kind for event in events.list_after(session, JOB)]
     assert "end" in kinds, "the event log's last lines came home too"

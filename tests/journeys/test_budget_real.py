@@ -129,7 +129,10 @@ def test_canceling_keeps_what_was_trained(
     studio.until(lambda: studio.ended(job_id))
     job, end = studio.job(job_id), studio.event_log(job_id)[-1]
     assert (job.status, job.reason) == (JobStatus.CANCELLED, EndReason.CANCELLED_BY_USER)
-    assert (end.reason, end.data["kept_step"]) == (EndReason.CANCELLED_BY_USER, steps_of(studio, job_id)[-1].step)
+    assert (end.reason, end.data.known()["kept_step"]) == (
+        EndReason.CANCELLED_BY_USER,
+        steps_of(studio, job_id)[-1].step,
+    )
     assert_adapter_loads(studio, job_id, tiny_model, tmp_path / "adapter")
 
 

@@ -146,7 +146,7 @@ def test_worker_server_killed(tmp_path: Path, models: Path, sample_dataset: Path
         assert completed_adapter(studio, job_id, machines=machines) == undisturbed
         lost = [lease.end_reason for lease in studio.leases(job_id)]
         assert lost == [EndReason.WORKER_LOST] * len(WITH_MACHINE) + [None]
-        assert any("resumed_step" in event.data for event in studio.event_log(job_id))
+        assert any("resumed_step" in event.data.known() for event in studio.event_log(job_id))
     it_ran("worker server killed")
 
 
@@ -165,7 +165,7 @@ def test_training_process_killed(tmp_path: Path, models: Path, sample_dataset: P
         assert completed_adapter(studio, job_id, machines=machines) == undisturbed
         told = [lease.end_reason for lease in studio.leases(job_id)]
         assert told == [EndReason.INTERRUPTED] * len(WITH_PROCESS) + [None]
-        assert any("resumed_step" in event.data for event in studio.event_log(job_id))
+        assert any("resumed_step" in event.data.known() for event in studio.event_log(job_id))
     it_ran("training process killed")
 
 
@@ -358,9 +358,9 @@ def test_a_retry_goes_on_from_what_the_last_machine_left(
             assert EndReason.INTERRUPTED.text.retry_makes_sense
             again = retry_job(studio.studio, owner_id=OWNER, job_id=failed).id
             studio.until(lambda: studio.ended(again), looking=False)
-        (gone_on,) = (event for event in studio.event_log(again) if "resumed_step" in event.data)
-        assert gone_on.data["resumed_step"] > 0
-        assert steps_told(studio, again) == list(range(gone_on.data["resumed_step"] + 1, 5))
+        (gone_on,) = (event for event in studio.event_log(again) if "resumed_step" in event.data.known())
+        assert gone_on.data.known()["resumed_step"] > 0
+        assert steps_told(studio, again) == list(range(gone_on.data.known()["resumed_step"] + 1, 5))
         assert stored_adapter(studio, again) == undisturbed
         assert studio.job(failed).status is JobStatus.FAILED
 

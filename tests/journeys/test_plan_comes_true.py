@@ -52,12 +52,12 @@ def test_a_plan_comes_true(settings: dict[str, Any], tiny_model: Path, sample_da
     steps = [event for event in told if event.kind == "step"]
     assert {event.total_steps for event in told if event.total_steps is not None} == {plan.steps}
     assert [event.step for event in steps] == list(range(1, plan.steps + 1))
-    assert sum(event.data["tokens"] for event in steps) == plan.tokens_total
-    along = [event for event in told if event.kind == "evaluation" and event.data["phase"] == "during"]
+    assert sum(event.data.known()["tokens"] for event in steps) == plan.tokens_total
+    along = [event for event in told if event.kind == "evaluation" and event.data.known()["phase"] == "during"]
     assert {event.step for event in along} == evaluation_steps(plan.steps, chosen)
     assert {event.step for event in told if event.kind == "checkpoint"} == checkpoint_steps(plan.steps, chosen)
     assert {event.status.value for event in told} == {*PHASES, "completed"} - {"provisioning"}
-    peak = max(event.data["memory_bytes"] for event in steps)
+    peak = max(event.data.known()["memory_bytes"] for event in steps)
     assert plan.memory.total_bytes == pytest.approx(peak, rel=0.15)
 
 

@@ -132,8 +132,8 @@ def test_report_card_and_journal_have_the_same_number(finished: RunFolder) -> No
     assert (finished.adapter / "comparison.json").read_bytes() == finished.comparison.read_bytes()
     last = events(finished)[-1]
     assert (last.kind, last.status, last.message) == ("end", JobStatus.COMPLETED, sentence)
-    final = next(event for event in events(finished) if event.data.get("phase") == "final")
-    assert final.data["loss"] == pytest.approx(overall["tuned_loss"], rel=1e-9)
+    final = next(event for event in events(finished) if event.data.known().get("phase") == "final")
+    assert final.data.known()["loss"] == pytest.approx(overall["tuned_loss"], rel=1e-9)
 
 
 def test_without_its_adapter_the_model_is_the_base_bit_for_bit(
@@ -185,10 +185,10 @@ def test_the_journal_tells_the_steps_that_were_planned(finished: RunFolder) -> N
     assert {event.total_steps for event in told} == {len(planned)}
     for event, step in zip(told, planned, strict=True):
         sizes = [train[index].size for row in step.micro_batches for index in row]
-        assert event.data["trained_tokens"] == sum(size.trained_tokens for size in sizes)
-        assert event.data["tokens"] == sum(size.tokens for size in sizes)
-        assert event.data["learning_rate"] > 0
-    assert told[-1].data["epoch"] == 1.0
+        assert event.data.known()["trained_tokens"] == sum(size.trained_tokens for size in sizes)
+        assert event.data.known()["tokens"] == sum(size.tokens for size in sizes)
+        assert event.data.known()["learning_rate"] > 0
+    assert told[-1].data.known()["epoch"] == 1.0
 
 
 def test_the_journal_goes_through_every_state_once(finished: RunFolder) -> None:
@@ -205,7 +205,7 @@ def test_the_journal_goes_through_every_state_once(finished: RunFolder) -> None:
     ]
     assert [event.sequence for event in told] == list(range(1, len(told) + 1))
     assert not finished.work.exists()
-    delivered = {event.data["name"]: event.data["sha256"] for event in told if event.kind == "artifact"}
+    delivered = {event.data.known()["name"]: event.data.known()["sha256"] for event in told if event.kind == "artifact"}
     assert delivered == {file.name: file.sha256 for file in verify_bundle(finished.adapter).files}
 
 
@@ -253,13 +253,17 @@ def test_separate_examples_run_as_planned(chosen: RunFolder) -> None:
 
     assert all(example.size.answers == 1 for example in train)
     assert len(told) == len(planned) == 3
-    assert [event.data["trained_tokens"] for event in told] == [
+    assert [event.data.known()["trained_tokens"] for event in told] == [
         sum(train[index].size.trained_tokens for row in step.micro_batches for index in row) for step in planned
     ]
 
 
 def test_the_best_adapter_is_delivered_where_the_recipe_wishes_it(chosen: RunFolder) -> None:
-    during = {event.step: event.data["loss"] for event in events(chosen) if event.data.get("phase") == "during"}
+    during = {
+        event.step: event.data.known()["loss"]
+        for event in events(chosen)
+        if event.data.known().get("phase") == "during"
+    }
     best = min(during, key=lambda step: during[step])
     assert list(during) == [1, 2, 3]
     assert best != 3
@@ -284,7 +288,7 @@ def test_an_interrupted_run_says_so_and_is_finished_by_the_next(
     assert run_worker(folder) == 0
     told = events(folder)
     assert (told[-1].status, told[-1].attempt) == (JobStatus.COMPLETED, 2)
-    assert any(event.data.get("resumed_step", 0) >= 2 for event in told)
+    assert any(event.data.known().get("resumed_step", 0) >= 2 for event in told)
     name = "adapter_model.safetensors"
     assert file_sha256(folder.adapter / name) == file_sha256(finished.adapter / name)
 
@@ -301,10 +305,10 @@ def test_a_loss_that_is_no_number_ends_the_run_at_its_step(
 
     *_, previous, last = events(folder)
     assert last.status is JobStatus.FAILED
-    assert last.data["code"] == "loss_not_finite"
+    assert last.data.known()["code"] == "loss_not_finite"
     assert f"step {expected}" in (last.message or "")
-    assert last.data["details"]["step"] == expected
-    assert last.data["hint"]
+    assert last.data.known()["details"]["step"] == expected
+    assert last.data.known()["hint"]
     assert previous.step == expected - 1
     assert not folder.adapter.exists()
     assert not folder.report.exists()

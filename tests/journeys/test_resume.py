@@ -79,7 +79,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, tiny_model: Path
     assert run_worker(other) == 1
 
     *_, last = read_event_log(other.event_log)
-    assert last.data["code"] == "resume_mismatch"
+    assert last.data.known()["code"] == "resume_mismatch"
     assert not other.adapter.exists()
 
 
@@ -97,7 +97,7 @@ def kill_when(folder: RunFolder, moment: str) -> None:
 
 
 def _is_moment(event: object, moment: str) -> bool:
-    kind, step, phase = event.kind, event.step, event.data.get("phase")  # type: ignore[attr-defined]
+    kind, step, phase = event.kind, event.step, event.data.known().get("phase")  # type: ignore[attr-defined]
     if moment == "final":
         return bool(kind == "evaluation" and phase == "final")
     return bool(kind == "step" and step == int(moment.split()[1]))

@@ -87,10 +87,22 @@ def keep(studio: Studio, job: TrainingJob, name: str, content: bytes) -> None:
 def add_curve(studio: Studio, job: TrainingJob, steps: int, *, validation: bool = True) -> None:
     """A training curve, and a validation measurement before it and after it."""
     points = [
-        MetricPoint("train", step, 3 - step / 100, START, 0.1, 2e-4, 0.5 + step % 3, 900.0, 1 << 30)
+        MetricPoint(
+            kind="train",
+            step=step,
+            loss=3 - step / 100,
+            recorded_at=START,
+            epoch=0.1,
+            learning_rate=2e-4,
+            grad_norm=0.5 + step % 3,
+            tokens_per_second=900.0,
+            memory_bytes=1 << 30,
+        )
         for step in range(1, steps + 1)
     ]
     if validation:
-        points += [MetricPoint("validation", step, 3 - step / 200, START) for step in (0, steps)]
+        points += [
+            MetricPoint(kind="validation", step=step, loss=3 - step / 200, recorded_at=START) for step in (0, steps)
+        ]
     with studio.database.session() as session:
         metrics.record(session, job.id, attempt=1, points=points)

@@ -99,13 +99,22 @@ def _event(number: int, kind: str = "step", status: str = "training") -> dict[st
         "status": status,
         "step": number,
         "total_steps": 9,
+        "happened_at": "2026-11-26T12:00:00Z",
         "message": None,
         "data": data,
     }
 
 
 def _job(status: str) -> dict[str, Any]:
-    return {"id": "j", "name": "n", "status": status, "current_step": None, "total_steps": 9, "message": None}
+    return {
+        "id": "j",
+        "name": "n",
+        "status": status,
+        "current_step": None,
+        "total_steps": 9,
+        "happened_at": "2026-11-26T12:00:00Z",
+        "message": None,
+    }
 
 
 def _stream(*events: dict[str, Any], end: dict[str, Any] | None = None) -> httpx.Response:
@@ -193,7 +202,7 @@ def test_a_studio_that_stays_away_is_given_up() -> None:
 def test_what_is_shown_of_a_job() -> None:
     out = io.StringIO()
     evaluated = {**_event(3, kind="evaluation"), "data": {"phase": "baseline", "loss": 2.5}}
-    said = {**_event(4, kind="message"), "message": "A [bold]plain[/] word."}
+    said = {**_event(4, kind="message"), "data": {}, "message": "A [bold]plain[/] word."}
     updates = [
         Update("status", {**_event(1, kind="status"), "message": "It trains."}),
         Update("lost"), Update("found"), Update("step", _event(2)), Update("evaluation", evaluated),
@@ -203,5 +212,11 @@ def test_what_is_shown_of_a_job() -> None:
     ended = watch(_job("queued"), updates, Console(file=out, width=120))
     assert ended["status"] == "completed"
     text = out.getvalue()
-    for wanted in ("Training  It trains.", "does not answer", "It is back.", "2.5000", "A [bold]plain[/] word."):
+    for wanted in (
+        "Training  It trains.",
+        "does not answer",
+        "It is back.",
+        "untouched base: 2.500",
+        "A [bold]plain[/] word.",
+    ):
         assert wanted in text

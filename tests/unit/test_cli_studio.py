@@ -174,7 +174,9 @@ def test_how_plans_came_true(cli: CommandLine, world: World, sample_dataset: Pat
     assert "No job has run" in cli("plan", "estimate-accuracy").out
     job_id = _start(cli, sample_dataset, "--name", "a [red]name[/]")["training_job_id"]
     with world.database.session() as session:  # simulated runs have twelve steps, whatever was planned
-        plan = {**(world.job(job_id).plan or {}), "steps": 12}
+        plan = world.job(job_id).plan
+        assert plan is not None
+        plan = plan.model_copy(update={"steps": 12})
         jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], plan=plan)
     world.live(until=world.at_rest)
     drawn = cli("plan", "estimate-accuracy", "--svg", "drawn.svg")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from brightrun.contract.actuals import TimedEvent, measure
+from brightrun.contract.actuals import measure
+from brightrun.contract.event_data import read_data
+from brightrun.contract.job_event import JobEvent
 from brightrun.contract.states import JobStatus
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def line(seconds: float, kind: str, status: JobStatus, **data: Any) -> TimedEvent:
-    return TimedEvent(NOON + timedelta(seconds=seconds), kind, status, data)
+def line(seconds: float, kind: str, status: JobStatus, **data: Any) -> JobEvent:
+    return JobEvent(NOON + timedelta(seconds=seconds), kind, status, read_data(kind, data))
 
 
 STORY = [

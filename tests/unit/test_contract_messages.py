@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from brightrun.contract.events import Event
+from brightrun.contract.event_data import StepData
+from brightrun.contract.events import EndEvent, Event, StepEvent
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.messages import (
@@ -51,12 +52,12 @@ def _spec(job_id: str = "job-1") -> JobSpec:
 def _events() -> list[Event]:
     step = {"loss": 1.25, "learning_rate": 1e-07, "grad_norm": 0.5, "tokens_per_second": 900.0, "epoch": 1.5}
     return [
-        Event(
-            sequence=7, attempt=2, timestamp=AT, kind="step", status=JobStatus.TRAINING, step=3, total_steps=9,
-            data=step,
+        StepEvent(
+            sequence=7, attempt=2, timestamp=AT, status=JobStatus.TRAINING, step=3, total_steps=9,
+            data=StepData.model_validate(step),
         ),
-        Event(
-            sequence=8, attempt=2, timestamp=AT + timedelta(seconds=1), kind="end", status=JobStatus.FAILED,
+        EndEvent(
+            sequence=8, attempt=2, timestamp=AT + timedelta(seconds=1), status=JobStatus.FAILED,
             message="The run was interrupted.", reason=EndReason.INTERRUPTED,
         ),
     ]  # fmt: skip
@@ -114,7 +115,7 @@ def test_the_specification_s_readers_find_the_newest_line_on_top() -> None:
     batch = EventBatch.telling("job-1", 2, "machine-7", _events())
 
     assert (batch.sequence, batch.status, batch.step, batch.total_steps) == (8, JobStatus.FAILED, 3, 9)
-    assert batch.metrics["learning_rate"] == 1e-07
+    assert batch.metrics.learning_rate == 1e-07
     assert batch.reason is EndReason.INTERRUPTED
 
 

@@ -13,7 +13,10 @@ from brightrun.database import budgets, jobs
 from brightrun.errors import OverBudget, PriceUnknown
 from brightrun.jobs.month_budget import month_budget
 from brightrun.jobs.resolve_cap import resolve_cap
+from brightrun.planning.cost import HourlyPrice
+from brightrun.planning.job_plan import JobPlan, priced
 from tests.studio_world import OWNER, World
+from tests.unit.job_plans import make_plan
 
 USD = Decimal
 
@@ -42,7 +45,7 @@ class Money:
         values = {
             "status": JobStatus.CANCELLED,  # it is not there yet: nothing is promised to it
             "estimated_cost_usd": None if expected is None else USD(expected),
-            "plan": None if high is None else {"cost": {"high_usd": high}},
+            "plan": None if high is None else _plan(high),
         }
         with self.studio.database.session() as session:
             jobs.change_if(session, name, expected=list(JobStatus), **values)
@@ -52,6 +55,13 @@ class Money:
             resolve_cap(session, self.studio, job)
             job.status = JobStatus.QUEUED
             return job.job_cap_usd
+
+
+def _plan(high: str) -> JobPlan:
+    """A plan whose dollars end there."""
+    plan = priced(make_plan(), HourlyPrice(usd_per_hour=Decimal("3.60"), source="a test"))
+    assert plan.cost is not None
+    return plan.model_copy(update={"cost": plan.cost.model_copy(update={"high_usd": USD(high)})})
 
 
 @pytest.mark.parametrize(

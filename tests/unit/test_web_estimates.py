@@ -34,7 +34,7 @@ def planned() -> JobPlan:
 def run_planned(world: World, name: str, *, called: str | None = None) -> None:
     """A job run to its end on a simulated machine: 120 s of training where 100 were expected."""
     world.add_job(name)
-    changes = {"plan": planned().model_dump(mode="json"), "name": called or name}
+    changes = {"plan": planned(), "name": called or name}
     with world.database.session() as session:
         jobs.change_if(session, name, expected=[JobStatus.QUEUED], **changes)
     world.live(until=world.at_rest, seconds=1)

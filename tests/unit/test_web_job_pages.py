@@ -17,7 +17,9 @@ import pytest
 from fastapi.testclient import TestClient
 
 from brightrun.compute.chat_process import ChatProcess
+from brightrun.contract.event_data import read_data
 from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.job_metrics import JobMetrics
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, events, jobs
 from brightrun.database.tables import TrainingJob
@@ -26,6 +28,7 @@ from brightrun.web.pages.compare import compared_settings
 from brightrun.web.pages.job_facts import STAGES, stages, time_left
 from brightrun.web.pages.job_settings import setting_fields, setting_rows
 from tests.unit.finished_job import a_finished_job, add_curve, keep
+from tests.unit.job_plans import make_plan, seconds
 from tests.unit.test_jobs_playground import PROGRAM, pulled
 from tests.unit.web_studio import SOMEBODY_ELSE, START, HandClock, a_client, a_job, a_studio, end, tell
 
@@ -140,7 +143,7 @@ def test_a_running_job_shows_how_far_it_is_and_where_news_come_from(
     told = {
         "loss": 2.3456,
         "validation_loss": 2.5,
-        "base_held_out_loss": 3.0,
+        "base_validation_loss": 3.0,
         "seconds_left": 150,
         "tokens_per_second": 912,
     }
@@ -292,7 +295,12 @@ def test_the_log_is_filtered_by_kind_and_by_words(studio: Studio, client: TestCl
             ("artifact", None, {"name": "adapter_model.safetensors", "bytes": 2048}),
         ):
             events.append_own(
-                session, job_id=job.id, kind=kind, status=job.status, happened_at=START, message=message, data=data
+                session,
+                job_id=job.id,
+                data=read_data(kind, data),
+                status=job.status,
+                happened_at=START,
+                message=message,
             )
     path = f"/jobs/{job.id}/log"
     important = look(client, path).words
@@ -334,7 +342,13 @@ def test_the_log_shows_what_is_bad_news(
     job = a_job(studio)
     with studio.database.session() as session:
         events.append_own(
-            session, job_id=job.id, kind=kind, status=status, happened_at=START, message="So", reason=reason, data=data
+            session,
+            job_id=job.id,
+            data=read_data(kind, data),
+            status=status,
+            happened_at=START,
+            message="So",
+            reason=reason,
         )
     (line,) = [found for found in look(client, f"/jobs/{job.id}/log").all("li") if "id" in found]
     assert line["class"] == tone
@@ -357,25 +371,27 @@ def test_stages_end_where_the_job_did() -> None:
 
 
 def test_the_time_left_is_the_worker_s_word_and_the_plan_of_the_rest() -> None:
-    phases = {"training": {"expected_seconds": 600.0}, "evaluating": {"expected_seconds": 40.0}}
-    whole = phases | {"provisioning": {"expected_seconds": 30.0}, "preprocessing": {"expected_seconds": 5.0}}
-    whole |= {"model_loaded": {"expected_seconds": 20.0}, "uploading": {"expected_seconds": 10.0}}
+    phases = {"training": 600.0, "evaluating": 40.0}
+    whole = phases | {"provisioning": 30.0, "preprocessing": 5.0, "model_loaded": 20.0, "uploading": 10.0}
 
-    def left(status: JobStatus, plan: dict[str, object] | None, **changes: object) -> tuple[float, bool] | None:
-        job = TrainingJob(status=status, status_changed_at=START, plan=plan, **changes)
+    def left(status: JobStatus, expected: dict[str, float] | None, **told: float) -> tuple[float, bool] | None:
+        plan = (
+            None if expected is None else make_plan(phases={name: seconds(value) for name, value in expected.items()})
+        )
+        job = TrainingJob(status=status, status_changed_at=START, plan=plan, metrics=JobMetrics(**told))
         found = time_left(job, START + timedelta(seconds=25))
         return None if found is None else (found.seconds, found.to_the_end)
 
-    assert left(JobStatus.TRAINING, {"phases": whole}, metrics={"seconds_left": 100}) == (150.0, True)
-    assert left(JobStatus.TRAINING, {"phases": whole}) == (625.0, True)
-    assert left(JobStatus.TRAINING, {"phases": phases}, metrics={"seconds_left": 100}) == (140.0, False)
-    assert left(JobStatus.TRAINING, None, metrics={"seconds_left": 100}) == (100.0, False)
-    assert left(JobStatus.MODEL_LOADED, {"phases": whole}) == (650.0, True)
-    stale = {"seconds_left": 100}  # of an attempt before
-    assert left(JobStatus.MODEL_LOADED, {"phases": whole}, metrics=stale) == (650.0, True)
-    assert left(JobStatus.QUEUED, {"phases": whole}) == (705.0, True)
+    assert left(JobStatus.TRAINING, whole, seconds_left=100) == (150.0, True)
+    assert left(JobStatus.TRAINING, whole) == (625.0, True)
+    assert left(JobStatus.TRAINING, phases, seconds_left=100) == (140.0, False)
+    assert left(JobStatus.TRAINING, None, seconds_left=100) == (100.0, False)
+    assert left(JobStatus.MODEL_LOADED, whole) == (650.0, True)
+    # What is told of an attempt before counts no more.
+    assert left(JobStatus.MODEL_LOADED, whole, seconds_left=100) == (650.0, True)
+    assert left(JobStatus.QUEUED, whole) == (705.0, True)
     assert left(JobStatus.QUEUED, None) is None
-    assert left(JobStatus.COMPLETED, {"phases": whole}) is None
+    assert left(JobStatus.COMPLETED, whole) is None
 
 
 def test_settings_name_what_differs_from_the_recipe_and_forms_know_the_bounds() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from brightrun.contract.compute import ComputeRequest
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import budgets
@@ -22,7 +23,7 @@ from brightrun.errors import NotFound
 from brightrun.jobs.add_dataset import add_dataset
 from brightrun.jobs.cache import Cache
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.submit import ComputeRequest, JobRequest, plan_job
+from brightrun.jobs.submit import JobRequest, plan_job
 from brightrun.web.pages.format import about
 from brightrun.web.pages.start_form import recipe_choices, start_form
 from brightrun.web.pages.start_review import band_text

@@ -148,9 +148,9 @@ def test_changed_data_ends_as_dataset_rejected(run: RunFolder) -> None:
 
     assert (status, last.reason) == (2, EndReason.DATASET_REJECTED)
     assert last.message == "data/train.jsonl is not the file this run was planned with."
-    assert last.data["code"] == "invalid_training_file"
-    assert last.data["hint"]
-    assert last.data["trace"] == ""
+    assert last.data.known()["code"] == "invalid_training_file"
+    assert last.data.known()["hint"]
+    assert last.data.known()["trace"] == ""
 
 
 @pytest.mark.worker
@@ -190,8 +190,8 @@ def test_a_damaged_model_ends_as_model_unavailable(run: RunFolder, name: str, da
     status, last = ended(run)
 
     assert (status, last.reason) == (2, EndReason.MODEL_UNAVAILABLE)
-    assert last.data["code"] == "model_unusable"
-    assert last.data["hint"]
+    assert last.data.known()["code"] == "model_unusable"
+    assert last.data.known()["hint"]
 
 
 @pytest.mark.worker
@@ -206,9 +206,9 @@ def test_a_base_that_answers_no_number_ends_before_any_step(run: RunFolder) -> N
 
     status, last = ended(run)
 
-    assert (status, last.reason, last.data["code"]) == (1, EndReason.INTERNAL, "loss_not_finite")
+    assert (status, last.reason, last.data.known()["code"]) == (1, EndReason.INTERNAL, "loss_not_finite")
     assert "The loss of answer 1 of the validation conversation" in (last.message or "")
-    assert "pull the base model again" in last.data["hint"]
+    assert "pull the base model again" in last.data.known()["hint"]
     assert not any(event.kind == "step" for event in read_event_log(run.event_log))
 
 
@@ -221,7 +221,7 @@ def test_too_little_memory_ends_as_out_of_memory(run: RunFolder, monkeypatch: py
     status, last = ended(run)
 
     assert (status, last.reason) == (1, EndReason.OUT_OF_MEMORY)
-    assert last.data["details"]["available_bytes"] == 1000
+    assert last.data.known()["details"]["available_bytes"] == 1000
 
 
 @pytest.mark.worker
@@ -274,9 +274,9 @@ def test_an_unforeseen_error_is_told_with_its_trace(
 
     (event,) = read_event_log(path)
     assert event.message == message
-    assert event.data["code"] == type(error).__name__
-    assert type(error).__name__ in event.data["trace"]
-    assert event.data["hint"]
+    assert event.data.known()["code"] == type(error).__name__
+    assert type(error).__name__ in event.data.known()["trace"]
+    assert event.data.known()["hint"]
 
 
 def spec_without_data(folder: RunFolder) -> None:

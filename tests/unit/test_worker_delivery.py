@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from brightrun.contract.event_data import StepData
 from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.signatures import job_secret, verify
 from brightrun.contract.states import EndReason, JobStatus
@@ -54,7 +55,7 @@ class World:
 
     def write(self, count: int) -> None:
         for _ in range(count):
-            self.event_log.write("step", step=1, data={"loss": 1.0})
+            self.event_log.write(StepData(loss=1.0), step=1)
 
     def end(self) -> None:
         self.event_log.end(JobStatus.FAILED, "Over.", reason=EndReason.INTERRUPTED)

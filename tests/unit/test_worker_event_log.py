@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic_core import PydanticSerializationError
 
+from brightrun.contract.event_data import EndData, MessageData, StepData
 from brightrun.contract.events import Event, read_event_log
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import ContractError
@@ -30,8 +31,8 @@ def test_events_read_back_as_they_were_written(tmp_path: Path) -> None:
     with event_log_at(path) as event_log:
         event_log.total_steps = 9
         event_log.enter(JobStatus.TRAINING, "Training “warmly” – 9 steps.")
-        event_log.write("step", step=1, data={"loss": 1.25, "grad_norm": None})
-        event_log.end(JobStatus.FAILED, "It ended.", reason=EndReason.DISK_FULL, hint="Free some space.")
+        event_log.write(StepData(loss=1.25), step=1)
+        event_log.end(JobStatus.FAILED, "It ended.", EndData(hint="Free some space."), reason=EndReason.DISK_FULL)
 
     status, step, end = events_of(path)
     assert (status.kind, status.status, status.message) == (
@@ -39,9 +40,9 @@ def test_events_read_back_as_they_were_written(tmp_path: Path) -> None:
         JobStatus.TRAINING,
         "Training “warmly” – 9 steps.",
     )
-    assert (step.step, step.total_steps, step.data["loss"]) == (1, 9, 1.25)
+    assert (step.step, step.total_steps, step.data.known()["loss"]) == (1, 9, 1.25)
     assert (end.kind, end.status, end.reason) == ("end", JobStatus.FAILED, EndReason.DISK_FULL)
-    assert end.data == {"hint": "Free some space."}
+    assert end.data == EndData(hint="Free some space.")
     assert all(event.timestamp.utcoffset() is not None for event in (status, step, end))
 
 
@@ -112,10 +113,11 @@ def test_a_whole_line_that_is_no_event_is_refused_and_left(tmp_path: Path) -> No
 def test_a_number_that_json_has_not_is_told_as_unknown(tmp_path: Path, value: float) -> None:
     path = tmp_path / "events.jsonl"
     with event_log_at(path) as event_log:
-        event_log.write("step", step=1, data={"loss": value, "tokens": 5})
+        event_log.write(StepData(loss=value, tokens=5), step=1)
 
     (event,) = events_of(path)
-    assert event.data == {"loss": None, "tokens": 5}
+    assert event.data == StepData(tokens=5)
+    assert "loss" not in path.read_text(encoding="utf-8")
 
 
 def test_an_event_that_cannot_be_written_leaves_no_gap(tmp_path: Path) -> None:
@@ -123,7 +125,7 @@ def test_an_event_that_cannot_be_written_leaves_no_gap(tmp_path: Path) -> None:
     with event_log_at(path) as event_log:
         event_log.say("before")
         with pytest.raises(PydanticSerializationError):
-            event_log.say("never written", thing=object())
+            event_log.say("never written", MessageData.model_validate({"thing": object()}))
         event_log.say("after")
 
     assert [(event.sequence, event.message) for event in events_of(path)] == [(1, "before"), (2, "after")]
@@ -133,5 +135,5 @@ def test_a_reader_sees_each_event_as_soon_as_it_is_written(tmp_path: Path) -> No
     path = tmp_path / "events.jsonl"
     with event_log_at(path) as event_log:
         for number in (1, 2, 3):
-            event_log.write("step", step=number, data={"loss": 1.0})
+            event_log.write(StepData(loss=1.0), step=number)
             assert [event.step for event in read_event_log(path, after=number - 1)] == [number]

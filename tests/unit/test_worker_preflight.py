@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections import namedtuple
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ import psutil
 import torch
 
 from brightrun.catalogue.model_shapes import entry_of_folder
+from brightrun.contract.event_data import MessageData
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.errors import BrightRunError, DatasetError, ModelError, NotEnoughDisk, NotEnoughMemory
@@ -46,7 +46,7 @@ def spec_of(run: RunFolder, **settings: object) -> JobSpec:
     return spec.model_copy(update={"hyperparameters": changed})
 
 
-def check(spec: JobSpec, run: RunFolder) -> dict[str, Any]:
+def check(spec: JobSpec, run: RunFolder) -> MessageData:
     entry = entry_of_folder(Path(spec.model.path))
     return check_machine(spec, run.root, entry=entry, adapter_parameters=ADAPTER, micro_batches=STEP)
 
@@ -58,9 +58,9 @@ def test_a_run_as_it_was_made_passes(run: RunFolder) -> None:
     check_model(spec)
     facts = check(spec, run)
 
-    assert facts["quantization"] == "none"
-    assert facts["packages"]["torch"] == torch.__version__
-    assert facts["memory_available_bytes"] > 0
+    assert facts.quantization == "none"
+    assert (facts.packages or {})["torch"] == torch.__version__
+    assert (facts.memory_available_bytes or 0) > 0
 
 
 @pytest.mark.parametrize("name", ["data/train.jsonl", "data/validation.jsonl"])
@@ -122,7 +122,7 @@ def test_too_little_memory_is_said_with_both_figures(run: RunFolder, monkeypatch
 def test_what_the_base_is_held_in_is_told(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
-    assert check(spec_of(run, quantization="nf4"), run)["quantization"] == "nf4"
+    assert check(spec_of(run, quantization="nf4"), run).quantization == "nf4"
 
 
 def test_room_is_asked_for_three_checkpoints_and_more(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

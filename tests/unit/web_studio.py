@@ -15,6 +15,8 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
 from brightrun.compute.simulated.provider import SimulatedCompute
+from brightrun.contract.compute import JobCompute
+from brightrun.contract.event_data import StatusData, read_data
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.states import EndReason, JobStatus
@@ -133,7 +135,7 @@ def a_job(
         base_model="tiny-llama",
         recipe="balanced",
         hyperparameters=Hyperparameters().model_dump(mode="json"),
-        compute={"provider": "simulated"},
+        compute=JobCompute(provider="simulated"),
         attempt=attempt,
         created_at=now,
         status_changed_at=now,
@@ -177,7 +179,12 @@ def tell(studio: Studio, job: TrainingJob, message: str, *, kind: str = "message
     """An event of the studio's own; its id."""
     with studio.database.session() as session:
         event = events.append_own(
-            session, job_id=job.id, kind=kind, status=job.status, happened_at=studio.clock(), message=message
+            session,
+            job_id=job.id,
+            data=read_data(kind, {}),
+            status=job.status,
+            happened_at=studio.clock(),
+            message=message,
         )
         return event.id
 
@@ -189,5 +196,5 @@ def end(studio: Studio, job: TrainingJob, status: JobStatus, reason: EndReason |
             session, job.id, expected=[job.status], status=status, reason=reason, completed_at=studio.clock()
         )
         events.append_own(
-            session, job_id=job.id, kind="status", status=status, happened_at=studio.clock(), reason=reason
+            session, job_id=job.id, data=StatusData(), status=status, happened_at=studio.clock(), reason=reason
         )

@@ -17,8 +17,9 @@ from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.start_run import ReadyRun, TrainRequest, ready_run
 from brightrun.cli.watch_run import run_and_watch
-from brightrun.contract.actuals import TimedEvent, measure
+from brightrun.contract.actuals import measure
 from brightrun.contract.events import read_event_log
+from brightrun.contract.job_event import JobEvent
 from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
@@ -102,7 +103,7 @@ def _is_finished(ready: ReadyRun) -> bool:
 
 def _estimate_error(ready: ReadyRun, began: datetime) -> JobEstimateError | None:
     """The plan beside what the run took; None where it was not one run from its start to its end."""
-    actuals = measure((TimedEvent.of(event) for event in read_event_log(ready.folder.event_log)), launched_at=began)
+    actuals = measure((JobEvent.of(event) for event in read_event_log(ready.folder.event_log)), launched_at=began)
     if actuals is None:
         return None
     return compare_job(

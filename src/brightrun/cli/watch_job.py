@@ -13,8 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from brightrun.cli.follow_job import Update
-from brightrun.cli.show import duration
+from brightrun.contract.describe_event import describe, step_figures
+from brightrun.contract.event_data import EvaluationData, MessageData, SampleData, StepData
+from brightrun.contract.job_event import JobEvent
 from brightrun.contract.states import JobStatus
+from brightrun.format import loss_text
 
 BUDGET_WARNING = "budget_warning"
 
@@ -47,7 +50,7 @@ class JobScreen:
         self._status = JobStatus(job["status"])
         self._done: int | None = job.get("current_step")
         self._total: int | None = job.get("total_steps")
-        self._step: dict[str, Any] = {}
+        self._step: StepData | None = None
         self._validation: float | None = None
         self._connected = True
 
@@ -61,34 +64,33 @@ class JobScreen:
             self.job = updates.data
             self._status = JobStatus(updates.data["status"])
             return []
-        event = updates.data
-        self._total = event.get("total_steps") or self._total
-        lines = self._moved(event)
-        if updates.kind == "step":
-            self._done, self._step = event["step"], event["data"]
-        elif updates.kind == "sample":
-            self._done, self._total = event["data"]["done"], event["data"]["total"]
-        elif updates.kind == "evaluation":
-            lines += self._evaluated(event["data"])
-        elif updates.kind == "message" and event.get("message"):
-            is_warning = event["data"].get("code") == BUDGET_WARNING
-            lines.append(f"  [yellow]{escape(event['message'])}[/]" if is_warning else f"  {escape(event['message'])}")
-        return lines
+        event = JobEvent.of_json(updates.data)
+        self._total = event.total_steps or self._total
+        return self._moved(event) + self._told(event)
 
-    def _moved(self, event: dict[str, Any]) -> list[str]:
-        status = JobStatus(event["status"])
-        if status is self._status or event["kind"] != "status":  # other lines come later than what they tell of
+    def _told(self, event: JobEvent) -> list[str]:
+        match event.data:
+            case StepData() as data:
+                self._done, self._step = event.step, data
+            case SampleData() as data:
+                self._done, self._total = data.done, data.total
+            case EvaluationData(phase="during") as data:
+                self._validation = data.loss
+            case EvaluationData():
+                return [f"  {escape(describe(event))}"]
+            case MessageData() as data:
+                told = escape(describe(event))
+                return [f"  [yellow]{told}[/]" if data.code == BUDGET_WARNING else f"  {told}"]
+            case _:
+                pass
+        return []
+
+    def _moved(self, event: JobEvent) -> list[str]:
+        if event.status is self._status or event.kind != "status":  # other lines come later than what they tell of
             return []
-        self._status, self._done, self._step = status, None, {}
-        said = f"  {escape(event['message'])}" if event.get("message") else ""
+        self._status, self._done, self._step = event.status, None, None
+        said = f"  {escape(event.message)}" if event.message else ""
         return [f"[bold]{self._title()}[/]{said}"]
-
-    def _evaluated(self, data: dict[str, Any]) -> list[str]:
-        if data.get("phase") == "during":
-            self._validation = data.get("loss")
-            return []
-        words = "untouched base" if data.get("phase") == "baseline" else "tuned model"
-        return [f"  Validation loss of the {words}: {number(data.get('loss'), 4)}"]
 
     def _title(self) -> str:
         return self._TITLES.get(self._status, self._status.value.capitalize())
@@ -104,19 +106,8 @@ class JobScreen:
     def _facts(self) -> str:
         if not self._connected:
             return "waiting for the studio"
-        if not self._step:
+        if self._step is None:
             return ""
-        validation = "" if self._validation is None else f" (validation {number(self._validation, 3)})"
-        facts = [f"loss {number(self._step.get('loss'), 3)}{validation}"]
-        if (rate := self._step.get("learning_rate")) is not None:
-            facts.append(f"lr {rate:.0e}")
-        if (speed := self._step.get("tokens_per_second")) is not None:
-            facts.append(f"{speed:.0f} tok/s")
-        if (left := self._step.get("seconds_left")) is not None:
-            facts.append(f"{duration(left)} left")
-        return "  ".join(facts)
-
-
-def number(value: float | None, digits: int) -> str:
-    """A figure, or that it is not known."""
-    return "unknown" if value is None else f"{value:.{digits}f}"
+        figures = step_figures(self._step, brief=True)
+        figures[1:1] = [] if self._validation is None else [f"validation {loss_text(self._validation)}"]
+        return "  ".join(figures)

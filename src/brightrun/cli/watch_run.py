@@ -12,11 +12,23 @@ from typing import ClassVar
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from brightrun.cli.show import duration, problems
-from brightrun.contract.events import Event, read_event_log
+from brightrun.cli.show import problems
+from brightrun.contract.describe_event import describe, step_figures
+from brightrun.contract.events import (
+    EndEvent,
+    EvaluationEvent,
+    Event,
+    MessageEvent,
+    SampleEvent,
+    StatusEvent,
+    StepEvent,
+    read_event_log,
+)
+from brightrun.contract.job_event import JobEvent
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.errors import BrightRunError, MissingDependency
+from brightrun.format import loss_text
 
 _LOOK_SECONDS = 0.2
 
@@ -62,17 +74,14 @@ def run_and_watch(folder: RunFolder) -> Event:
 def _judge(last: Event | None, status: int, log: Path) -> Event:
     if status == 0 and last is not None and last.status is JobStatus.COMPLETED:
         return last
-    if last is None or last.kind != "end":
+    if not isinstance(last, EndEvent):
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
         raise RunFailed(
             f"The worker ended {how} without a word in the event log.",
             hint=f"Run the same command again to go on; {log} has what it printed.",
         )
-    error = RunFailed(
-        last.message or "The run failed.",
-        hint=str(last.data.get("hint", "")),
-        details=dict(last.data.get("details", {})),
-    )
+    end = last.data
+    error = RunFailed(last.message or "The run failed.", hint=end.hint or "", details=dict(end.details or {}))
     error.details["reason"] = last.reason.value if last.reason else None
     raise error
 
@@ -110,19 +119,25 @@ class _Teller:
         self._validation = ""
 
     def tell(self, event: Event) -> None:
-        if event.kind == "status":
-            self._next_stage(event)
-        elif event.kind == "step":
-            self._step(event)
-        elif event.kind == "sample" and self._task is not None:
-            done, total = event.data["done"], event.data["total"]
-            self._progress.update(
-                self._task, completed=done, total=total, facts=f"{done} of {total} validation prompts"
-            )
-        elif event.kind == "evaluation":
-            self._evaluation(event)
-        elif event.kind == "message" and "resumed_step" in event.data:
-            self._progress.console.print(f"  {event.message}", highlight=False)
+        match event:
+            case StatusEvent():
+                self._next_stage(event)
+            case StepEvent():
+                self._step(event)
+            case SampleEvent() if self._task is not None:
+                facts = describe(JobEvent.of(event))
+                self._progress.update(self._task, completed=event.data.done, total=event.data.total, facts=facts)
+            case EvaluationEvent(data=data) if data.phase == "during":
+                self._validation = f"validation {loss_text(data.loss)}" if data.loss is not None else ""
+            case EvaluationEvent():
+                self._print(event)
+            case MessageEvent(data=data) if data.resumed_step is not None:
+                self._print(event)
+            case _:
+                pass
+
+    def _print(self, event: Event) -> None:
+        self._progress.console.print(f"  {describe(JobEvent.of(event))}", highlight=False)
 
     def _next_stage(self, event: Event) -> None:
         self._finish_stage()
@@ -134,25 +149,10 @@ class _Teller:
             total = self._progress.tasks[-1].total
             self._progress.update(self._task, total=total or 1, completed=total or 1)
 
-    def _step(self, event: Event) -> None:
+    def _step(self, event: StepEvent) -> None:
         if self._task is None:
             return
-        facts = (
-            f"{event.step}/{event.total_steps}  loss {_shown(event.data['loss'], 3)}{self._validation}  "
-            f"lr {event.data['learning_rate']:.0e}  {event.data['tokens_per_second']:.0f} tok/s  "
-            f"{duration(event.data['seconds_left'])} left"
-        )
+        figures = step_figures(event.data, brief=True)
+        figures[1:1] = [self._validation] if self._validation else []
+        facts = "  ".join([f"{event.step}/{event.total_steps}", *figures])
         self._progress.update(self._task, total=event.total_steps, completed=event.step, facts=facts)
-
-    def _evaluation(self, event: Event) -> None:
-        loss = event.data["loss"]
-        if event.data["phase"] == "during":
-            self._validation = f" (validation {_shown(loss, 3)})"
-            return
-        words = "untouched base" if event.data["phase"] == "baseline" else "tuned model"
-        self._progress.console.print(f"  Validation loss of the {words}: {_shown(loss, 4)}", highlight=False)
-
-
-def _shown(loss: float | None, digits: int) -> str:
-    """A loss that is no number stands in the event log as null."""
-    return "not a number" if loss is None else f"{loss:.{digits}f}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brightrun.contract.events import Event
+from brightrun.contract.event_data import MessageData, StepData
+from brightrun.contract.job_event import JobEvent
 from brightrun.contract.states import JobStatus
 
 
@@ -31,27 +32,14 @@ class Actuals(BaseModel):
     versions: dict[str, str]
 
 
-class TimedEvent(NamedTuple):
-    """What is read of a event log's line."""
-
-    at: datetime
-    kind: str
-    status: JobStatus
-    data: dict[str, Any]
-
-    @classmethod
-    def of(cls, event: Event) -> TimedEvent:
-        return cls(event.timestamp, event.kind, event.status, event.data)
-
-
-def measure(lines: Iterable[TimedEvent], *, launched_at: datetime | None = None) -> Actuals | None:
+def measure(lines: Iterable[JobEvent], *, launched_at: datetime | None = None) -> Actuals | None:
     """Read one attempt's event log, in order and once; None where it has no line.
 
     Time belongs to the status that a line was written in, until the next line. The time from the launch to the first
     line is `provisioning`; two machines' clocks meet there, so it is never below zero.
     """
     tally = _Tally()
-    previous: TimedEvent | None = None
+    previous: JobEvent | None = None
     for line in lines:
         if previous is not None:
             tally.spend(previous.status, (line.at - previous.at).total_seconds())
@@ -68,27 +56,26 @@ class _Tally:
         self.steps = self.tokens = 0
         self.step_seconds = 0.0
         self.peak: int | None = None
-        self.facts: dict[str, Any] = {}
+        self.opening = MessageData()  # what the lines that open a run say of the machine, the newest of each
 
     def spend(self, status: JobStatus, seconds: float) -> None:
         self.seconds[status.value] = self.seconds.get(status.value, 0.0) + max(seconds, 0.0)
 
-    def take(self, line: TimedEvent) -> None:
-        data = line.data
-        if (memory := data.get("memory_bytes")) is not None:
-            self.peak = max(self.peak or 0, int(memory))
-        if line.kind != "step":
-            self.facts |= {
-                key: data[key] for key in ("device", "quantization", "packages", "resumed_step") if key in data
-            }
-            return
-        self.steps += 1
-        tokens, speed = data.get("tokens"), data.get("tokens_per_second")
-        if tokens and speed:
-            self.tokens += int(tokens)
-            self.step_seconds += tokens / speed
+    def take(self, line: JobEvent) -> None:
+        if isinstance(line.data, StepData | MessageData) and line.data.memory_bytes is not None:
+            self.peak = max(self.peak or 0, line.data.memory_bytes)
+        if isinstance(line.data, StepData):
+            self._take_step(line.data)
+        elif isinstance(line.data, MessageData):
+            self.opening = line.data.model_copy(update={**_known(self.opening), **_known(line.data)})
 
-    def actuals(self, last: TimedEvent) -> Actuals:
+    def _take_step(self, data: StepData) -> None:
+        self.steps += 1
+        if data.tokens and data.tokens_per_second:
+            self.tokens += data.tokens
+            self.step_seconds += data.tokens / data.tokens_per_second
+
+    def actuals(self, last: JobEvent) -> Actuals:
         known = self.step_seconds > 0
         return Actuals(
             seconds_by_phase=self.seconds,
@@ -96,9 +83,13 @@ class _Tally:
             tokens_per_second=self.tokens / self.step_seconds if known else None,
             steps=self.steps,
             tokens=self.tokens if known else None,
-            resumed_step=self.facts.get("resumed_step"),
+            resumed_step=self.opening.resumed_step,
             completed=last.kind == "end" and last.status is JobStatus.COMPLETED,
-            device=self.facts.get("device"),
-            quantization=self.facts.get("quantization"),
-            versions=self.facts.get("packages") or {},
+            device=self.opening.device,
+            quantization=self.opening.quantization,
+            versions=self.opening.packages or {},
         )
+
+
+def _known(data: MessageData) -> dict[str, Any]:
+    return {name: value for name, value in data if value is not None}

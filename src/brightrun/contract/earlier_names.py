@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 KEYS = {
+    "base_held_out_loss": "base_validation_loss",
     "cap_usd": "job_cap_usd",
     "corrections": "calibrations",
     "held_out": "validation",

@@ -9,12 +9,13 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_serializer, field_validator
 from pydantic import model_validator as checked
 
-from brightrun.contract.events import Event
+from brightrun.contract.event_data import StepData
+from brightrun.contract.events import Event, StepEvent
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.states import EndReason, JobStatus
 
@@ -155,7 +156,7 @@ class EventBatch(_Lenient):
     status: JobStatus
     step: int | None = None
     total_steps: int | None = None
-    metrics: dict[str, Any] = Field(default_factory=dict, description="Data of the newest step among the events.")
+    metrics: StepData = Field(default=StepData(), description="Data of the newest step among the events.")
     message: str | None = None
     reason: EndReason | None = None
     timestamp: AwareDatetime
@@ -165,7 +166,7 @@ class EventBatch(_Lenient):
     def telling(cls, job_id: str, attempt: int, worker: str, events: Sequence[Event]) -> EventBatch:
         """A batch of at least one event, in order."""
         newest = events[-1]
-        steps = [event for event in events if event.kind == "step"]
+        steps = [event.data for event in events if isinstance(event, StepEvent)]
         return cls(
             job_id=job_id,
             attempt=attempt,
@@ -174,7 +175,7 @@ class EventBatch(_Lenient):
             status=newest.status,
             step=next((event.step for event in reversed(events) if event.step is not None), None),
             total_steps=next((e.total_steps for e in reversed(events) if e.total_steps is not None), None),
-            metrics=dict(steps[-1].data) if steps else {},
+            metrics=steps[-1] if steps else StepData(),
             message=newest.message,
             reason=newest.reason,
             timestamp=newest.timestamp,

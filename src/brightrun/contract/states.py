@@ -24,6 +24,25 @@ class JobStatus(StrEnum):
     def is_terminal(self) -> bool:
         return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED}
 
+    @property
+    def words(self) -> str:
+        """As people read it."""
+        return _STATUS_WORDS[self]
+
+
+_STATUS_WORDS = {
+    JobStatus.QUEUED: "Queued",
+    JobStatus.PROVISIONING: "Starting a machine",
+    JobStatus.PREPROCESSING: "Checking and loading",
+    JobStatus.MODEL_LOADED: "Testing the original model",
+    JobStatus.TRAINING: "Training",
+    JobStatus.EVALUATING: "Testing the trained model",
+    JobStatus.UPLOADING: "Delivering",
+    JobStatus.COMPLETED: "Completed",
+    JobStatus.FAILED: "Failed",
+    JobStatus.CANCELLED: "Cancelled",
+}
+
 
 class ReasonText(NamedTuple):
     """What the owner reads about a reason, and whether trying again can help."""

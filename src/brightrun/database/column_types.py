@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Numeric, Text
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Numeric, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 MONEY_DIGITS = 12
@@ -74,6 +75,28 @@ class PlainText(TypeDecorator[str]):
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
         return None if value is None else value.replace("\x00", "\ufffd")
+
+
+class JsonModel(TypeDecorator[BaseModel]):
+    """A pydantic model, or what makes one, as JSON. What this version cannot read comes out as None: not known."""
+
+    impl = JSON
+    cache_ok = True
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        super().__init__(none_as_null=True)
+        self.model = model
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> dict[str, Any] | None:  # noqa: ARG002
+        return None if value is None else self.model.model_validate(value).model_dump(mode="json")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> BaseModel | None:  # noqa: ARG002
+        if value is None:
+            return None
+        try:
+            return self.model.model_validate(value)
+        except ValidationError:
+            return None
 
 
 def to_json(value: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from brightrun.contract.event_data import EventData
 from brightrun.contract.events import Event
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database.inserts import insert_into
@@ -34,17 +35,16 @@ def append_batch(session: Session, *, job_id: str, attempt: int, events: Sequenc
     return len(session.execute(statement.returning(TrainingEvent.id), rows).all())
 
 
-def append_own(  # noqa: PLR0913 - the columns of an event
+def append_own(
     session: Session,
     *,
     job_id: str,
-    kind: str,
+    data: EventData,
     status: JobStatus,
     happened_at: datetime,
     attempt: int | None = None,
     message: str | None = None,
     reason: EndReason | None = None,
-    data: dict[str, Any] | None = None,
 ) -> TrainingEvent:
     """Store something the studio itself did.
 
@@ -55,11 +55,11 @@ def append_own(  # noqa: PLR0913 - the columns of an event
     event = TrainingEvent(
         job_id=job_id,
         attempt=attempt,
-        kind=kind,
+        kind=data.kind or "message",
         status=status,
         message=message,
         reason=reason,
-        data=data or {},
+        data=data.known(),
         happened_at=happened_at,
         recorded_at=happened_at,
     )
@@ -156,7 +156,7 @@ def _row(job_id: str, attempt: int, event: Event, recorded_at: datetime) -> dict
         "total_steps": event.total_steps,
         "message": event.message,
         "reason": event.reason,
-        "data": event.data,
+        "data": event.data.known(),
         "happened_at": event.timestamp,
         "recorded_at": recorded_at,
     }

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, literal, select
 from sqlalchemy.orm import Session
 
-from brightrun.database.column_types import finite
+from brightrun.contract.step_metrics import SHOWN, STEP_METRICS, StepMetrics
 from brightrun.database.inserts import insert_into
 from brightrun.database.tables import TrainingMetric
 from brightrun.errors import InputError
 
 Kind = Literal["train", "validation"]
 KINDS: tuple[Kind, ...] = ("train", "validation")
-Measure = Literal["loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes"]
+if TYPE_CHECKING:
+    Measure = str
+else:
+    Measure = Literal[tuple(SHOWN)]
 STEPS_IN_BLOCK = 256
 MIN_POINTS = 4
 _READ_WHOLE = 40_000  # steps; so many rows are quicker to read than to search
 _STEP = TrainingMetric.step
-_NUMBERS = ("loss", "epoch", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes")
+_TABLE = TrainingMetric.__table__.c
 
 
-@dataclass(frozen=True, slots=True)
-class MetricPoint:
-    """One step of a curve. Losses in nats per trained token, memory in bytes; what is unknown is None."""
+class MetricPoint(StepMetrics):
+    """One step of a curve."""
 
     kind: Kind
     step: int
-    loss: float | None
     recorded_at: datetime
-    epoch: float | None = None
-    learning_rate: float | None = None
-    grad_norm: float | None = None
-    tokens_per_second: float | None = None
-    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +48,10 @@ def record(session: Session, job_id: str, *, attempt: int, points: Iterable[Metr
     if not newest:
         return
     statement = insert_into(session, TrainingMetric)
-    told = ("attempt", *_NUMBERS, "recorded_at")
+    replaced = ("attempt", *STEP_METRICS, "recorded_at")
     statement = statement.on_conflict_do_update(
         index_elements=["training_job_id", "kind", "step"],
-        set_={name: statement.excluded[name] for name in told},
+        set_={name: statement.excluded[name] for name in replaced},
         where=statement.excluded["attempt"] > TrainingMetric.attempt,
     )
     session.execute(statement, [_row(job_id, attempt, newest[key]) for key in sorted(newest)])
@@ -86,13 +82,13 @@ def series(session: Session, job_id: str, kind: Kind, points: int = 500, *, by: 
 
 def every(session: Session, job_id: str, *, at_once: int = 2000) -> Iterator[MetricPoint]:
     """All points of a job, the training's first, each curve in order of steps; read a few at a time."""
-    columns = [_STEP, TrainingMetric.recorded_at, *(getattr(TrainingMetric, name) for name in _NUMBERS)]
+    columns = [_STEP, TrainingMetric.recorded_at, *(_TABLE[name] for name in STEP_METRICS)]
     for kind in KINDS:
         after, full = -1, True
         while full:
             query = select(*columns).where(_all(job_id, kind), after < _STEP).order_by(_STEP).limit(at_once)
             rows = session.execute(query).all()
-            yield from (MetricPoint(kind=kind, **row._mapping) for row in rows)
+            yield from (MetricPoint.model_construct(kind=kind, **row._mapping) for row in rows)
             full = len(rows) == at_once
             after = rows[-1].step if rows else after
 
@@ -105,7 +101,7 @@ def latest(session: Session, job_id: str, kind: Kind) -> MetricPoint | None:
 def lowest(session: Session, job_id: str, kind: Kind) -> MetricPoint | None:
     """The point of the lowest loss, the earliest of equals."""
     curve = select(TrainingMetric).where(_curve(job_id, kind))
-    return _first(session, curve.order_by(TrainingMetric.loss, TrainingMetric.step))
+    return _first(session, curve.order_by(_TABLE.loss, TrainingMetric.step))
 
 
 def thin(spots: Sequence[_Spot], points: int) -> Sequence[_Spot]:
@@ -129,13 +125,13 @@ def thin(spots: Sequence[_Spot], points: int) -> Sequence[_Spot]:
 
 def _ends(session: Session, curve: ColumnElement[bool]) -> list[_Spot]:
     """The points of the lowest and the highest step; none of an empty curve."""
-    query = select(TrainingMetric.step, TrainingMetric.loss).where(curve).limit(1)
+    query = select(TrainingMetric.step, _TABLE.loss).where(curve).limit(1)
     found = [session.execute(query.order_by(order)).first() for order in (_STEP.asc(), _STEP.desc())]
     return [_Spot(row.step, row.loss) for row in found if row is not None]
 
 
 def _read(session: Session, curve: ColumnElement[bool], by: Measure) -> list[_Spot]:
-    query = select(TrainingMetric.step, getattr(TrainingMetric, by)).where(curve).order_by(TrainingMetric.step)
+    query = select(TrainingMetric.step, _TABLE[by]).where(curve).order_by(TrainingMetric.step)
     return [_Spot(step, value) for step, value in session.execute(query) if value is not None]
 
 
@@ -145,7 +141,7 @@ def _read_blocks(session: Session, curve: ColumnElement[bool], ends: Sequence[_S
     numbers = select(literal(first).label("block")).cte("blocks", recursive=True)
     numbers = numbers.union_all(select(numbers.c.block + 1).where(numbers.c.block < last))
     in_block = and_(curve, TrainingMetric.block == numbers.c.block)
-    columns = [_extreme(in_block, column, end) for end in ("low", "high") for column in (_STEP, TrainingMetric.loss)]
+    columns = [_extreme(in_block, column, end) for end in ("low", "high") for column in (_STEP, _TABLE.loss)]
     found = {end.step: end.value for end in ends}
     for low_step, low_loss, high_step, high_loss in session.execute(select(*columns).select_from(numbers)):
         if low_step is not None:
@@ -155,8 +151,7 @@ def _read_blocks(session: Session, curve: ColumnElement[bool], ends: Sequence[_S
 
 
 def _extreme(where: ColumnElement[bool], column: Any, end: str) -> ScalarSelect[Any]:
-    table = TrainingMetric
-    order = (table.loss, table.step) if end == "low" else (table.loss.desc(), table.step.desc())
+    order = (_TABLE.loss, _STEP) if end == "low" else (_TABLE.loss.desc(), _STEP.desc())
     return select(column).where(where).order_by(*order).limit(1).scalar_subquery()
 
 
@@ -165,7 +160,7 @@ def _all(job_id: str, kind: Kind) -> ColumnElement[bool]:
 
 
 def _curve(job_id: str, kind: Kind) -> ColumnElement[bool]:
-    return and_(_all(job_id, kind), TrainingMetric.loss.is_not(None))
+    return and_(_all(job_id, kind), _TABLE.loss.is_not(None))
 
 
 def _first(session: Session, query: Select[TrainingMetric]) -> MetricPoint | None:
@@ -175,10 +170,11 @@ def _first(session: Session, query: Select[TrainingMetric]) -> MetricPoint | Non
 
 def _point(row: TrainingMetric) -> MetricPoint:
     kind: Kind = "validation" if row.kind == "validation" else "train"
-    numbers = {name: getattr(row, name) for name in _NUMBERS}
-    return MetricPoint(kind=kind, step=row.step, recorded_at=row.recorded_at, **numbers)
+    return MetricPoint(
+        kind=kind, step=row.step, recorded_at=row.recorded_at, **{name: getattr(row, name) for name in STEP_METRICS}
+    )
 
 
 def _row(job_id: str, attempt: int, point: MetricPoint) -> dict[str, Any]:
-    row = asdict(point) | {name: finite(getattr(point, name)) for name in _NUMBERS}
+    row = point.model_dump()
     return row | {"training_job_id": job_id, "attempt": attempt, "block": point.step // STEPS_IN_BLOCK}

@@ -11,8 +11,15 @@ from typing import Any, ClassVar
 from sqlalchemy import JSON, BigInteger, Double, Enum, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from brightrun.contract.actuals import Actuals
+from brightrun.contract.compute import JobCompute
+from brightrun.contract.event_data import read_data
+from brightrun.contract.job_event import JobEvent
+from brightrun.contract.job_metrics import JobMetrics
 from brightrun.contract.states import EndReason, JobStatus
-from brightrun.database.column_types import Money, PlainText, UtcDateTime
+from brightrun.contract.step_metrics import STEP_METRICS, StepMetrics
+from brightrun.database.column_types import JsonModel, Money, PlainText, UtcDateTime
+from brightrun.planning.job_plan import JobPlan
 
 SCHEMA = "train"
 
@@ -55,6 +62,10 @@ class Table(DeclarativeBase):
         dict[str, Any]: JSON(none_as_null=True),
         JobStatus: _choice(JobStatus),
         EndReason: _choice(EndReason),
+        Actuals: JsonModel(Actuals),
+        JobCompute: JsonModel(JobCompute),
+        JobMetrics: JsonModel(JobMetrics),
+        JobPlan: JsonModel(JobPlan),
     }
 
 
@@ -85,9 +96,9 @@ class TrainingFile(Table):
 class TrainingJob(Table):
     """One training run as its owner sees it, and who works on it (the claim).
 
-    `plan` is a JobPlan as it was at submit. `job_cap_usd` is what all attempts together may cost;
-    `budget_warned_percent` the highest warning that was given. `export_until` stands where a job has ended and an
-    adapter of its last checkpoint is still to be fetched, until then at the latest.
+    `plan` is as it was at submit; None also where a version made it that this one cannot read. `job_cap_usd` is what
+    all attempts together may cost; `budget_warned_percent` the highest warning that was given. `export_until` stands
+    where a job has ended and an adapter of its last checkpoint is still to be fetched, until then at the latest.
     """
 
     __tablename__ = "training_jobs"
@@ -113,8 +124,8 @@ class TrainingJob(Table):
     base_model: Mapped[str]
     recipe: Mapped[str]
     hyperparameters: Mapped[dict[str, Any]]
-    compute: Mapped[dict[str, Any]]
-    metrics: Mapped[dict[str, Any] | None]
+    compute: Mapped[JobCompute]
+    metrics: Mapped[JobMetrics | None]
     current_step: Mapped[int | None] = mapped_column(BigInteger)
     total_steps: Mapped[int | None] = mapped_column(BigInteger)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
@@ -126,7 +137,7 @@ class TrainingJob(Table):
     estimated_cost_usd: Mapped[Decimal | None]
     estimated_seconds: Mapped[float | None]
     actual_cost_usd: Mapped[Decimal | None]
-    plan: Mapped[dict[str, Any] | None]
+    plan: Mapped[JobPlan | None]
     job_cap_usd: Mapped[Decimal | None]
     budget_warned_percent: Mapped[int | None]
     export_until: Mapped[datetime | None]
@@ -165,7 +176,7 @@ class TrainingAttempt(Table):
     cost_usd: Mapped[Decimal | None]
     last_seen_at: Mapped[datetime | None]
     last_sequence: Mapped[int] = mapped_column(BigInteger, default=0)
-    actuals: Mapped[dict[str, Any] | None]
+    actuals: Mapped[Actuals | None]
 
 
 class TrainingEvent(Table):
@@ -192,9 +203,29 @@ class TrainingEvent(Table):
     happened_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
 
+    @property
+    def event(self) -> JobEvent:
+        """The row as what it tells, its data typed."""
+        return JobEvent(
+            self.happened_at, self.kind, self.status, read_data(self.kind, self.data or {}), self.step,
+            self.total_steps, self.message, self.reason,
+        )  # fmt: skip
 
-class TrainingMetric(Table):
-    """One point of a job's curves. `block` is step // 256; with its index a long curve is thinned without a scan."""
+
+def _metric_columns() -> dict[str, Any]:
+    """A column for each of StepMetrics' fields: 64-bit integers for whole numbers, doubles for the others."""
+    whole = {name for name, field in StepMetrics.model_fields.items() if field.annotation == (int | None)}
+    return {name: mapped_column(BigInteger if name in whole else Double, nullable=True) for name in STEP_METRICS}
+
+
+_MetricColumns = type("_MetricColumns", (), _metric_columns())
+
+
+class TrainingMetric(_MetricColumns, Table):  # type: ignore[misc, valid-type]
+    """One point of a job's curves, with a column for each field of StepMetrics.
+
+    `block` is step // 256; with its index a long curve is thinned without a scan.
+    """
 
     __tablename__ = "training_metrics_history"
     __table_args__ = (
@@ -209,12 +240,6 @@ class TrainingMetric(Table):
     kind: Mapped[str] = mapped_column(String(16))
     step: Mapped[int] = mapped_column(BigInteger)
     block: Mapped[int] = mapped_column(BigInteger)
-    epoch: Mapped[float | None]
-    loss: Mapped[float | None]
-    learning_rate: Mapped[float | None]
-    grad_norm: Mapped[float | None]
-    tokens_per_second: Mapped[float | None]
-    memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
     recorded_at: Mapped[datetime]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from brightrun.contract.step_metrics import SHOWN, Shown
 from brightrun.errors import InputError
 from brightrun.evaluation.curves import Point, finite, smooth
 from brightrun.evaluation.lines import RUN_KINDS, ChartStyle, Mark, Series, line_chart
@@ -15,42 +16,21 @@ from brightrun.format import counted, number_text
 WIDTHS = {"wide": 920, "narrow": 340}
 WORTH_SMOOTHING = 12
 _MAX_POINTS = {"wide": 400, "narrow": 160}
-_GIB = float(1 << 30)
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """Something measured at every step.
-
-    Attributes:
-        name: The column of training_metrics_history.
-        label: As a tab or a heading.
-        axis: With the unit it is shown in.
-        divisor: Recorded values are this many times larger than shown ones.
-        logarithmic: Drawn so that equal factors are equally high.
-        from_zero: Drawn over zero.
-        smoothed: It jumps from step to step, so a trend is drawn over it.
-    """
+    """Something measured at every step: its name in StepMetrics, and how it is shown."""
 
     name: str
-    label: str
-    axis: str
-    divisor: float = 1.0
-    logarithmic: bool = False
-    from_zero: bool = False
-    smoothed: bool = False
+    shown: Shown
+
+    @property
+    def label(self) -> str:
+        return self.shown.label
 
 
-MEASURES = {
-    measure.name: measure
-    for measure in (
-        Measure("loss", "Loss", "Loss (nats per trained token)", smoothed=True),
-        Measure("learning_rate", "Learning rate", "Learning rate", from_zero=True),
-        Measure("grad_norm", "Gradient norm", "Gradient norm", logarithmic=True, smoothed=True),
-        Measure("tokens_per_second", "Tokens per second", "Tokens per second", from_zero=True, smoothed=True),
-        Measure("memory_bytes", "Memory", "Memory in use (GiB)", divisor=_GIB, from_zero=True),
-    )
-}
+MEASURES = {name: Measure(name, shown) for name, shown in SHOWN.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +59,12 @@ def measure_chart(
     """
     steps, measured = _scaled(training, measure), _scaled(validation, measure)
     name = "Training loss" if measure.name == "loss" else measure.label
-    series = training_series(name, steps, smoothed=measure.smoothed, even=measure.logarithmic)
+    series = training_series(name, steps, smoothed=measure.shown.smoothed, even=measure.shown.logarithmic)
     series += [Series("Validation loss", measured, "marked")] if measured else []
     said = _progress(steps, total_steps) + "".join(f" {_journey(one.name, one.points)}" for one in series)
     draw = partial(
-        line_chart, series, title=f"{measure.label} by step", description=said, x_label="Step", y_label=measure.axis,
-        marks=marks,
+        line_chart, series, title=f"{measure.label} by step", description=said, x_label="Step",
+        y_label=measure.shown.axis, marks=marks,
     )  # fmt: skip
     return _drawn(draw, chart_id, measure, total_steps)
 
@@ -106,12 +86,12 @@ def overlay_chart(measure: Measure, runs: Sequence[ChartedRun], *, chart_id: str
     series = []
     for run, kind in zip(runs, RUN_KINDS, strict=False):
         points = _scaled(run.points, measure)
-        worth = measure.smoothed and len(points) >= 4 * WORTH_SMOOTHING
+        worth = measure.shown.smoothed and len(points) >= 4 * WORTH_SMOOTHING
         series.append(Series(run.name, smooth(points) if worth else points, kind))
     said = " ".join(_journey(one.name, one.points) for one in series)
     draw = partial(
         line_chart, series, title=f"{what} by step of {counted(len(runs), 'run')}", description=said, x_label="Step",
-        y_label=measure.axis,
+        y_label=measure.shown.axis,
     )  # fmt: skip
     return _drawn(draw, chart_id, measure, None)
 
@@ -140,8 +120,8 @@ def _drawn(draw: Callable[..., str], chart_id: str, measure: Measure, x_end: int
             width=width,
             style=ChartStyle(
                 x_end=x_end,
-                logarithmic=measure.logarithmic,
-                from_zero=measure.from_zero,
+                logarithmic=measure.shown.logarithmic,
+                from_zero=measure.shown.from_zero,
                 hover=True,
                 most_points=_MAX_POINTS[size],
             ),
@@ -151,7 +131,7 @@ def _drawn(draw: Callable[..., str], chart_id: str, measure: Measure, x_end: int
 
 
 def _scaled(points: Sequence[Point], measure: Measure) -> list[Point]:
-    return [(step, None if value is None else value / measure.divisor) for step, value in finite(points)]
+    return [(step, None if value is None else value / measure.shown.divisor) for step, value in finite(points)]
 
 
 def _progress(points: Sequence[Point], total_steps: int | None) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from sqlalchemy.orm import Session
 
+from brightrun.contract.event_data import MessageData
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, attempts, events, jobs
 from brightrun.database.tables import ModelArtifact, TrainingAttempt, TrainingJob
@@ -94,10 +95,9 @@ def _say(studio: Studio, session: Session, job: TrainingJob, code: str, words: s
     events.append_own(
         session,
         job_id=job.id,
-        kind="message",
         status=job.status,
         happened_at=studio.clock(),
         attempt=job.attempt or None,
         message=words,
-        data={"code": code},
+        data=MessageData(code=code),
     )

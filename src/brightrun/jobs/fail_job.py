@@ -65,5 +65,5 @@ def _known_text(end: WorkerEnd | None, cause: TrainingEvent | None, reason: EndR
     if end is not None and end.reason is reason:
         return FailureText(end.message, end.hint)
     if cause is not None and cause.reason is reason:
-        return FailureText(cause.message or "", str(cause.data.get("hint", "")))
+        return FailureText(cause.message or "", str(cause.data.get("hint") or ""))
     return FailureText("")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from brightrun.contract.actuals import Actuals, TimedEvent, measure
+from brightrun.contract.actuals import Actuals, measure
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.database import events, jobs
 from brightrun.database.tables import TrainingAttempt, TrainingJob
@@ -18,8 +18,7 @@ def measure_attempt(studio: Studio, attempt: TrainingAttempt) -> Actuals | None:
     """Read off what is here of an attempt's event log; None where nothing is."""
     with studio.database.reading() as session:
         rows = events.event_log(session, attempt.job_id, attempt.number)
-        lines = (TimedEvent(row.happened_at, row.kind, row.status, row.data) for row in rows)
-        return measure(lines, launched_at=attempt.launched_at)
+        return measure((row.event for row in rows), launched_at=attempt.launched_at)
 
 
 def past_estimate_errors(studio: Studio, *, owner_id: str, limit: int = 200) -> list[JobEstimateError]:
@@ -37,10 +36,11 @@ def calibrate_plan(studio: Studio, owner_id: str, plan: JobPlan, hyperparameters
 
 
 def _compared(job: TrainingJob, attempt: TrainingAttempt) -> JobEstimateError | None:
-    """None where the plan was made by an older version, or the two cannot be compared."""
+    """None where the plan was made by a version that this one cannot read, or the two cannot be compared."""
+    plan, actuals = job.plan, attempt.actuals
+    if plan is None or actuals is None:
+        return None
     try:
-        plan = JobPlan.model_validate(job.plan)
-        actuals = Actuals.model_validate(attempt.actuals)
         hyperparameters = Hyperparameters.model_validate(job.hyperparameters)
     except ValidationError:
         return None

@@ -161,5 +161,4 @@ def _store(
 
 def _validation_loss(job: TrainingJob) -> float | None:
     """As the worker measured it on the delivered adapter; absent where it did not say."""
-    value = (job.metrics or {}).get("validation_loss")
-    return float(value) if value is not None else None
+    return None if job.metrics is None else job.metrics.validation_loss

@@ -17,13 +17,12 @@ def cap_of(job: TrainingJob) -> Decimal | None:
     """Dollars that all attempts together may cost; None: no cap."""
     if job.job_cap_usd is not None:
         return job.job_cap_usd
-    wished = job.compute.get("max_cost_usd")
-    return None if wished is None else Decimal(str(wished))
+    return job.compute.max_cost_usd
 
 
 def longest_of(job: TrainingJob) -> timedelta | None:
     """How long the job may take from its first machine on; None: as long as it takes."""
-    hours = job.compute.get("max_duration_hours")
+    hours = job.compute.max_duration_hours
     return None if hours is None else timedelta(hours=hours)
 
 

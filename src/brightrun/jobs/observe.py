@@ -102,4 +102,4 @@ def _ask_provider(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) ->
 
 def _ingest_failures(latest: list[TrainingEvent], attempt: TrainingAttempt | None) -> list[TrainingEvent]:
     number = None if attempt is None else attempt.number
-    return [event for event in latest if event.attempt == number and (event.data or {}).get("code") == INGEST_FAILED]
+    return [event for event in latest if event.attempt == number and event.data.get("code") == INGEST_FAILED]

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import assert_never
 
 from brightrun.compute.base import MachineRequest, machine_name
+from brightrun.contract.event_data import MessageData
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, events, jobs
 from brightrun.database.spending import running_cost
@@ -93,7 +94,7 @@ class ReconcilePass:
         lease = TrainingAttempt(
             job_id=self._job.id,
             number=number,
-            provider=self._job.compute["provider"],
+            provider=self._job.compute.provider,
             machine_name=machine_name(self._job.id, number),
             launch_intended_at=now,
         )
@@ -228,13 +229,12 @@ class ReconcilePass:
             events.append_own(
                 session,
                 job_id=self._job.id,
-                kind="message",
                 status=self._job.status,
                 happened_at=self._studio.clock(),
                 attempt=self._attempt.number,
                 reason=EndReason.DISK_FULL if _is_disk_full(error) else EndReason.ARTIFACT_UNVERIFIED,
                 message=f"Downloading the files failed: {said}",
-                data={"code": INGEST_FAILED, "hint": getattr(error, "hint", "")},
+                data=MessageData(code=INGEST_FAILED, hint=getattr(error, "hint", "")),
             )
 
 
@@ -243,9 +243,9 @@ def _machine_request(studio: Studio, job: TrainingJob, attempt: TrainingAttempt)
         name=attempt.machine_name,
         job_id=job.id,
         attempt=attempt.number,
-        gpu_type=job.compute.get("gpu_type"),
+        gpu_type=job.compute.gpu_type,
         environment={"TRAINING_WORKER_TOKEN": worker_token(studio, job.id)},
-        max_hours=job.compute.get("max_duration_hours"),
+        max_hours=job.compute.max_duration_hours,
         run_folder=studio.run_folder(job.id).root,
     )
 

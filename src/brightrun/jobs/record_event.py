@@ -8,9 +8,12 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.orm import Session
 
-from brightrun.contract.events import Event
+from brightrun.contract.event_data import EndData, Phase
+from brightrun.contract.events import EvaluationEvent, Event, StepEvent
+from brightrun.contract.job_metrics import JobMetrics
 from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.states import EndReason, JobStatus
+from brightrun.contract.step_metrics import STEP_METRICS
 from brightrun.database import attempts, events, jobs, metrics
 from brightrun.database.database import Database
 from brightrun.database.metrics import MetricPoint
@@ -19,7 +22,9 @@ from brightrun.errors import NotFound
 from brightrun.jobs.transition import transition
 from brightrun.jobs.transitions import may_follow
 
-_MEASURED = {"baseline": "base_held_out_loss", "during": "validation_loss", "final": "validation_loss"}
+_LOSSES: dict[Phase, str] = {
+    "baseline": "base_validation_loss", "during": "validation_loss", "final": "validation_loss",
+}  # fmt: skip
 
 
 def record_events(database: Database, batch: EventBatch, *, now: datetime) -> WebhookReply:
@@ -70,47 +75,50 @@ def _follow(
 
 def _progress(job: TrainingJob, ordered: list[Event]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
-    steps = [event for event in ordered if event.kind == "step" and event.step is not None]
-    if steps and (job.current_step is None or (steps[-1].step or 0) > job.current_step):
-        changes |= {"current_step": steps[-1].step, "metrics": {**(job.metrics or {}), **steps[-1].data}}
-    actuals = {
-        _MEASURED[event.data["phase"]]: event.data["loss"]
-        for event in ordered
-        if event.kind == "evaluation" and event.data.get("phase") in _MEASURED and "loss" in event.data
-    }
-    if actuals:
-        changes["metrics"] = {**(job.metrics or {}), **changes.get("metrics", {}), **actuals}
+    known = job.metrics or JobMetrics()
+    latest = _latest_step(ordered)
+    if latest is not None and latest.step is not None and latest.step > (job.current_step or -1):
+        changes["current_step"] = latest.step
+        known = known.model_copy(update=latest.data.known())
+    known = known.model_copy(update=_losses(ordered))
+    if known != (job.metrics or JobMetrics()):
+        changes["metrics"] = known
     totals = [event.total_steps for event in ordered if event.total_steps is not None]
     if totals and totals[-1] != job.total_steps:
         changes["total_steps"] = totals[-1]
     return changes
 
 
-def _points(told: Iterable[Event]) -> list[MetricPoint]:
+def _latest_step(ordered: Iterable[Event]) -> StepEvent | None:
+    steps = [event for event in ordered if isinstance(event, StepEvent) and event.step is not None]
+    return steps[-1] if steps else None
+
+
+def _losses(ordered: Iterable[Event]) -> dict[str, float]:
+    return {
+        _LOSSES[event.data.phase]: event.data.loss
+        for event in ordered
+        if isinstance(event, EvaluationEvent) and event.data.phase is not None and event.data.loss is not None
+    }
+
+
+def _points(events: Iterable[Event]) -> list[MetricPoint]:
     points = []
-    for event in told:
-        if event.kind == "step" and event.step is not None:
-            points.append(_point(event, "train", event.step))
-        elif event.kind == "evaluation":
-            step = 0 if event.data.get("phase") == "baseline" else event.step or event.total_steps
-            if step is not None:
-                points.append(_point(event, "validation", step))
+    for event in events:
+        match event:
+            case StepEvent(step=int(step), data=data):
+                figures = {name: getattr(data, name) for name in STEP_METRICS}
+                points.append(MetricPoint(kind="train", step=step, recorded_at=event.timestamp, **figures))
+            case EvaluationEvent(data=data):
+                measured_at = 0 if data.phase == "baseline" else event.step or event.total_steps
+                if measured_at is not None:
+                    recorded_at = event.timestamp
+                    points.append(
+                        MetricPoint(kind="validation", step=measured_at, loss=data.loss, recorded_at=recorded_at)
+                    )
+            case _:
+                pass
     return points
-
-
-def _point(event: Event, kind: metrics.Kind, step: int) -> MetricPoint:
-    data = event.data
-    return MetricPoint(
-        kind=kind,
-        step=step,
-        loss=data.get("loss"),
-        recorded_at=event.timestamp,
-        epoch=data.get("epoch"),
-        learning_rate=data.get("learning_rate"),
-        grad_norm=data.get("grad_norm"),
-        tokens_per_second=data.get("tokens_per_second"),
-        memory_bytes=data.get("memory_bytes"),
-    )
 
 
 class WorkerEnd(NamedTuple):
@@ -128,5 +136,6 @@ def worker_end(session: Session, job_id: str, attempt: int) -> WorkerEnd | None:
     last = events.highest(session, job_id, attempt)
     if last is None or last.kind != "end" or last.sequence is None:
         return None
-    hint = str((last.data or {}).get("hint", ""))
-    return WorkerEnd(last.status, last.reason, last.message or "", hint, last.sequence)
+    data = last.event.data
+    hint = data.hint if isinstance(data, EndData) else None
+    return WorkerEnd(last.status, last.reason, last.message or "", hint or "", last.sequence)

@@ -33,7 +33,7 @@ def resolve_cap(session: Session, studio: Studio, job: TrainingJob) -> None:
     """
     expected = job.estimated_cost_usd
     request = CapRequest(
-        provider=job.compute["provider"], asked=_asked(job), expected=expected, high=_upper_end(job, expected)
+        provider=job.compute.provider, asked=job.compute.max_cost_usd, expected=expected, high=_upper_end(job, expected)
     )
     if expected is None:
         require_price(request)
@@ -105,10 +105,4 @@ def _require_left(left: Decimal, expected: Decimal, month: MonthBudget) -> None:
 
 def _upper_end(job: TrainingJob, expected: Decimal | None) -> Decimal | None:
     """Of the plan's estimate; where the plan has no band, the estimate."""
-    high = ((job.plan or {}).get("cost") or {}).get("high_usd")
-    return expected if high is None else Decimal(str(high))
-
-
-def _asked(job: TrainingJob) -> Decimal | None:
-    wished = job.compute.get("max_cost_usd")
-    return None if wished is None else Decimal(str(wished))
+    return expected if job.plan is None or job.plan.cost is None else job.plan.cost.high_usd

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import Any
 
+from brightrun.contract.compute import ComputeRequest
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.states import JobStatus
 from brightrun.database.tables import TrainingJob
@@ -12,7 +13,7 @@ from brightrun.errors import Conflict
 from brightrun.jobs.make_run import MadeRun
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
-from brightrun.jobs.submit import ComputeRequest, JobRequest, submit_job
+from brightrun.jobs.submit import JobRequest, submit_job
 
 
 def retry_job(
@@ -40,13 +41,13 @@ def retry_job(
         raise Conflict(
             f"A job that is {old.status.value} cannot be retried.", hint="Only what ended unfinished can be."
         )
-    changed = {} if compute is None else compute.model_dump(mode="json", exclude_unset=True)
+    changed = {} if compute is None else compute.model_dump(exclude_unset=True)
     request = JobRequest(
         training_file_id=old.training_file_id,
         base_model=old.base_model,
         recipe=old.recipe,
         hyperparameters={**_own_settings(old), **(hyperparameters or {})},
-        compute=ComputeRequest.model_validate(old.compute | changed),
+        compute=ComputeRequest.model_validate(dict(old.compute) | changed),
         name=old.name,
     )
     return submit_job(

@@ -8,10 +8,9 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +18,8 @@ from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.folders import find_pulled, read_model_record
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import find_model
+from brightrun.contract.compute import ComputeRequest, JobCompute
+from brightrun.contract.event_data import StatusData
 from brightrun.contract.job_spec import canonical_sha256
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
@@ -39,20 +40,6 @@ from brightrun.planning.this_machine import rented, this_machine, unknown
 
 QUICK_BENCHMARK_SECONDS = 0.3
 """A request does not wait for a whole probe; `brightrun serve` makes one when it starts."""
-
-
-class ComputeRequest(BaseModel):
-    """Where and how long a job may run."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    provider: str | None = Field(
-        None, max_length=64, description="local_process, static_worker, …; absent: the default."
-    )
-    gpu_type: str | None = Field(None, max_length=64, description="A GPU of the catalogue.")
-    instance_type: Literal["on_demand", "spot"] = "on_demand"
-    max_duration_hours: float | None = Field(None, gt=0, le=10_000)
-    max_cost_usd: Decimal | None = Field(None, gt=0, le=1_000_000, description="The job stops there.")
 
 
 class JobRequest(BaseModel):
@@ -187,7 +174,7 @@ def _store(studio: Studio, row: TrainingJob, body_hash: str, file: TrainingFile)
         stored, new = jobs.add(session, row)
         if new:
             events.append_own(
-                session, job_id=stored.id, kind="status", status=JobStatus.QUEUED, happened_at=stored.created_at,
+                session, job_id=stored.id, data=StatusData(), status=JobStatus.QUEUED, happened_at=stored.created_at,
                 message=_submitted(stored),
             )  # fmt: skip
     if not new:  # another request with the same key came first
@@ -254,8 +241,7 @@ def _model_folder(studio: Studio, name: str) -> Path:
 
 def _row(studio: Studio, request: JobRequest, made: MadeRun, file: TrainingFile, job_id: str) -> TrainingJob:
     now = studio.clock()
-    compute = request.compute.model_dump(mode="json")
-    compute["provider"] = request.compute.provider or studio.default_compute
+    provider = request.compute.provider or studio.default_compute
     return TrainingJob(
         id=job_id,
         owner_id=file.owner_id,
@@ -266,13 +252,13 @@ def _row(studio: Studio, request: JobRequest, made: MadeRun, file: TrainingFile,
         base_model=made.spec.model.name,
         recipe=made.spec.recipe,
         hyperparameters=made.spec.hyperparameters.model_dump(mode="json"),
-        compute=compute,
+        compute=JobCompute(**{**dict(request.compute), "provider": provider}),
         total_steps=made.plan.steps,
         attempt=0,
         created_at=now,
         status_changed_at=now,
         next_check_at=now,
-        plan=made.plan.model_dump(mode="json"),
+        plan=made.plan,
         estimated_seconds=made.plan.duration.expected_seconds,
         estimated_cost_usd=made.plan.cost.expected_usd if made.plan.cost else None,
     )

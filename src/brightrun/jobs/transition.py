@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from brightrun.contract.event_data import StatusData
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import events, jobs
 from brightrun.database.tables import TrainingJob
@@ -48,7 +49,7 @@ def transition(
         return job
     if tell:
         events.append_own(
-            session, job_id=job.id, kind="status", status=then, happened_at=now, attempt=moved.attempt or None,
+            session, job_id=job.id, data=StatusData(), status=then, happened_at=now, attempt=moved.attempt or None,
             message=message, reason=reason,
         )  # fmt: skip
     return moved

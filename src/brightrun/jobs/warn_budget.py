@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
 from sqlalchemy.orm import Session
 
 from brightrun.catalogue.dollars import usd
+from brightrun.contract.event_data import MessageData
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import budgets, events, jobs
 from brightrun.database.tables import TrainingJob
@@ -60,7 +62,7 @@ def _warn_job(studio: Studio, job_id: str, percent: int, spent: Decimal, cap: De
         for level in _levels(told, percent):
             words = f"{level} % of the job's cap is used" if level < 100 else "The job's cap is reached"
             words += f": {usd(spent)} of {usd(cap)}."
-            _event(session, studio, job, words, {"of": "job", "percent": level, "spent_usd": spent, "limit_usd": cap})
+            _event(session, studio, job, words, _facts("job", level, spent, cap))
 
 
 def _warn_month(studio: Studio, job_id: str, owner_id: str, left: Decimal) -> None:
@@ -84,21 +86,27 @@ def _warn_month(studio: Studio, job_id: str, owner_id: str, left: Decimal) -> No
         budgets.note_warning(session, owner_id, month=month, percent=percent)
         for level in _levels(told, percent):
             words = f"{level} % of the budget of {month} is used: {usd(budget - left)} of {usd(budget)}."
-            facts = {"of": "month", "month": month, "percent": level, "spent_usd": budget - left, "limit_usd": budget}
+            facts = _facts("month", level, budget - left, budget, month=month)
             _event(session, studio, job, words, facts)
 
 
-def _event(session: Session, studio: Studio, job: TrainingJob, words: str, facts: dict[str, object]) -> None:
+def _event(session: Session, studio: Studio, job: TrainingJob, words: str, facts: MessageData) -> None:
     events.append_own(
         session,
         job_id=job.id,
-        kind="message",
         status=JobStatus(job.status),
         happened_at=studio.clock(),
         attempt=job.attempt or None,
         message=words,
-        data={"code": WARNING}
-        | {key: float(fact) if isinstance(fact, Decimal) else fact for key, fact in facts.items()},
+        data=facts,
+    )
+
+
+def _facts(
+    of: Literal["job", "month"], percent: int, spent: Decimal, limit: Decimal, *, month: str | None = None
+) -> MessageData:
+    return MessageData(
+        code=WARNING, of=of, month=month, percent=percent, spent_usd=float(spent), limit_usd=float(limit)
     )
 
 

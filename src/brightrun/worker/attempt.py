@@ -6,6 +6,7 @@ import errno
 import traceback
 from pathlib import Path
 
+from brightrun.contract.event_data import EndData
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
@@ -97,7 +98,8 @@ def _report_end(event_log: EventLog, error: BaseException) -> int:
     elif isinstance(error, KeyboardInterrupt):
         message = "The run was interrupted; the same command goes on with it."
     trace = "" if isinstance(error, BrightRunError) else "".join(traceback.format_exception(error))
-    event_log.end(JobStatus.FAILED, message, reason=reason, hint=hint, code=code, details=details, trace=trace)
+    data = EndData(hint=hint, code=code, details=details, trace=trace)
+    event_log.end(JobStatus.FAILED, message, data, reason=reason)
     if isinstance(error, KeyboardInterrupt):
         return 130
     return error.exit_status if isinstance(error, BrightRunError) else 1

@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors.torch import load_file, save_file
 
+from brightrun.contract.event_data import EvaluationData, Phase, SampleData
 from brightrun.evaluation.comparison import AdapterCheck, Generated
 from brightrun.files import whole_folder, write_model
 from brightrun.runs.examples import TokenizedExample
@@ -51,7 +52,7 @@ def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     event_log: EventLog,
     limits: RunLimits,
     max_tokens: int,
-    phase: str,
+    phase: Phase,
 ) -> Measured:
     """Losses of every validation answer and greedy answers to the prompts.
 
@@ -61,11 +62,11 @@ def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     losses = measure_losses(base, model, validation, between=limits.check)
     tokens = sum(loss.trained_tokens for loss in losses)
     mean = sum(loss.loss * loss.trained_tokens for loss in losses) / tokens
-    event_log.write("evaluation", data={"loss": mean, "phase": phase, "answers": len(losses), "trained_tokens": tokens})
+    event_log.write(EvaluationData(loss=mean, phase=phase, answers=len(losses), trained_tokens=tokens))
     texts: list[tuple[Message, ...]] = [prompt.messages for prompt in prompts]
 
     def answered(done: int) -> None:
-        event_log.write("sample", data={"done": done, "total": len(texts), "phase": phase})
+        event_log.write(SampleData(done=done, total=len(texts), phase=phase))
         limits.check()
 
     answers = answer_prompts(

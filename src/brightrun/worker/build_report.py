@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from brightrun.catalogue.folders import read_model_record
-from brightrun.contract.events import Event, read_event_log
+from brightrun.contract.events import EvaluationEvent, Event, MessageEvent, StepEvent, read_event_log
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
@@ -40,7 +40,7 @@ class ReportInputs:
 def build_report(spec: JobSpec, folder: RunFolder, inputs: ReportInputs) -> RunReport:
     """The run as report and model card show it; a step told by two attempts counts once, as last told."""
     events = list(read_event_log(folder.event_log))
-    steps = {event.step: event for event in events if event.kind == "step" and event.step is not None}
+    steps = {event.step: event for event in events if isinstance(event, StepEvent) and event.step is not None}
     training = [steps[number] for number in sorted(steps)]
     return RunReport(
         title=f"{spec.model.name} on {spec.dataset.source_name}",
@@ -52,17 +52,17 @@ def build_report(spec: JobSpec, folder: RunFolder, inputs: ReportInputs) -> RunR
         recipe=spec.recipe,
         hyperparameters=spec.hyperparameters.model_dump(mode="json"),
         steps=len(training),
-        trained_tokens_total=sum(int(event.data["trained_tokens"]) for event in training),
+        trained_tokens_total=sum(event.data.trained_tokens or 0 for event in training),
         seconds_by_phase=_seconds_by_phase(events),
-        device=_latest(events, "device", "unknown"),
-        peak_memory_bytes=max((int(event.data["memory_bytes"]) for event in training), default=None),
+        device=_device(events),
+        peak_memory_bytes=max((event.data.memory_bytes for event in training if event.data.memory_bytes), default=None),
         trainable_parameters=inputs.trainable_parameters,
         training=tuple(
             TrainingPoint(
                 step=event.step or 0,
-                loss=event.data.get("loss"),
-                learning_rate=event.data.get("learning_rate"),
-                grad_norm=event.data.get("grad_norm"),
+                loss=event.data.loss,
+                learning_rate=event.data.learning_rate,
+                grad_norm=event.data.grad_norm,
             )
             for event in training
         ),
@@ -115,8 +115,8 @@ def _dataset(spec: JobSpec, folder: RunFolder, inputs: ReportInputs) -> DatasetF
 def _validation_points(events: Iterable[Event], inputs: ReportInputs) -> tuple[ValidationPoint, ...]:
     points = {0: inputs.comparison.overall.base_loss}
     for event in events:
-        if event.kind == "evaluation" and event.step is not None:
-            points[event.step] = float(event.data["loss"])
+        if isinstance(event, EvaluationEvent) and event.step is not None and event.data.loss is not None:
+            points[event.step] = event.data.loss
     points[inputs.kept_step] = inputs.comparison.overall.tuned_loss
     return tuple(ValidationPoint(step=step, loss=points[step]) for step in sorted(points))
 
@@ -137,5 +137,6 @@ def _between(start: datetime, end: datetime) -> float:
     return max((end - start).total_seconds(), 0.0)
 
 
-def _latest(events: list[Event], key: str, unknown: str) -> str:
-    return next((str(event.data[key]) for event in reversed(events) if key in event.data), unknown)
+def _device(events: list[Event]) -> str:
+    told = (event.data.device for event in reversed(events) if isinstance(event, MessageEvent))
+    return next((device for device in told if device is not None), "unknown")

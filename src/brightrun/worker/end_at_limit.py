@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brightrun.contract.event_data import EndData, MessageData
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.errors import BrightRunError
@@ -13,11 +14,10 @@ KEEPING = "keeping_adapter"
 
 def end_at_limit(folder: RunFolder, event_log: EventLog, reason: EndReason) -> None:
     """Keep what can be kept and tell why the run ended; `kept_step` in the last line is absent where nothing was."""
-    event_log.say("Writing an adapter of the last checkpoint.", code=KEEPING)
+    event_log.say("Writing an adapter of the last checkpoint.", MessageData(code=KEEPING))
     step, words = _keep(folder, event_log.total_steps)
-    kept = {} if step is None else {"kept_step": step}
-    message = f"{reason.text.words} {words}"
-    event_log.end(JobStatus.FAILED, message, reason=reason, hint=reason.text.hint, code=reason.value, **kept)
+    data = EndData(hint=reason.text.hint, code=reason.value, kept_step=step)
+    event_log.end(JobStatus.FAILED, f"{reason.text.words} {words}", data, reason=reason)
 
 
 def _keep(folder: RunFolder, total_steps: int | None) -> tuple[int | None, str]:

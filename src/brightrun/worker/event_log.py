@@ -6,9 +6,9 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from brightrun.contract.events import Event, EventKind, read_event_log
+from brightrun.contract.event_data import EndData, EventData, EventKind, MessageData, StatusData
+from brightrun.contract.events import event_of, read_event_log
 from brightrun.contract.states import EndReason, JobStatus
 
 _SYNCED_KINDS: frozenset[EventKind] = frozenset({"status", "checkpoint", "artifact", "end"})
@@ -31,45 +31,46 @@ class EventLog:
         self._sequence = past[-1].sequence if past else 0
         self._stream = path.open("ab")
 
-    def enter(self, status: JobStatus, message: str, **data: Any) -> None:
+    def enter(self, status: JobStatus, message: str) -> None:
         """The run goes into another state."""
         self.status = status
-        self.write("status", message=message, data=data)
+        self.write(StatusData(), message=message)
 
-    def say(self, message: str, **data: Any) -> None:
-        self.write("message", message=message, data=data)
+    def say(self, message: str, data: MessageData | None = None) -> None:
+        self.write(data or MessageData(), message=message)
 
-    def end(self, status: JobStatus, message: str, *, reason: EndReason | None = None, **data: Any) -> None:
+    def end(
+        self, status: JobStatus, message: str, data: EndData | None = None, *, reason: EndReason | None = None
+    ) -> None:
         """The last line of this attempt."""
         self.status = status
-        self.write("end", message=message, reason=reason, data=data)
+        self.write(data or EndData(), message=message, reason=reason)
 
     def write(
         self,
-        kind: EventKind,
+        data: EventData,
         *,
         step: int | None = None,
         message: str | None = None,
         reason: EndReason | None = None,
-        data: dict[str, Any] | None = None,
     ) -> None:
-        event = Event(
+        """Append the event that carries these data, of the kind that they are."""
+        event = event_of(
+            data,
             sequence=self._sequence + 1,
             attempt=self.attempt,
             timestamp=datetime.now(UTC),
-            kind=kind,
             status=self.status,
             step=step,
             total_steps=self.total_steps,
             message=message,
             reason=reason,
-            data=data or {},
         )
         line = json.dumps(event.model_dump(mode="json", exclude_none=True), ensure_ascii=False, allow_nan=False)
         self._sequence = event.sequence  # only now: an event that is no JSON must leave no gap
         self._stream.write(line.encode("utf-8") + b"\n")
         self._stream.flush()
-        if kind in _SYNCED_KINDS:
+        if data.kind in _SYNCED_KINDS:
             os.fsync(self._stream.fileno())
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from brightrun.contract.events import Event
+from brightrun.contract.events import Event, parse_event
 from brightrun.errors import ContractError
 
 _STRIDE = 256
@@ -65,7 +65,7 @@ class EventLogReader:
 
     def _event(self, number: int, line: bytes) -> Event:
         try:
-            return Event.model_validate_json(line)
+            return parse_event(line)
         except ValidationError as error:
             raise ContractError(f"{self._path.name} line {number} is not an event.") from error
 

@@ -6,10 +6,10 @@ import importlib.metadata
 import platform
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from brightrun.catalogue.folders import verify_model_folder
 from brightrun.catalogue.models import BaseModelEntry
+from brightrun.contract.event_data import MessageData
 from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.errors import DatasetError, NotEnoughMemory
 from brightrun.files import require_free_space
@@ -71,7 +71,7 @@ def check_machine(
     entry: BaseModelEntry,
     adapter_parameters: int,
     micro_batches: Sequence[MicroBatchSize],
-) -> dict[str, Any]:
+) -> MessageData:
     """Room on disk and in memory; returns the facts for the event log.
 
     Two checkpoints are kept and one may be in the making. Memory is what the plan counts (`runs/memory.py`), at the
@@ -97,13 +97,13 @@ def check_machine(
             details={"needed_bytes": int(needed), "available_bytes": int(available)},
         )
     device = torch.cuda.get_device_name(0) if cuda else f"CPU ({torch.get_num_threads()} threads)"
-    return {
-        "device": device,
-        "memory_available_bytes": int(available),
-        "python": platform.python_version(),
-        "packages": package_versions(),
-        "quantization": spec.hyperparameters.resolve(kind).quantization,
-    }
+    return MessageData(
+        device=device,
+        memory_available_bytes=int(available),
+        python=platform.python_version(),
+        packages=package_versions(),
+        quantization=spec.hyperparameters.resolve(kind).quantization,
+    )
 
 
 def package_versions() -> dict[str, str]:

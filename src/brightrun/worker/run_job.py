@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from brightrun.catalogue.model_shapes import entry_of_folder
+from brightrun.contract.event_data import ArtifactData, EndData, MessageData, Phase
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
@@ -90,7 +91,8 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
         _write_bundle(run, base, bundle, comparison, render_model_card(report))
     write_model(folder.comparison, comparison)
     write_text(folder.report, render_report(report))
-    event_log.end(JobStatus.COMPLETED, comparison.overall.sentence, validation_loss=comparison.overall.tuned_loss)
+    result = comparison.overall
+    event_log.end(JobStatus.COMPLETED, result.sentence, EndData(validation_loss=result.tuned_loss))
     shutil.rmtree(folder.work)
 
 
@@ -113,10 +115,7 @@ def _prepare(folder: RunFolder, event_log: EventLog) -> Run:
     facts = check_machine(spec, folder.root, entry=entry, adapter_parameters=adapter, micro_batches=micro_batches)
     event_log.say(
         "Everything that can be checked before loading is in order.",
-        train_examples=len(train),
-        steps=len(steps),
-        fingerprint=spec.fingerprint(),
-        **facts,
+        facts.model_copy(update={"train_examples": len(train), "steps": len(steps), "fingerprint": spec.fingerprint()}),
     )
     return Run(
         spec=spec,
@@ -153,7 +152,7 @@ def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
     for name in damaged:
         run.event_log.say(f"The checkpoint {name} is damaged and was passed over.")
     if checkpoint is not None:
-        run.event_log.say(f"Going on after step {checkpoint.step}.", resumed_step=checkpoint.step)
+        run.event_log.say(f"Going on after step {checkpoint.step}.", MessageData(resumed_step=checkpoint.step))
     if checkpoint is None or checkpoint.step < len(run.steps):
         from brightrun.worker.train_adapter import Training, train_adapter
 
@@ -194,7 +193,7 @@ def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured) -> Comp
     )
 
 
-def _measure(run: Run, base: LoadedBase, model: Any, *, phase: str) -> Measured:
+def _measure(run: Run, base: LoadedBase, model: Any, *, phase: Phase) -> Measured:
     return measure(
         base,
         model,
@@ -250,4 +249,4 @@ def _write_bundle(run: Run, base: LoadedBase, bundle: Path, comparison: Comparis
         bundle, run.spec, chat=run.chat, packages=package_versions(), adapter_check=comparison.adapter_check
     )
     for file in manifest.files:
-        run.event_log.write("artifact", data=file.model_dump())
+        run.event_log.write(ArtifactData(name=file.name, bytes=file.bytes, sha256=file.sha256))

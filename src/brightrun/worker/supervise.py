@@ -17,6 +17,8 @@ from typing import Any
 
 import psutil
 
+from brightrun.contract.event_data import EndData
+from brightrun.contract.events import MessageEvent, StepEvent
 from brightrun.contract.messages import StartFile
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason, JobStatus
@@ -174,7 +176,7 @@ class Supervisor:
     def _patience(self) -> timedelta:
         """How long the process may go on beyond a limit: to end its step, or to write its adapter once it began to."""
         last = self._tail.last()
-        if last is not None and last.data.get("code") == KEEPING:
+        if isinstance(last, MessageEvent) and last.data.code == KEEPING:
             return _TIME_TO_EXPORT
         return _BEYOND_LIMIT + 2 * _last_step(self._tail)
 
@@ -191,7 +193,7 @@ class Supervisor:
         elif self._book.record.ending_for is not None:
             words = "The run was stopped."
         trace = _last_output(self._folder.root / LOG_NAME) if reason is EndReason.INTERNAL else ""
-        self._write_end(reason, words, code="process_ended", details={"exit_status": status}, trace=trace)
+        self._write_end(reason, words, EndData(code="process_ended", details={"exit_status": status}, trace=trace))
 
     def _why(self, status: int | None) -> EndReason:
         asked = self._book.record.ending_for
@@ -206,25 +208,26 @@ class Supervisor:
     def _report_failure(self, error: BrightRunError | OSError) -> None:
         reason = reason_for(error)
         if isinstance(error, BrightRunError):
-            self._write_end(reason, error.message, hint=error.hint, code=error.code, details=error.details)
+            data = EndData(hint=error.hint, code=error.code, details=error.details)
+            self._write_end(reason, error.message, data)
         else:
-            self._write_end(reason, str(error), code=type(error).__name__)
+            self._write_end(reason, str(error), EndData(code=type(error).__name__))
 
-    def _write_end(self, reason: EndReason, message: str, **data: Any) -> None:
-        facts = {"hint": reason.text.hint, **data}
+    def _write_end(self, reason: EndReason, message: str, data: EndData) -> None:
+        data = EndData(hint=reason.text.hint).model_copy(update=data.known())
         try:
-            self._append_end(reason, message, facts)
+            self._append_end(reason, message, data)
         except OSError:
             # The disk is full, most likely: what is kept for this moment is given up, and half-written checkpoints.
             (self._folder.root / _RESERVE_NAME).unlink(missing_ok=True)
             for partial in self._folder.checkpoints.glob(".*"):
                 shutil.rmtree(partial, ignore_errors=True)
-            self._append_end(reason, message, facts)
+            self._append_end(reason, message, data)
 
-    def _append_end(self, reason: EndReason, message: str, facts: dict[str, Any]) -> None:
+    def _append_end(self, reason: EndReason, message: str, data: EndData) -> None:
         event_log = EventLog(self._folder.event_log, attempt=self._book.record.span.attempt)
         try:
-            event_log.end(JobStatus.FAILED, message, reason=reason, **facts)
+            event_log.end(JobStatus.FAILED, message, data, reason=reason)
         finally:
             event_log.close()
 
@@ -238,9 +241,8 @@ def _last_step(tail: EventLogReader) -> timedelta:
     """How long the newest step took that the last lines tell of; zero where they tell of none."""
     newest = tail.count()
     for event in reversed(tail.read(after=max(newest - 100, 0), limit=100)):
-        tokens, speed = event.data.get("tokens"), event.data.get("tokens_per_second")
-        if event.kind == "step" and tokens and speed:
-            return timedelta(seconds=tokens / speed)
+        if isinstance(event, StepEvent) and event.data.tokens and event.data.tokens_per_second:
+            return timedelta(seconds=event.data.tokens / event.data.tokens_per_second)
     return timedelta(0)
 
 

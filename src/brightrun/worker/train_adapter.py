@@ -20,6 +20,7 @@ from torch.utils.data import Dataset as TorchDataset
 from transformers import Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from brightrun.contract.event_data import CheckpointData, EvaluationData, MessageData, StepData
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import EndReason
@@ -92,7 +93,8 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         self._marks = _Marks(training)
         self._started = time.monotonic()
         self._fresh_tokens = 0
-        self._step_facts: dict[str, Any] = {}
+        self._step_made = StepData()  # what is known of the newest step before its line is written
+        self._step_began = self._started
         self._measured_step = 0
         hyperparameters = training.hyperparameters
         super().__init__(
@@ -159,12 +161,8 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 details={"step": number, "conversations": self._conversations(step)},
             )
         self._fresh_tokens += tokens
-        self._step_facts = {
-            "trained_tokens": trained,
-            "tokens": tokens,
-            "epoch": round(step.epoch, 4),
-            "began": began,
-        }
+        self._step_made = StepData(trained_tokens=trained, tokens=tokens, epoch=round(step.epoch, 4))
+        self._step_began = began
         return loss
 
     def _accumulate(self, model: Any, step: Step) -> tuple[torch.Tensor, int, int]:
@@ -196,26 +194,22 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Every step's line goes into the event log; TRL's own summaries do not."""
         self._metrics["train"].clear()
-        if "loss" not in logs or not self._step_facts:
+        made = self._step_made
+        if "loss" not in logs or made.tokens is None:
             return
         norm = logs.get("grad_norm")
         if norm is not None and not math.isfinite(norm):
             raise LossNotFinite(f"The gradient of step {self.state.global_step} is {norm}; the run stopped there.")
-        facts = self._step_facts
-        seconds = max(time.monotonic() - facts.pop("began"), 1e-9)
-        self._training.event_log.write(
-            "step",
-            step=self.state.global_step,
-            data={
-                "loss": logs["loss"],
-                "learning_rate": logs["learning_rate"],
-                "grad_norm": norm,
-                "tokens_per_second": facts["tokens"] / seconds,
-                "seconds_left": self._seconds_left(),
-                "memory_bytes": peak_memory_bytes(self._base.device),
-                **facts,
-            },
-        )
+        seconds = max(time.monotonic() - self._step_began, 1e-9)
+        figures = {
+            "loss": logs["loss"],
+            "learning_rate": logs["learning_rate"],
+            "grad_norm": norm,
+            "tokens_per_second": made.tokens / seconds,
+            "seconds_left": self._seconds_left(),
+            "memory_bytes": peak_memory_bytes(self._base.device),
+        }
+        self._training.event_log.write(made.model_copy(update=figures), step=self.state.global_step)
 
     def _seconds_left(self) -> float:
         """Tokens still to come, at the mean speed of this attempt (validation measurements included)."""
@@ -241,8 +235,8 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         except LimitReached as limit:
             self._marks.stop(self.control, limit.reason)
             return {}
-        data = {"loss": loss, "phase": "during", "seconds": time.monotonic() - began}
-        self._training.event_log.write("evaluation", step=step, data=data)
+        measured = EvaluationData(loss=loss, phase="during", seconds=time.monotonic() - began)
+        self._training.event_log.write(measured, step=step)
         if self._training.hyperparameters.adapter_choice == "best":
             save_best(self.model, self._training.folder.best, step=step, loss=loss)
         return {}
@@ -266,9 +260,8 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
             inner.rmdir()
         final = root / f"step-{step:06d}"
         size = sum(file.stat().st_size for file in final.iterdir())
-        self._training.event_log.write(
-            "checkpoint", step=step, data={"path": f"work/checkpoints/{final.name}", "bytes": size}
-        )
+        sealed = CheckpointData(path=f"work/checkpoints/{final.name}", bytes=size)
+        self._training.event_log.write(sealed, step=step)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         assert output_dir is not None
@@ -289,7 +282,9 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
         self.model.zero_grad(set_to_none=True)
         torch.set_rng_state(random_states[0])
         torch.cuda.set_rng_state_all(random_states[1])
-        self._training.event_log.say("The largest step fits.", memory_bytes=peak_memory_bytes(self._base.device))
+        self._training.event_log.say(
+            "The largest step fits.", MessageData(memory_bytes=peak_memory_bytes(self._base.device))
+        )
 
 
 class _Marks(TrainerCallback):  # type: ignore[misc]

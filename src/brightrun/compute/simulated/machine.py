@@ -18,7 +18,7 @@ from brightrun.compute.simulated.script import (
     stopped_gracefully,
     training_loss,
 )
-from brightrun.contract.events import Event
+from brightrun.contract.events import EndEvent, Event
 from brightrun.contract.messages import StartRequest
 from brightrun.contract.states import EndReason, JobStatus
 
@@ -149,7 +149,7 @@ class SimulatedMachine:
             return {}
         event_log = b"".join(event.model_dump_json(exclude_none=True).encode() + b"\n" for event in written)
         bundle = self.bundle if written[-1].status is JobStatus.COMPLETED else {}
-        step = written[-1].data.get("kept_step") or self.exported
+        step = (written[-1].data.kept_step if isinstance(written[-1], EndEvent) else None) or self.exported
         if step and not bundle and self.request is not None:
             bundle = make_partial_bundle(self.request.spec, created_at=written[-1].timestamp, step=step)
         return bundle | {"events.jsonl": event_log, "worker.log": b"A simulated run.\n"}

@@ -6,13 +6,23 @@ Shaped like a real run's event log; its losses are arithmetic.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from brightrun.compute.simulated.faults import FaultPlan
-from brightrun.contract.events import Event, EventKind
+from brightrun.contract.event_data import (
+    ArtifactData,
+    CheckpointData,
+    EndData,
+    EvaluationData,
+    EventData,
+    MessageData,
+    Phase,
+    StatusData,
+    StepData,
+)
+from brightrun.contract.events import EndEvent, Event, event_of
 from brightrun.contract.messages import ArtifactFile, StartRequest
 from brightrun.contract.states import EndReason, JobStatus
 
@@ -35,12 +45,11 @@ class Cue:
     """A line of the event log before it has its number: when it is written and what it says."""
 
     after: float
-    kind: EventKind
+    data: EventData
     status: JobStatus
     step: int | None = None
     message: str | None = None
     reason: EndReason | None = None
-    data: Mapping[str, Any] | None = None
 
 
 def step_seconds(pace: Pace, step: int, *, resumed: int) -> float:
@@ -63,17 +72,16 @@ def script_run(
     if limit is not None:
         lines = _until_limit(lines, (limit.at - started).total_seconds(), limit.reason)
     return tuple(
-        Event(
+        event_of(
+            line.data,
             sequence=number,
             attempt=request.attempt,
             timestamp=started + timedelta(seconds=line.after),
-            kind=line.kind,
             status=line.status,
             step=line.step,
             total_steps=pace.steps,
             message=line.message,
             reason=line.reason,
-            data=dict(line.data or {}),
         )
         for number, line in enumerate(lines, start=1)
     )
@@ -89,17 +97,7 @@ class SimulatedLimit:
 
 def interrupted(event: Event, *, at: datetime) -> Event:
     """The line that a run which is asked to stop writes after `event`."""
-    return event.model_copy(
-        update={
-            "sequence": event.sequence + 1,
-            "timestamp": at,
-            "kind": "end",
-            "status": JobStatus.FAILED,
-            "reason": EndReason.INTERRUPTED,
-            "message": EndReason.INTERRUPTED.text.words,
-            "data": {},
-        }
-    )
+    return _ended(event, at=at, reason=EndReason.INTERRUPTED, kept_step=None)
 
 
 def stopped_gracefully(script: Sequence[Event], *, now: datetime, reason: EndReason) -> tuple[Event, ...]:
@@ -108,14 +106,23 @@ def stopped_gracefully(script: Sequence[Event], *, now: datetime, reason: EndRea
     step = next((event for event in script if event.kind == "step" and event.timestamp > now), None)
     if step is None or script[-1].kind != "end":  # no step is under way: the last checkpoint is what there is
         last, kept = told[-1], max((event.step or 0 for event in told if event.kind == "checkpoint"), default=0)
-        return (*told, _ended(last, at=now, reason=reason, kept_step=kept))
+        return (*told, _ended(last, at=now, reason=reason, kept_step=kept or None))
     told = [event for event in script if event.sequence <= step.sequence]
-    return (*told, _ended(step, at=step.timestamp, reason=reason, kept_step=step.step or 0))
+    return (*told, _ended(step, at=step.timestamp, reason=reason, kept_step=step.step))
 
 
-def _ended(last: Event, *, at: datetime, reason: EndReason, kept_step: int) -> Event:
-    told = {"reason": reason, "message": reason.text.words, "data": {"kept_step": kept_step} if kept_step else {}}
-    return interrupted(last, at=at).model_copy(update=told)
+def _ended(last: Event, *, at: datetime, reason: EndReason, kept_step: int | None) -> EndEvent:
+    return EndEvent(
+        sequence=last.sequence + 1,
+        attempt=last.attempt,
+        timestamp=at,
+        status=JobStatus.FAILED,
+        step=last.step,
+        total_steps=last.total_steps,
+        reason=reason,
+        message=reason.text.words,
+        data=EndData(kept_step=kept_step),
+    )
 
 
 def training_loss(step: int, pace: Pace) -> float:
@@ -124,13 +131,13 @@ def training_loss(step: int, pace: Pace) -> float:
 
 
 def _lines(pace: Pace, resumed: int, artifacts: Sequence[ArtifactFile]) -> Iterator[Cue]:
-    yield Cue(0.0, "status", JobStatus.PREPROCESSING, message="Checking the data, the base model and this machine.")
-    yield Cue(pace.load / 2, "status", JobStatus.MODEL_LOADED, message="Testing the original model first.")
+    yield Cue(0.0, StatusData(), JobStatus.PREPROCESSING, message="Checking the data, the base model and this machine.")
+    yield Cue(pace.load / 2, StatusData(), JobStatus.MODEL_LOADED, message="Testing the original model first.")
     yield _evaluation(pace.load * 0.75, JobStatus.MODEL_LOADED, 0, pace, "baseline")
-    yield Cue(pace.load, "status", JobStatus.TRAINING, message=f"Training {pace.steps} steps.")
+    yield Cue(pace.load, StatusData(), JobStatus.TRAINING, message=f"Training {pace.steps} steps.")
     if resumed:
-        data = {"resumed_step": resumed}
-        yield Cue(pace.load, "message", JobStatus.TRAINING, message=f"Going on after step {resumed}.", data=data)
+        data = MessageData(resumed_step=resumed)
+        yield Cue(pace.load, data, JobStatus.TRAINING, message=f"Going on after step {resumed}.")
     for step in range(resumed + 1, pace.steps + 1):
         yield from _step(pace, step, resumed)
     yield from _ending(pace, step_seconds(pace, pace.steps, resumed=resumed), artifacts)
@@ -138,38 +145,38 @@ def _lines(pace: Pace, resumed: int, artifacts: Sequence[ArtifactFile]) -> Itera
 
 def _step(pace: Pace, step: int, resumed: int) -> Iterator[Cue]:
     after = step_seconds(pace, step, resumed=resumed)
-    figures = {
-        "loss": training_loss(step, pace),
-        "learning_rate": 2e-4 * (1.0 - (step - 1) / pace.steps),
-        "grad_norm": 0.25,
-        "tokens": 1000,
-        "tokens_per_second": 1000.0 / max(pace.step, 0.001),
-        "memory_bytes": 2_100_000_000,
-        "epoch": 3.0 * step / pace.steps,
-        "seconds_left": (pace.steps - step) * pace.step,
-    }
-    yield Cue(after, "step", JobStatus.TRAINING, step=step, data=figures)
+    figures = StepData(
+        loss=training_loss(step, pace),
+        learning_rate=2e-4 * (1.0 - (step - 1) / pace.steps),
+        grad_norm=0.25,
+        tokens=1000,
+        tokens_per_second=1000.0 / max(pace.step, 0.001),
+        memory_bytes=2_100_000_000,
+        epoch=3.0 * step / pace.steps,
+        seconds_left=(pace.steps - step) * pace.step,
+    )
+    yield Cue(after, figures, JobStatus.TRAINING, step=step)
     if step % pace.checkpoint_every == 0 or step == pace.steps:
-        checkpoint = {"path": f"work/checkpoints/step-{step:06d}", "bytes": 4096}
-        yield Cue(after, "checkpoint", JobStatus.TRAINING, step=step, data=checkpoint)
+        checkpoint = CheckpointData(path=f"work/checkpoints/step-{step:06d}", bytes=4096)
+        yield Cue(after, checkpoint, JobStatus.TRAINING, step=step)
         yield _evaluation(after, JobStatus.TRAINING, step, pace, "during")
 
 
-def _evaluation(after: float, status: JobStatus, step: int, pace: Pace, phase: str) -> Cue:
-    figures = {"loss": training_loss(step, pace) + 0.05, "answers": 12, "trained_tokens": 1200, "phase": phase}
-    return Cue(after, "evaluation", status, step=step, data=figures)
+def _evaluation(after: float, status: JobStatus, step: int, pace: Pace, phase: Phase) -> Cue:
+    figures = EvaluationData(loss=training_loss(step, pace) + 0.05, answers=12, trained_tokens=1200, phase=phase)
+    return Cue(after, figures, status, step=step)
 
 
 def _ending(pace: Pace, after: float, artifacts: Sequence[ArtifactFile]) -> Iterator[Cue]:
-    yield Cue(after, "status", JobStatus.EVALUATING, message="Testing the trained model.")
+    yield Cue(after, StatusData(), JobStatus.EVALUATING, message="Testing the trained model.")
     judged = after + pace.evaluate
     yield _evaluation(judged, JobStatus.EVALUATING, pace.steps, pace, "final")
-    yield Cue(judged, "status", JobStatus.UPLOADING, message="Writing the bundle and the report.")
+    yield Cue(judged, StatusData(), JobStatus.UPLOADING, message="Writing the bundle and the report.")
     for file in artifacts:
-        yield Cue(judged + pace.upload, "artifact", JobStatus.UPLOADING, data=file.model_dump())
+        yield Cue(judged + pace.upload, ArtifactData(**file.model_dump()), JobStatus.UPLOADING)
     loss = training_loss(pace.steps, pace) + 0.05
     said = "A simulated run: nothing was trained."
-    yield Cue(judged + pace.upload, "end", JobStatus.COMPLETED, message=said, data={"validation_loss": loss})
+    yield Cue(judged + pace.upload, EndData(validation_loss=loss), JobStatus.COMPLETED, message=said)
 
 
 def _until_failure(lines: Iterator[Cue], faults: FaultPlan, pace: Pace, resumed: int) -> Iterator[Cue]:
@@ -187,7 +194,7 @@ def _until(lines: list[Cue], moment: float, reason: EndReason) -> list[Cue]:
     kept = [line for line in lines if line.after < moment]
     if len(kept) == len(lines):
         return lines
-    return [*kept, Cue(max(moment, 0.0), "end", JobStatus.FAILED, message=reason.text.words, reason=reason)]
+    return [*kept, Cue(max(moment, 0.0), EndData(), JobStatus.FAILED, message=reason.text.words, reason=reason)]
 
 
 def _until_limit(lines: list[Cue], moment: float, reason: EndReason) -> list[Cue]:
@@ -201,6 +208,8 @@ def _until_limit(lines: list[Cue], moment: float, reason: EndReason) -> list[Cue
     *told, end = kept
     trains = bool(told) and told[-1].status is JobStatus.TRAINING
     kinds = {"step"} if trains else {"checkpoint"}
-    step = max((line.step or 0 for line in told if line.kind in kinds), default=0)
-    after = next((line.after for line in reversed(told) if line.kind == "step"), end.after) if trains else end.after
-    return [*told, replace(end, after=after, data={"kept_step": step} if step else {})]
+    step = max((line.step or 0 for line in told if line.data.kind in kinds), default=0)
+    after = (
+        next((line.after for line in reversed(told) if line.data.kind == "step"), end.after) if trains else end.after
+    )
+    return [*told, replace(end, after=after, data=EndData(kept_step=step or None))]

@@ -8,14 +8,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from brightrun.contract.compute import ComputeRequest
 from brightrun.contract.states import JobStatus
+from brightrun.contract.step_metrics import StepMetrics
 from brightrun.database import jobs, metrics
 from brightrun.database.job_list import JobOrder, OrderBy
 from brightrun.database.tables import TrainingJob
 from brightrun.jobs.cancel import cancel_job
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.retry import retry_job
-from brightrun.jobs.submit import ComputeRequest, JobRequest, submit_job
+from brightrun.jobs.submit import JobRequest, submit_job
 from brightrun.web.api.schemas import JobView, Listed
 from brightrun.web.deps import PLAIN_JSON, After, Answer, CurrentPrincipal, JobId, Limit, StudioDep, Usd
 from brightrun.web.problems import declared
@@ -68,16 +70,10 @@ class Retry(BaseModel):
     )
 
 
-class Point(Answer):
+class Point(Answer, StepMetrics):
     """A step of a curve; losses in nats per trained token, what is unknown is null."""
 
     step: int
-    loss: float | None
-    epoch: float | None
-    learning_rate: float | None
-    grad_norm: float | None
-    tokens_per_second: float | None
-    memory_bytes: int | None
     recorded_at: datetime
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 
+from brightrun.contract.step_metrics import STEP_METRICS
 from brightrun.database import metrics
 from brightrun.database.metrics import MetricPoint
 from brightrun.jobs.ownership import owned
@@ -19,10 +20,7 @@ from brightrun.web.problems import declared
 from brightrun.web.stored_files import attachment
 
 router = APIRouter(prefix="/api/training/jobs/{job_id}", tags=["jobs"])
-COLUMNS = (
-    *("kind", "step", "epoch", "loss", "learning_rate", "grad_norm", "tokens_per_second", "memory_bytes"),
-    "recorded_at",
-)
+COLUMNS = ("kind", "step", *STEP_METRICS, "recorded_at")
 _CSV = "text/csv"
 _AT_ONCE = 1000
 

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 from pydantic import Field
 
+from brightrun.contract.compute import JobCompute
+from brightrun.contract.job_metrics import JobMetrics
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database.pages import Page
 from brightrun.database.tables import ModelArtifact, TrainingEvent, TrainingFile, TrainingJob
@@ -66,8 +68,8 @@ class JobView(Answer):
     base_model: str
     recipe: str
     hyperparameters: dict[str, Any]
-    compute: dict[str, Any]
-    metrics: dict[str, Any] | None = Field(description="Of the last step that is known.")
+    compute: JobCompute
+    metrics: JobMetrics | None = Field(description="Of the last step that is known.")
     current_step: int | None
     total_steps: int | None
     attempt: int

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.job_metrics import JobMetrics
 from brightrun.database import jobs, metrics
 from brightrun.database.metrics import Kind, Measure, MetricPoint
 from brightrun.database.tables import TrainingJob
@@ -109,18 +110,17 @@ def _labels(rows: Sequence[TrainingJob]) -> dict[str, str]:
 
 def _run(studio: Studio, owner_id: str, job_id: str, label: str) -> ComparedRun:
     facts = read_facts(studio, owner_id, job_id)
-    told = facts.view.metrics or {}
+    told = facts.view.metrics or JobMetrics()
     try:
         comparison = read_comparison(studio, job_id)
     except BrightRunError:  # one run whose files are gone does not hide the others
         comparison = None
-    memory, speed = told.get("memory_bytes"), told.get("tokens_per_second")
     return ComparedRun(
         label,
         facts,
         comparison,
-        peak_bytes=int(memory) if isinstance(memory, int | float) else None,
-        tokens_per_second=float(speed) if isinstance(speed, int | float) else None,
+        peak_bytes=told.memory_bytes,
+        tokens_per_second=told.tokens_per_second,
     )
 
 

@@ -11,24 +11,12 @@ from brightrun.catalogue import dollars
 from brightrun.contract.states import JobStatus
 from brightrun.planning.estimate_error import Summary
 
-STATUS_TEXTS = {
-    JobStatus.QUEUED: "Queued",
-    JobStatus.PROVISIONING: "Starting a machine",
-    JobStatus.PREPROCESSING: "Checking and loading",
-    JobStatus.MODEL_LOADED: "Testing the original model",
-    JobStatus.TRAINING: "Training",
-    JobStatus.EVALUATING: "Testing the trained model",
-    JobStatus.UPLOADING: "Delivering",
-    JobStatus.COMPLETED: "Completed",
-    JobStatus.FAILED: "Failed",
-    JobStatus.CANCELLED: "Cancelled",
-}
 _TONES = {JobStatus.COMPLETED: "good", JobStatus.FAILED: "bad", JobStatus.CANCELLED: "open", JobStatus.QUEUED: "open"}
 
 
 def status_text(status: JobStatus) -> str:
     """`Training`, `Failed`: a state as its owner reads it."""
-    return STATUS_TEXTS[status]
+    return status.words
 
 
 def status_tone(status: JobStatus) -> str:
@@ -62,7 +50,7 @@ def about(seconds: float) -> str:
 
 def phase_text(phase: str) -> str:
     """A phase of a plan as its owner reads the job's state in it."""
-    return STATUS_TEXTS[JobStatus(phase)]
+    return JobStatus(phase).words
 
 
 def bound(value: float) -> str:

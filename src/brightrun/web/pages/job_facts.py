@@ -18,7 +18,6 @@ from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
 from brightrun.web.api.artifacts import ADAPTER
 from brightrun.web.api.schemas import JobView
-from brightrun.web.pages.format import STATUS_TEXTS
 
 STAGES = tuple(status for status in JobStatus if status not in {JobStatus.FAILED, JobStatus.CANCELLED})
 
@@ -123,11 +122,11 @@ def stages(status: JobStatus, last_stage: JobStatus | None) -> list[Stage]:
         last_stage: The last stage before it ended, or where it is; None: not known.
     """
     if status is JobStatus.COMPLETED:
-        return [Stage(one, STATUS_TEXTS[one], "done") for one in STAGES]
+        return [Stage(one, one.words, "done") for one in STAGES]
     here = STAGES.index(last_stage) if last_stage in STAGES else -1
     at_here: Literal["ended", "now"] = "ended" if status.is_terminal else "now"
     return [
-        Stage(one, STATUS_TEXTS[one], "done" if place < here else at_here if place == here else "open")
+        Stage(one, one.words, "done" if place < here else at_here if place == here else "open")
         for place, one in enumerate(STAGES)
     ]
 
@@ -148,9 +147,9 @@ def time_left(job: TrainingJob, now: datetime) -> TimeLeft | None:
     phases = _expected_phases(job)
     here = STAGES.index(job.status)
     later = [phases.get(one) for one in STAGES[here + 1 :] if one is not JobStatus.COMPLETED]
-    told = (job.metrics or {}).get("seconds_left")
-    if job.status is JobStatus.TRAINING and isinstance(told, int | float):
-        current: float | None = float(told)
+    told = None if job.metrics is None else job.metrics.seconds_left
+    if job.status is JobStatus.TRAINING and told is not None:
+        current: float | None = told
     elif (expected := phases.get(job.status)) is not None:
         current = max(0.0, expected - (now - job.status_changed_at).total_seconds())
     else:
@@ -163,19 +162,15 @@ def time_left(job: TrainingJob, now: datetime) -> TimeLeft | None:
 
 def _expected_phases(job: TrainingJob) -> dict[JobStatus, float]:
     """Seconds of each phase as they were planned; a plan of an older version has none."""
-    found: dict[JobStatus, float] = {}
-    for name, planned in ((job.plan or {}).get("phases") or {}).items():
-        seconds = planned.get("expected_seconds") if isinstance(planned, dict) else None
-        if isinstance(seconds, int | float):
-            found[JobStatus(name)] = float(seconds)
-    return found
+    phases = {} if job.plan is None else job.plan.phases
+    return {JobStatus(name): planned.expected_seconds for name, planned in phases.items()}
 
 
 def money_of(session: Session, job: TrainingJob, now: datetime) -> JobMoney:
     """Spent by lease time × price, expected as it was planned."""
     spent = spending.costs_so_far(session, [job.id], now=now)[job.id]
-    planned = (job.plan or {}).get("cost") or {}
-    band = (Decimal(str(planned["low_usd"])), Decimal(str(planned["high_usd"]))) if planned else None
+    planned = None if job.plan is None else job.plan.cost
+    band = None if planned is None else (planned.low_usd, planned.high_usd)
     return JobMoney(
         spent=job.actual_cost_usd if job.actual_cost_usd is not None else spent,
         expected=job.estimated_cost_usd,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from brightrun.catalogue.gpus import load_gpus
 from brightrun.catalogue.recipes import load_recipes
 from brightrun.compute.local_process import LocalProcess
+from brightrun.contract.compute import ComputeRequest
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import files
@@ -110,7 +111,7 @@ class StartForm:
     providers: list[ProviderChoice]
     provider: str
     gpus: list[GpuView]
-    compute: Mapping[str, Any]
+    compute: ComputeRequest
     month: MonthBudget
     old: TrainingJob | None
     retry: str | None
@@ -153,9 +154,9 @@ def start_form(studio: Studio, owner_id: str, *, dataset: str | None, retry_of: 
     again = old is not None and old.status in {JobStatus.FAILED, JobStatus.CANCELLED}
     recipe = _usual_recipe(studio) if old is None or old.recipe not in load_recipes() else old.recipe
     models = sorted(known_models(studio), key=lambda model: not model.pulled)
-    compute: Mapping[str, Any] = {} if old is None else old.compute
+    compute = ComputeRequest() if old is None else old.compute
     providers = provider_choices(studio)
-    wished = compute.get("provider") or studio.default_compute
+    wished = compute.provider or studio.default_compute
     settings = recipe_settings(recipe) if old is None else dict(old.hyperparameters)
     if not again:
         settings["max_seq_length"] = None  # the data of then decided it; that of now decides anew

@@ -1,0 +1,16 @@
+"""A job's latest figures, as they stand in its row and in the API."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from brightrun.contract.event_data import StepData
+from brightrun.contract.step_metrics import Number
+
+
+class JobMetrics(StepData):
+    """Of the last step that is known, with the newest validation loss beside the untouched base's."""
+
+    kind: ClassVar[None] = None  # type: ignore[assignment]
+    validation_loss: Number = None
+    base_validation_loss: Number = None
