@@ -18,6 +18,7 @@ from pathlib import Path
 from brightrun.compute.simulated.machine import SimulatedMachine
 from brightrun.compute.simulated.provider import SimulatedCompute
 from brightrun.compute.simulated.script import Pace, interrupted
+from brightrun.contract.event_data import EndData
 from brightrun.contract.events import Event
 from brightrun.contract.messages import EventBatch, WebhookReply
 from brightrun.contract.states import EndReason, JobStatus
@@ -131,7 +132,7 @@ class FaultyWorld(World):
         written = machine.events(now)
         assert written
         assert written[-1].kind != "end"
-        told = {"reason": reason, "message": reason.text.words, "data": {"hint": reason.text.hint}}
+        told = {"reason": reason, "message": reason.text.words, "data": EndData(hint=reason.text.hint)}
         machine.script = (*written, interrupted(written[-1], at=now).model_copy(update=told))
 
     def push(self, attempt: int, told: list[Event]) -> WebhookReply:
