@@ -257,7 +257,7 @@ def test_problem_rows_are_lines_of_json_and_leave_nothing_behind(
     rows = [json.loads(line) for line in answer.text.splitlines()]
     assert [row["number"] for row in rows] == [1, 2, 3, 4]
     assert 'filename="conversations-problems.jsonl"' in answer.headers["content-disposition"]
-    assert not list(studio.home.iterdir())
+    assert {path.name for path in studio.home.iterdir()} == {"examined"}, "kept at the upload"
 
 
 def test_whoever_uploads_is_told_how_far_the_checks_are(

@@ -14,6 +14,7 @@ from pathlib import Path
 from brightrun.database.claims import free_claims
 from brightrun.errors import BrightRunError, MachineError
 from brightrun.jobs.alarms import Overdue, overdue
+from brightrun.jobs.examine_once import forget_deleted
 from brightrun.jobs.reap import reap
 from brightrun.jobs.reconcile import reconcile_once
 from brightrun.jobs.studio import Studio
@@ -87,6 +88,7 @@ class Reconciler:
                 self._reap_at = time.monotonic() + _REAP_SECONDS
                 self._told(lambda: len(reap(self._studio).ended))
                 self._told(self.raise_alarms)
+                self._told(lambda: forget_deleted(self._studio))
             if self._told(self._round) < _LIMIT:
                 self._stopped.wait(self._studio.limits.poll.total_seconds())
 

@@ -70,6 +70,9 @@ class Precision:
         return "nf4" if self.quantized else "none"
 
 
+ExampleUnit = Literal["conversation", "answer"]
+
+
 class Hyperparameters(BaseModel):
     """The resolved settings of a run, under the names of the specification's configuration.
 
@@ -105,7 +108,7 @@ class Hyperparameters(BaseModel):
         "refuse",
         description="What to do with a conversation over max_seq_length: refuse the run, or leave it out and log it.",
     )
-    example_unit: Literal["conversation", "answer"] = Field(
+    example_unit: ExampleUnit = Field(
         "conversation",
         description="One sequence per conversation with loss on every answer, or one per answer.",
     )

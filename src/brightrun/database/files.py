@@ -43,6 +43,12 @@ def find_same(session: Session, *, owner_id: str, sha256: str) -> TrainingFile |
     return session.scalars(query.order_by(TrainingFile.created_at.desc(), TrainingFile.id.desc()).limit(1)).first()
 
 
+def known_hashes(session: Session, hashes: Collection[str]) -> set[str]:
+    """Those of the hashes of which any owner has a file."""
+    query = select(TrainingFile.sha256).where(TrainingFile.sha256.in_(hashes), TrainingFile.deleted_at.is_(None))
+    return set(session.scalars(query.distinct()))
+
+
 def list_page(session: Session, *, owner_id: str, limit: int = 20, after: str | None = None) -> Page[TrainingFile]:
     """Newest first.
 

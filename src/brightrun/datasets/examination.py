@@ -64,11 +64,18 @@ class _Reporting(Protocol):
 
 
 class Examined(NamedTuple):
-    """A conversation as it is after repairing. `kept`: it is trained on or kept for validation."""
+    """A conversation as it is after repairing. `kept`: it is trained on or kept for validation.
+
+    `encoded` is absent where it is not kept, and where tokens are not counted.
+    """
 
     conversation: Conversation
     kept: bool
-    trained_tokens: int
+    encoded: EncodedConversation | None
+
+    @property
+    def trained_tokens(self) -> int:
+        return 0 if self.encoded is None else self.encoded.trained_tokens
 
 
 class Examination:
@@ -149,25 +156,24 @@ class Examination:
         for check in self._checks:
             check.inspect(conversation)
         self._totals.add(conversation)
-        trained_tokens = self._measure(conversation)
-        kept = trained_tokens is not None
-        self._crisis.inspect(conversation, kept=kept)
-        return Examined(conversation, kept, trained_tokens or 0)
-
-    def _measure(self, conversation: Conversation) -> int | None:
-        """Trained tokens of a conversation that is kept; None where it is dropped or cannot be trained on."""
         if self._control.contains(conversation) or self._nothing.is_untrainable(conversation):
-            return None
-        if not self._counts_tokens:
-            return 0
+            examined = Examined(conversation, kept=False, encoded=None)
+        elif self._counts_tokens:
+            examined = self._measured(conversation)
+        else:
+            examined = Examined(conversation, kept=True, encoded=None)
+        self._crisis.inspect(conversation, kept=examined.kept)
+        return examined
+
+    def _measured(self, conversation: Conversation) -> Examined:
         encoded = self._encode(conversation)
         tokens, trained = len(encoded.input_ids), encoded.trained_tokens
         answers = len(encoded.answer_spans)
         if self._length.is_dropped(conversation.id, tokens=tokens, trained_tokens=trained, answers=answers):
             self._totals.counts["dropped"] += 1
-            return None
+            return Examined(conversation, kept=False, encoded=None)
         self._totals.add_encoded(encoded)
-        return trained
+        return Examined(conversation, kept=True, encoded=encoded)
 
     def _encode(self, conversation: Conversation) -> EncodedConversation:
         """Raises what the chat model raises, with the conversation's place put before the message."""

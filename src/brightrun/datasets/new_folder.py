@@ -24,21 +24,37 @@ def check_folder(out: Path, names: Collection[str], what: str) -> None:
 
 
 @contextmanager
+def scratch_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that is gone afterwards, with those above it that were made for it and stay empty."""
+    with _made_above(out):
+        folder = out.parent / f".{out.name}.{uuid4().hex[:8]}"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its name at the end; on failure it is gone and `out` is as it was."""
-    above = [parent for parent in out.parents if not parent.exists()]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.parent / f".{out.name}.{uuid4().hex[:8]}"
-    folder.mkdir()
     try:
-        yield folder
-        _swap(folder, out)
+        with scratch_folder(out) as folder:
+            yield folder
+            _swap(folder, out)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise NotEnoughDisk(f"The disk is full at {out.parent}; nothing was written.") from error
         raise
+
+
+@contextmanager
+def _made_above(out: Path) -> Iterator[None]:
+    above = [parent for parent in out.parents if not parent.exists()]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
         for parent in above:
             with suppress(OSError):  # it holds the new folder, as it should
                 parent.rmdir()

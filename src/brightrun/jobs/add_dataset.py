@@ -7,9 +7,10 @@ from pathlib import Path
 from brightrun.contract.job_spec import file_sha256
 from brightrun.database import files
 from brightrun.database.tables import TrainingFile
-from brightrun.datasets.audit import audit_dataset
+from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.readers.file_text import Progress
 from brightrun.errors import NotFound
+from brightrun.jobs.examine_once import examine_once, forget_examined
 from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.studio import Studio
 from brightrun.templating.llama3 import llama3_chat_model
@@ -34,7 +35,10 @@ def add_dataset(
         known = files.find_same(session, owner_id=owner_id, sha256=sha256)
     if known is not None:
         return known
-    audit = audit_dataset(source, chat=llama3_chat_model(), progress=progress)
+    examined = examine_once(
+        studio, sha256, llama3_chat_model(), ReadOptions(), source=lambda _: source, progress=progress
+    )
+    audit = examined.audit
     key = f"training_files/{owner_id}/{sha256}"
     stored = studio.storage.put(key, source, sha256=sha256)
     row = TrainingFile(
@@ -63,8 +67,9 @@ def remove_dataset(studio: Studio, *, owner_id: str, file_id: str) -> None:
     """
     with studio.database.session() as session:
         row = files.delete(session, file_id, owner_id=owner_id, now=studio.clock())
-        key = row.storage_path
+        key, sha256 = row.storage_path, row.sha256
     studio.storage.delete(key)
+    forget_examined(studio, sha256)
 
 
 def fetch_dataset(studio: Studio, *, owner_id: str, file_id: str, target: Path) -> TrainingFile:

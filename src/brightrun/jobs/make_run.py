@@ -17,8 +17,8 @@ from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.prepare import PreparedDataset
 from brightrun.errors import BrightRunError, NotEnoughMemory, OverBudget, PlanRefused
 from brightrun.files import write_model
-from brightrun.jobs.base_model import pulled_base
-from brightrun.jobs.plan_run import PlanTarget, Progress, RunRequest, plan_run
+from brightrun.jobs.base_model import BaseChoice, pulled_base
+from brightrun.jobs.plan_run import Examine, PlanTarget, Progress, RunRequest, plan_run
 from brightrun.planning.choice import GpuOffer
 from brightrun.planning.job_plan import JobPlan
 from brightrun.planning.resolve import Override
@@ -66,9 +66,15 @@ def make_run(
     target: PlanTarget,
     job_id: str | None = None,
     source_name: str | None = None,
+    base: BaseChoice | None = None,
+    examine: Examine | None = None,
     progress: Progress | None = None,
 ) -> MadeRun:
     """Prepare the data, settle the hyperparameters, plan, and write `job.json` last: without it there is no run.
+
+    Args:
+        base: The base model in `request.model_folder` where it is at hand.
+        examine: As for `plan_run`.
 
     Raises:
         DatasetError, ModelError, RecipeError: what was asked for cannot be made.
@@ -77,7 +83,8 @@ def make_run(
         NotEnoughDisk
     """
     folder.root.mkdir(parents=True, exist_ok=True)
-    planned = plan_run(request.data(), pulled_base(request.model_folder), target, folder.data, progress=progress)
+    base = base or pulled_base(request.model_folder)
+    planned = plan_run(request.data(), base, target, folder.data, examine=examine, progress=progress)
     require_fit(planned.plan)
     write_model(folder.root / PLAN_NAME, planned.plan)
     spec = JobSpec(

@@ -8,9 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.datasets.examined import ExaminedDataset, examine_dataset
+from brightrun.datasets.new_folder import scratch_folder
 from brightrun.datasets.options import ReadOptions
-from brightrun.datasets.prepare import PreparedDataset, prepare_dataset
-from brightrun.datasets.prepared import read_prepared
+from brightrun.datasets.prepare import PreparedDataset, divide_dataset
 from brightrun.jobs.base_model import BaseChoice
 from brightrun.planning.choice import GpuOffer, choose_gpus
 from brightrun.planning.cost import HourlyPrice, InstanceType
@@ -20,10 +21,9 @@ from brightrun.planning.phases import ValidationSet
 from brightrun.planning.plan import shape_run
 from brightrun.planning.resolve import Override, resolve_hyperparameters
 from brightrun.planning.this_machine import Machine
-from brightrun.runs.examples import training_examples, validation_examples
+from brightrun.runs.examples import example_sizes
 from brightrun.runs.prompts import sampled_answers
 from brightrun.templating.batches import ExampleSize
-from brightrun.templating.chat_model import ChatModel
 
 Progress = Callable[[int, int], None]
 
@@ -93,27 +93,62 @@ class MeasuredData:
     validation: ValidationSet
 
 
+Examine = Callable[[ReadOptions], ExaminedDataset]
+"""Brings the request's dataset, examined with the base's tokenizer and these options; its folder is only read."""
+
+
 def plan_run(
-    request: RunRequest, base: BaseChoice, target: PlanTarget, data: Path, *, progress: Progress | None = None
+    request: RunRequest,
+    base: BaseChoice,
+    target: PlanTarget,
+    data: Path,
+    *,
+    examine: Examine | None = None,
+    progress: Progress | None = None,
 ) -> Planned:
     """Prepare the data into the new folder `data`, settle the hyperparameters and plan; what does not fit is told, too.
+
+    Args:
+        examine: Where the dataset comes from if it need not be read from `request.file` once more.
 
     Raises:
         DatasetError, RecipeError: what was asked for cannot be made.
         NotEnoughDisk
     """
-    return plan_measured(request, measure_data(request, base, data, progress=progress), target)
+    return plan_measured(request, measure_data(request, base, data, examine=examine, progress=progress), target)
 
 
 def measure_data(
-    request: RunRequest, base: BaseChoice, data: Path, *, progress: Progress | None = None
+    request: RunRequest,
+    base: BaseChoice,
+    data: Path,
+    *,
+    examine: Examine | None = None,
+    progress: Progress | None = None,
 ) -> MeasuredData:
-    """Prepare the data into the new folder `data` and count its tokens. Raises as `plan_run`."""
-    prepared = _prepare(request, base, data, progress)
+    """Prepare the data into the new folder `data`, its tokens counted. Every conversation is encoded once at most.
+
+    Raises as `plan_run`.
+    """
+    options = _read_options(request, base)
+    with scratch_folder(data) as scratch:
+        if examine is None:
+            examined = examine_dataset(
+                request.file, scratch / "examined", chat=base.chat, options=options, progress=progress
+            )
+        else:
+            examined = examine(options)
+        draft = request.resolve(0, base.entry.context_length)
+        prepared = divide_dataset(
+            examined,
+            data,
+            source_name=request.file.name,
+            validation_fraction=draft.validation_fraction,
+            seed=draft.seed,
+        )
     hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
-    examples = training_examples(read_prepared(prepared.train_path), base.chat, hyperparameters)
-    validation = _validation(prepared.validation_path, base.chat, hyperparameters.sample_answers)
-    return MeasuredData(base, prepared, tuple(example.size for example in examples), validation)
+    sizes = tuple(example_sizes(prepared.train_conversations, hyperparameters.example_unit))
+    return MeasuredData(base, prepared, sizes, _validation(prepared, hyperparameters.sample_answers))
 
 
 def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarget) -> Planned:
@@ -131,10 +166,10 @@ def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarge
     return Planned(plan, offers, prepared, hyperparameters)
 
 
-def _prepare(request: RunRequest, base: BaseChoice, data: Path, progress: Progress | None) -> PreparedDataset:
+def _read_options(request: RunRequest, base: BaseChoice) -> ReadOptions:
     context = base.entry.context_length
     draft = request.resolve(0, context)
-    options = ReadOptions.model_validate(
+    return ReadOptions.model_validate(
         {
             "max_seq_length": draft.max_seq_length if request.overrides.get("max_seq_length") else context,
             "overlength_policy": draft.overlength_policy,
@@ -142,24 +177,11 @@ def _prepare(request: RunRequest, base: BaseChoice, data: Path, progress: Progre
             "repair_json": request.repair_json,
         }
     )
-    data.parent.mkdir(parents=True, exist_ok=True)
-    return prepare_dataset(
-        request.file,
-        data,
-        chat=base.chat,
-        options=options,
-        validation_fraction=draft.validation_fraction,
-        seed=draft.seed,
-        progress=progress,
-    )
 
 
-def _validation(path: Path, chat: ChatModel, count: int) -> ValidationSet:
+def _validation(prepared: PreparedDataset, count: int) -> ValidationSet:
     """Sizes of the validation examples, and how many tokens stand before each answer that will be asked for."""
-    examples = {example.conversation_id: example for example in validation_examples(read_prepared(path), chat)}
-    answers = {name: example.size.answers for name, example in examples.items()}
-    before = [
-        examples[place.conversation_id].encoded.answer_spans[place.number - 1][0]
-        for place in sampled_answers(answers, count)
-    ]
-    return ValidationSet(tuple(example.size for example in examples.values()), tuple(before))
+    spans = {each.id: each.answer_spans for each in prepared.validation_conversations}
+    places = sampled_answers({name: len(answers) for name, answers in spans.items()}, count)
+    before = tuple(spans[place.conversation_id][place.number - 1][0] for place in places)
+    return ValidationSet(tuple(example_sizes(prepared.validation_conversations, "conversation")), before)

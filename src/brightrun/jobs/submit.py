@@ -27,11 +27,12 @@ from brightrun.database import events, files, jobs
 from brightrun.database.tables import TrainingFile, TrainingJob
 from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
-from brightrun.jobs.base_model import BaseChoice, any_base
+from brightrun.jobs.base_model import BaseChoice, any_base, pulled_base
+from brightrun.jobs.examine_once import examine_once
 from brightrun.jobs.history import calibrate_plan
 from brightrun.jobs.make_run import MadeRun, RunFolderRequest, make_run
 from brightrun.jobs.ownership import owned_file
-from brightrun.jobs.plan_run import MeasuredData, Planned, PlanTarget, RunRequest, measure_data, plan_measured
+from brightrun.jobs.plan_run import Examine, MeasuredData, Planned, PlanTarget, RunRequest, measure_data, plan_measured
 from brightrun.jobs.resolve_cap import resolve_cap
 from brightrun.jobs.studio import Studio
 from brightrun.planning.choice import gpu_price
@@ -75,7 +76,7 @@ def plan_job(studio: Studio, request: JobRequest, *, owner_id: str) -> Planned:
     base = studio.cache.get(model, lambda: any_base(request.base_model, studio.models))
     run_request = RunRequest(Path(file.file_name), request.recipe, request.hyperparameters)
     key = (file.sha256, model, run_request.data_settings(base.entry.context_length))
-    measured = studio.cache.get(key, lambda: _measure(studio, request, base, owner_id))
+    measured = studio.cache.get(key, lambda: _measure(studio, run_request, base, file))
     return plan_measured(run_request, measured, target)
 
 
@@ -85,11 +86,18 @@ def _model_key(studio: Studio, name: str) -> tuple[str, ...]:
     return (name, "not pulled") if folder is None else (name, str(folder), read_model_record(folder).model_dump_json())
 
 
-def _measure(studio: Studio, request: JobRequest, base: BaseChoice, owner_id: str) -> MeasuredData:
+def _measure(studio: Studio, request: RunRequest, base: BaseChoice, file: TrainingFile) -> MeasuredData:
     with _scratch(studio) as scratch:
-        source = scratch / "dataset"
-        fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
-        return measure_data(RunRequest(source, request.recipe, request.hyperparameters), base, scratch / "data")
+        return measure_data(request, base, scratch / "data", examine=_examine(studio, base, file))
+
+
+def _examine(studio: Studio, base: BaseChoice, file: TrainingFile) -> Examine:
+    def source(scratch: Path) -> Path:
+        target = scratch / "dataset"
+        fetch_dataset(studio, owner_id=file.owner_id, file_id=file.id, target=target)
+        return target
+
+    return lambda options: examine_once(studio, file.sha256, base.chat, options, source=source)
 
 
 def target_for(studio: Studio, compute: ComputeRequest, *, owner_id: str, to_launch: bool = True) -> PlanTarget:
@@ -215,15 +223,16 @@ def _scratch(studio: Studio) -> Iterator[Path]:
 def _made(studio: Studio, request: JobRequest, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
     """A run made in a scratch folder, gone afterwards unless it was moved."""
     target = target_for(studio, request.compute, owner_id=owner_id)
+    with studio.database.reading() as session:
+        file = owned_file(session, owner_id, request.training_file_id)
+    folder = _model_folder(studio, request.base_model)
+    base = studio.cache.get(_model_key(studio, request.base_model), lambda: pulled_base(folder))
+    run_request = RunFolderRequest(Path(file.file_name), folder, request.recipe, request.hyperparameters)
     with _scratch(studio) as scratch:
-        source = scratch / "dataset"
-        file = fetch_dataset(studio, owner_id=owner_id, file_id=request.training_file_id, target=source)
-        run_request = RunFolderRequest(
-            source, _model_folder(studio, request.base_model), request.recipe, request.hyperparameters
-        )
         made = make_run(
-            run_request, RunFolder(scratch / "run"), target=target, job_id=job_id, source_name=file.file_name
-        )
+            run_request, RunFolder(scratch / "run"), target=target, job_id=job_id, source_name=file.file_name,
+            base=base, examine=_examine(studio, base, file),
+        )  # fmt: skip
         if made.audit.refused:
             raise DatasetError(f"{file.file_name} was refused by its audit.")
         yield made, file

@@ -6,12 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.contract.hyperparameters import ExampleUnit, Hyperparameters
 from brightrun.errors import DatasetError
 from brightrun.templating.batches import ExampleSize
 from brightrun.templating.chat_model import ChatModel, EncodedConversation
 from brightrun.templating.messages import Message
 from brightrun.templating.separate import separate_examples
+
+
+class Counted(Protocol):
+    """A conversation whose tokens were counted."""
+
+    @property
+    def tokens(self) -> int: ...
+
+    @property
+    def answer_spans(self) -> Sequence[tuple[int, int]]: ...
 
 
 class Trainable(Protocol):
@@ -37,6 +47,23 @@ class TokenizedExample:
             trained_tokens=self.encoded.trained_tokens,
             answers=len(self.encoded.answer_spans),
         )
+
+
+def example_sizes(conversations: Iterable[Counted], unit: ExampleUnit) -> Iterator[ExampleSize]:
+    """What `training_examples` would count, out of lengths that are known.
+
+    A conversation ends with its last trained answer, so what follows that answer's span is what the template writes
+    behind any answer; a prefix of a conversation is a prefix of its tokens, which the masks are checked for.
+    """
+    for conversation in conversations:
+        spans = conversation.answer_spans
+        if unit == "conversation":
+            trained = sum(end - start for start, end in spans)
+            yield ExampleSize(tokens=conversation.tokens, trained_tokens=trained, answers=len(spans))
+            continue
+        behind = conversation.tokens - spans[-1][1]
+        for start, end in spans:
+            yield ExampleSize(tokens=end + behind, trained_tokens=end - start, answers=1)
 
 
 def training_examples(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from hashlib import sha256
 
 from brightrun.errors import DatasetError, MaskDisagreement
 from brightrun.templating import masks
@@ -82,6 +84,12 @@ class ChatModel:
         self._tokenizer = tokenizer
         self._template = template
         self._control = re.compile("|".join(map(re.escape, sorted(self.special_tokens, key=len, reverse=True))))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A sha256 over everything that decides which tokens a conversation becomes, and which are trained on."""
+        facts = (self._tokenizer.fingerprint, self._template.fingerprint, self.end_of_turn, self.bos_id, self.name)
+        return sha256(repr(facts).encode()).hexdigest()
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """The text of `messages`, ending in the header of the next answer where `add_generation_prompt`.

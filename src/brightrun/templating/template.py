@@ -40,6 +40,12 @@ class ChatTemplate:
         except TemplateError as error:
             raise ModelError(f"The model's chat template is not valid Jinja: {error}.") from error
 
+    @property
+    def fingerprint(self) -> str:
+        """A sha256 over the template and the control strings it may name."""
+        values = json.dumps([self.source, sorted(self._variables.items()), DATE_STRING], ensure_ascii=True)
+        return sha256(values.encode()).hexdigest()
+
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """The text of `messages`; ends in the header of the next answer where `add_generation_prompt`.
 

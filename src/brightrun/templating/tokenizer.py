@@ -24,6 +24,11 @@ class Tokenizer(Protocol):
 
     special_ids: Mapping[str, int]
 
+    @property
+    def fingerprint(self) -> str:
+        """A sha256 over everything that decides which ids a text gets."""
+        ...
+
     def tokens(self, text: str) -> Tokens: ...
 
     def ids(self, text: str) -> list[int]: ...

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +30,10 @@ class JsonTokenizer:
         self.special_ids = {
             token.content: number for number, token in added if token.special or token.content in also_special
         }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        return sha256(self._inner.to_str().encode()).hexdigest()
 
     def tokens(self, text: str) -> Tokens:
         encoding = self._inner.encode(text, add_special_tokens=False)

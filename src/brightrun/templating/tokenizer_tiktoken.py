@@ -6,6 +6,8 @@ import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from brightrun.errors import ModelError
@@ -31,6 +33,15 @@ class RankTokenizer:
         self._inner = tiktoken.Encoding(
             name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(self.special_ids)
         )
+        self._parts_of_it = (pattern, ranks, tuple(special))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        pattern, ranks, special = self._parts_of_it
+        digest = sha256(repr((pattern, special)).encode())
+        for token, rank in ranks.items():
+            digest.update(b"%d %d %s" % (rank, len(token), token))
+        return digest.hexdigest()
 
     def tokens(self, text: str) -> Tokens:
         ids = self.ids(text)

@@ -1,0 +1,143 @@
+"""A dataset after its one examination: repaired, checked, counted with a tokenizer, and written so that it can be kept.
+
+What is left to do for a run (drawing the split, dealing the conversations out) reads no text and encodes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brightrun.contract.job_spec import file_sha256
+from brightrun.datasets.audit_report import AuditReport
+from brightrun.datasets.conversation import Conversation
+from brightrun.datasets.durable import sync, write_durably
+from brightrun.datasets.examination import Examination
+from brightrun.datasets.new_folder import new_folder
+from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.prepared import PreparedConversation, PreparedMessage
+from brightrun.datasets.repair_log import RepairLogEntry
+from brightrun.templating.chat_model import ChatModel
+
+CONVERSATIONS, REPAIR_LOG, EXAMINED = "conversations.jsonl", "repair_log.jsonl", "examined.json"
+
+
+class ExaminedConversation(BaseModel):
+    """A conversation that can be trained on, in tokens; `answer_spans` are half-open, one for each trained answer."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    persona: str | None
+    arc: str | None
+    tokens: int
+    answer_spans: tuple[tuple[int, int], ...]
+
+    @property
+    def trained_tokens(self) -> int:
+        return sum(end - start for start, end in self.answer_spans)
+
+
+class ExaminedDataset(BaseModel):
+    """A folder with every conversation that can be trained on, in the file's order, and all that is known of them.
+
+    The audit may have refused the dataset. `groups` are the ids of near-duplicates, `left_out` those with nothing to
+    train on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: Path = Field(Path(), exclude=True)
+    audit: AuditReport
+    conversations: tuple[ExaminedConversation, ...]
+    left_out: tuple[str, ...]
+    groups: tuple[tuple[str, ...], ...]
+    hashes: dict[str, str] = Field(description="sha256 of the folder's files by name.")
+
+    @property
+    def path(self) -> Path:
+        """The prepared conversations, one JSON line each."""
+        return self.folder / CONVERSATIONS
+
+    @property
+    def repair_log(self) -> Path:
+        return self.folder / REPAIR_LOG
+
+
+def examine_dataset(
+    path: Path,
+    out: Path,
+    *,
+    chat: ChatModel,
+    options: ReadOptions,
+    progress: Callable[[int, int], None] | None = None,
+) -> ExaminedDataset:
+    """Read a file once, into the folder `out`, which appears whole or not at all.
+
+    Raises:
+        DatasetError: the file cannot be read as conversations. One that its audit refuses is examined all the same.
+        NotEnoughDisk: the disk is full.
+    """
+    conversations: list[ExaminedConversation] = []
+    left_out: list[str] = []
+    with new_folder(out) as folder:
+        with (folder / REPAIR_LOG).open("wb") as repair_log, (folder / CONVERSATIONS).open("wb") as kept:
+            examination = Examination(
+                path, chat, options, log=lambda entry: _write_entry(repair_log, entry), progress=progress
+            )
+            for conversation, is_kept, encoded in examination.conversations():
+                if not is_kept or encoded is None:
+                    left_out.append(conversation.id)
+                    continue
+                kept.write(_prepared(conversation).model_dump_json().encode() + b"\n")
+                conversations.append(
+                    ExaminedConversation(
+                        id=conversation.id,
+                        persona=conversation.persona,
+                        arc=conversation.arc,
+                        tokens=len(encoded.input_ids),
+                        answer_spans=tuple(encoded.answer_spans),
+                    )
+                )
+            sync(repair_log)
+            sync(kept)
+        examined = ExaminedDataset(
+            folder=out,
+            audit=examination.report(),
+            conversations=tuple(conversations),
+            left_out=tuple(left_out),
+            groups=tuple(map(tuple, examination.groups.together)),
+            hashes={name: file_sha256(folder / name) for name in (CONVERSATIONS, REPAIR_LOG)},
+        )
+        write_durably(folder / EXAMINED, examined.model_dump_json() + "\n")
+    return examined
+
+
+def read_examined(folder: Path) -> ExaminedDataset | None:
+    """What `examine_dataset` wrote into the folder; None where it is not there, not whole, or was changed since."""
+    try:
+        examined = ExaminedDataset.model_validate_json((folder / EXAMINED).read_bytes())
+        changed = any(file_sha256(folder / name) != digest for name, digest in examined.hashes.items())
+    except (OSError, ValueError):
+        return None
+    return None if changed else examined.model_copy(update={"folder": folder})
+
+
+def _prepared(conversation: Conversation) -> PreparedConversation:
+    return PreparedConversation(
+        id=conversation.id,
+        persona=conversation.persona,
+        arc=conversation.arc,
+        topic=conversation.topic,
+        messages=[
+            PreparedMessage(role=message.role, content=message.content, trained=message.trained)
+            for message in conversation.messages()
+        ],
+    )
+
+
+def _write_entry(repair_log: BinaryIO, entry: RepairLogEntry) -> None:
+    repair_log.write(entry.model_dump_json(exclude_none=True).encode() + b"\n")

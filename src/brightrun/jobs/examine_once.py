@@ -1,0 +1,131 @@
+"""A dataset is read, checked and encoded once for each tokenizer; what came of it is kept in the studio's home.
+
+Kept under the dataset's hash and a key of everything else that decides the result: tokenizer, template, options and
+the code that examines. A folder that was changed since is not used. Another studio on the same database examines for
+itself, and forgets what was deleted there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import cache
+from hashlib import sha256 as new_sha256
+from importlib import metadata
+from pathlib import Path
+
+import brightrun
+from brightrun.contract.job_spec import canonical_sha256
+from brightrun.database import files
+from brightrun.datasets.examined import ExaminedDataset, examine_dataset, read_examined
+from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.readers.file_text import Progress
+from brightrun.jobs.studio import Studio
+from brightrun.locks import take_lock
+from brightrun.templating.chat_model import ChatModel
+
+MOST_DATASETS = 64
+_FOLDER = "examined"
+_CODE = ("datasets", "templating")
+_LIBRARIES = ("jinja2", "tiktoken", "tokenizers")
+
+
+def examine_once(
+    studio: Studio,
+    sha256: str,
+    chat: ChatModel,
+    options: ReadOptions,
+    *,
+    source: Callable[[Path], Path],
+    progress: Progress | None = None,
+) -> ExaminedDataset:
+    """The dataset with these bytes as those options read it; its folder may be read, and must not be changed.
+
+    A limit that no conversation reaches changes nothing, so the dataset is examined without one first.
+
+    Args:
+        source: Called only where the file must be read: brings it, into the given folder if need be.
+
+    Raises:
+        DatasetError: the file cannot be read as conversations. A refusing audit does not raise.
+        NotEnoughDisk
+    """
+    unlimited = options.model_copy(update={"max_seq_length": None, "overlength_policy": "refuse"})
+    whole = _kept_or_made(studio, sha256, chat, unlimited, source, progress)
+    limit = options.max_seq_length
+    if limit is not None and whole.audit.longest_tokens > limit:
+        return _kept_or_made(studio, sha256, chat, options, source, progress)
+    audit = whole.audit.model_copy(update={"options": options, "max_seq_length": limit})
+    return whole.model_copy(update={"audit": audit})
+
+
+def forget_examined(studio: Studio, sha256: str) -> None:
+    """Remove what is kept of a dataset."""
+    shutil.rmtree(studio.home / _FOLDER / sha256, ignore_errors=True)
+
+
+def forget_deleted(studio: Studio, *, unused_for: timedelta = timedelta(hours=1)) -> int:
+    """Remove what is kept of datasets that no owner has any more, deleted in another studio too; how many.
+
+    Args:
+        unused_for: One that was used since is left alone: it may be a file that is being uploaded.
+    """
+    folder = studio.home / _FOLDER
+    before = time.time() - unused_for.total_seconds()
+    old = [each.name for each in folder.iterdir() if each.stat().st_mtime < before] if folder.is_dir() else []
+    with studio.database.reading() as session:
+        gone = set(old) - files.known_hashes(session, old)
+    for sha256 in gone:
+        forget_examined(studio, sha256)
+    return len(gone)
+
+
+def _kept_or_made(
+    studio: Studio,
+    sha256: str,
+    chat: ChatModel,
+    options: ReadOptions,
+    source: Callable[[Path], Path],
+    progress: Progress | None,
+) -> ExaminedDataset:
+    of_dataset = studio.home / _FOLDER / sha256
+    folder = of_dataset / _key(chat, options)
+    of_dataset.mkdir(parents=True, exist_ok=True)
+    lock = take_lock(of_dataset / f".{folder.name}.lock", wait_seconds=-1)
+    assert lock is not None
+    with lock:
+        kept = read_examined(folder)
+        of_dataset.touch()
+        if kept is not None:
+            return kept
+        scratch = of_dataset / f".{folder.name}.source"
+        scratch.mkdir(exist_ok=True)
+        try:
+            made = examine_dataset(source(scratch), folder, chat=chat, options=options, progress=progress)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    _forget_the_oldest(studio.home / _FOLDER)
+    return made
+
+
+def _key(chat: ChatModel, options: ReadOptions) -> str:
+    return canonical_sha256([chat.fingerprint, options.model_dump(mode="json"), _code()])
+
+
+@cache
+def _code() -> str:
+    """A hash of the modules that examine, and the versions of the libraries they do it with."""
+    digest = new_sha256(" ".join(f"{name} {metadata.version(name)}" for name in _LIBRARIES).encode())
+    package = Path(brightrun.__file__).parent
+    for path in sorted(path for room in _CODE for path in (package / room).rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _forget_the_oldest(folder: Path) -> None:
+    """Keep what was used last. One that somebody reads this moment is examined again, should it be gone."""
+    by_use = sorted(folder.iterdir(), key=lambda each: each.stat().st_mtime)
+    for old in by_use[:-MOST_DATASETS]:
+        shutil.rmtree(old, ignore_errors=True)
