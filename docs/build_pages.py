@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "src" / "brightrun"
 TOP_DOWN = (
     *("cli", "web", "worker", "jobs", "database", "storage", "compute"),
-    *("evaluation", "planning", "datasets", "templating", "catalogue", "contract"),
+    *("evaluation", "planning", "datasets", "runs", "charts", "templating", "catalogue", "contract"),
 )
 OTHER_FILES = {
     "catalogue/gpus.toml": "GPUs: memory, nominal speed, dated prices with their sources.",

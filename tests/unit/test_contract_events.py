@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from brightrun.charts.run_charts import MEASURES
 from brightrun.contract import events
 from brightrun.contract.describe_event import describe, tone_of
 from brightrun.contract.event_data import (
@@ -27,7 +28,6 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.contract.step_metrics import SHOWN, STEP_METRICS, StepMetrics
 from brightrun.database.metrics import MetricPoint
 from brightrun.database.tables import TrainingMetric
-from brightrun.evaluation.run_charts import MEASURES
 from brightrun.web.api.jobs import Point
 from brightrun.web.api.metrics_csv import COLUMNS
 

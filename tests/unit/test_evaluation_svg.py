@@ -8,10 +8,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from brightrun.evaluation.axes import nice_step, scale
-from brightrun.evaluation.bars import Pair, bar_pairs
-from brightrun.evaluation.curves import Point, smooth, thin
-from brightrun.evaluation.lines import Mark, Series, line_chart
+from brightrun.charts.axes import nice_step, scale
+from brightrun.charts.bars import Pair, bar_pairs
+from brightrun.charts.curves import Point, smooth, thin
+from brightrun.charts.lines import Mark, Series, line_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -7,9 +7,9 @@ import random
 import numpy as np
 import pytest
 
+from brightrun.charts.curves import smooth
 from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.fingerprints import HASHES, SIMILAR, Fingerprints
-from brightrun.evaluation.curves import smooth
 
 WORDS = [f"word{number}" for number in range(400)]
 

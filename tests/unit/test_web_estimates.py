@@ -13,13 +13,14 @@ from fastapi.testclient import TestClient
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import budgets, jobs
+from brightrun.format import about_text
 from brightrun.jobs.history import calibrate_plan, past_estimate_errors
 from brightrun.planning.calibration_summary import summarize_calibration
 from brightrun.planning.cost import HourlyPrice
 from brightrun.planning.estimate_error import Summary
 from brightrun.planning.job_plan import JobPlan, priced
 from brightrun.web.access import LoopbackAccess
-from brightrun.web.pages.format import about, median_text, usd
+from brightrun.web.pages.format import median_text, usd
 from tests.studio_world import OWNER, World
 from tests.unit.job_plans import make_plan
 from tests.unit.web_studio import a_client
@@ -68,7 +69,7 @@ def test_every_job_stands_beside_its_plan(tmp_path: Path) -> None:
     assert "&lt;b&gt;First&lt;/b&gt;" in raw
     for job in told["jobs"]:
         assert f'href="/jobs/{job["job_id"]}"' in page
-        assert f"<b>{about(job['duration']['actual'])}</b>" in page
+        assert f"<b>{about_text(job['duration']['actual'])}</b>" in page
         assert f"<b>{usd(job['cost']['actual'])}</b>" in page
     summary = next(each for each in told["summaries"] if each["quantity"] == "duration")
     assert f"{summary['within']} of 2 jobs landed inside the estimated range" in page

@@ -20,11 +20,11 @@ from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import budgets
 from brightrun.errors import NotFound
+from brightrun.format import about_text
 from brightrun.jobs.add_dataset import add_dataset
 from brightrun.jobs.cache import Cache
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.submit import JobRequest, plan_job
-from brightrun.web.pages.format import about
 from brightrun.web.pages.start_form import recipe_choices, start_form
 from brightrun.web.pages.start_review import band_text
 from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_client, a_file, a_job, a_studio
@@ -175,7 +175,7 @@ def test_the_figures_are_those_of_the_api(trained: Studio, sample_dataset: Path)
         shown = review(client, file_id, **request)
     plan = told["plan"]
     assert may_start(shown)
-    assert f'<dd class="big">{about(plan["duration"]["expected_seconds"])}</dd>' in shown
+    assert f'<dd class="big">{about_text(plan["duration"]["expected_seconds"])}</dd>' in shown
     assert f'<dd class="big">{plan["tokens_total"]:,}</dd>' in shown
     assert f'<dd class="big">{plan["steps"]:,}</dd>' in shown
     assert f"needs {plan['memory']['total_bytes'] / 1e9:.1f} GB of 85.5 GB" in shown
@@ -305,7 +305,7 @@ def test_the_same_key_starts_one_job(trained: Studio, sample_dataset: Path) -> N
     ],
 )
 def test_an_estimate_is_no_more_exact_than_it_is(seconds: float, words: str) -> None:
-    assert about(seconds) == words
+    assert about_text(seconds) == words
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import typer
 from rich.markup import escape
 
 from brightrun.catalogue.dollars import usd
-from brightrun.cli.show import duration, plain_table, print_json, results
+from brightrun.cli.show import plain_table, print_json, results
 from brightrun.files import write_text
+from brightrun.format import about_text
 from brightrun.settings import read_settings
 
 ESTIMATE_ACCURACY = "/api/training/estimate-accuracy"
@@ -49,7 +50,7 @@ def _show(found: dict[str, Any]) -> None:
         table.add_row(
             escape(job["name"]),
             (job["ended_at"] or "")[:10],
-            _pair(job["duration"], duration),
+            _pair(job["duration"], about_text),
             _pair(job["memory"], lambda value: f"{value / 1e9:.2f} GB"),
             _pair(job["cost"], usd),
         )

@@ -16,12 +16,13 @@ from rich.markup import escape
 
 from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.models import EMBEDDED_MODEL
-from brightrun.cli.show import byte_progress, duration, plain_table, print_json, problems, results
+from brightrun.cli.show import byte_progress, plain_table, print_json, problems, results
 from brightrun.cli.train import parse_settings
 from brightrun.contract.job_spec import file_sha256
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.states import JobStatus
 from brightrun.errors import BrightRunError, DatasetError, InputError, RunFolderError
+from brightrun.format import about_text
 from brightrun.settings import read_settings
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def start(
         return
     minutes = started["estimated_duration_minutes"]
     cost = started["estimated_cost_usd"]
-    expected = [] if minutes is None else [f"about {duration(minutes * 60)}"]
+    expected = [] if minutes is None else [f"about {about_text(minutes * 60)}"]
     expected += [] if cost is None else [f"about {usd(cost)}"]
     results.print(f"Started  {started['training_job_id']}  {', '.join(expected)}", highlight=False, soft_wrap=True)
     results.print(f"Watch it: brightrun job watch {started['training_job_id']}", highlight=False, soft_wrap=True)
@@ -290,7 +291,7 @@ def _show(job: dict[str, Any]) -> None:
         "in place of": job["retry_of"],
         "made": _minute(job["created_at"]),
         "ended": None if job["completed_at"] is None else _minute(job["completed_at"]),
-        "expected": None if job["estimated_seconds"] is None else duration(job["estimated_seconds"]),
+        "expected": None if job["estimated_seconds"] is None else about_text(job["estimated_seconds"]),
         "cap": None if job["job_cap_usd"] is None else f"${job['job_cap_usd']:.2f}",
         "cost": None if cost is None else usd(cost),
         "adapter": job["adapter"],

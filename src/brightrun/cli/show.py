@@ -42,11 +42,3 @@ def byte_progress(what: str) -> Iterator[Any]:
             progress.update(task, completed=done, total=total or None, description=now)
 
         yield update
-
-
-def duration(seconds: float) -> str:
-    """Seconds in the words people use: 40 s, 3 min, 2 h 5 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.markup import escape
 
 from brightrun.catalogue.dollars import usd
-from brightrun.cli.show import duration, plain_table, results
+from brightrun.cli.show import plain_table, results
+from brightrun.format import about_text
 from brightrun.planning.choice import MAX_AT_ONCE, GpuOffer
 from brightrun.planning.cost import CostEstimate
 from brightrun.planning.durations import Duration
@@ -66,7 +67,7 @@ def _summary(plan: JobPlan) -> dict[str, str]:
 
 def between(found: Duration) -> str:
     """`12 min (8 min to 20 min)`."""
-    return f"{duration(found.expected_seconds)} ({duration(found.low_seconds)} to {duration(found.high_seconds)})"
+    return f"{about_text(found.expected_seconds)} ({about_text(found.low_seconds)} to {about_text(found.high_seconds)})"
 
 
 def dollars(cost: CostEstimate) -> str:
@@ -78,7 +79,7 @@ def _show_phases(plan: JobPlan) -> None:
     table = plain_table("Phases", "phase", ">expected", ">at least", ">at most")
     for phase, found in plan.phases.items():
         seconds = (found.expected_seconds, found.low_seconds, found.high_seconds)
-        table.add_row(_PHASES[phase], *(duration(value) for value in seconds))
+        table.add_row(_PHASES[phase], *(about_text(value) for value in seconds))
     results.print(table)
     results.print()
 
@@ -110,7 +111,7 @@ def _show_offers(plan: JobPlan, offers: Sequence[GpuOffer]) -> None:
     for offer in offers:
         name = f"[bold]{offer.gpu}[/]" if offer.gpu == plan.gpu else offer.gpu
         holds = "[red]no[/]" if not offer.fits else "[yellow]tight[/]" if offer.tight else "[green]yes[/]"
-        time = duration(offer.duration.expected_seconds) if offer.fits else ""
+        time = about_text(offer.duration.expected_seconds) if offer.fits else ""
         price = "" if not offer.fits else "no price known" if offer.cost is None else dollars(offer.cost)
         batch = "" if offer.largest_batch_size is None else f"{offer.largest_batch_size}"
         length = "" if offer.largest_micro_batch_tokens is None else f"{offer.largest_micro_batch_tokens:,}"

@@ -12,7 +12,7 @@ import typer
 
 from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.dataset import ProfileChoice
-from brightrun.cli.show import duration, print_json, problems, results
+from brightrun.cli.show import print_json, problems, results
 from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.start_run import ReadyRun, TrainRequest, ready_run
@@ -23,6 +23,7 @@ from brightrun.contract.job_event import JobEvent
 from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
+from brightrun.format import duration_text
 from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of
 from brightrun.platforms import Ability, require
 
@@ -118,15 +119,10 @@ def _estimate_error(ready: ReadyRun, began: datetime) -> JobEstimateError | None
 def _print_estimate_accuracy(accuracy: JobEstimateError) -> None:
     parts = []
     if (time := accuracy.duration) is not None:
-        parts.append(f"{_precisely(time.actual)} ({_precisely(time.estimate)} planned)")
+        parts.append(f"{duration_text(time.actual)} ({duration_text(time.estimate)} planned)")
     if (memory := accuracy.memory) is not None:
         parts.append(f"{memory.actual / 1e9:.1f} GB ({memory.estimate / 1e9:.1f} GB planned)")
     results.print(f"[bold]Took[/]  {', '.join(parts)}", highlight=False, soft_wrap=True)
-
-
-def _precisely(seconds: float) -> str:
-    """Short times to the second: two that differ by a fifth shall not read alike."""
-    return f"{seconds:.0f} s" if seconds < 600 else duration(seconds)
 
 
 def _print_result(ready: ReadyRun, comparison: Comparison, accuracy: JobEstimateError | None) -> None:

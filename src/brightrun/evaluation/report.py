@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from brightrun.evaluation.caveats import caveats
-from brightrun.evaluation.charts import MAX_GROUPS, group_chart, loss_chart
 from brightrun.evaluation.comparison import LossChange, SampleAnswer
 from brightrun.evaluation.pages import html_pages
+from brightrun.evaluation.report_charts import MAX_GROUPS, group_chart, loss_chart
 from brightrun.evaluation.run_report import RunReport
 from brightrun.format import spoken_value
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from brightrun.catalogue.dollars import usd
-from brightrun.evaluation.estimates import Estimate, estimate_chart
+from brightrun.charts.estimates import Estimate, estimate_chart
+from brightrun.format import about_text
 from brightrun.planning.estimate_error import Figure, JobEstimateError
 
 Quantity = Literal["duration", "training", "memory", "cost"]
@@ -46,7 +47,4 @@ def _say(quantity: Quantity) -> Callable[[float], str]:
 
 
 def _minutes(minutes: float) -> str:
-    seconds = round(minutes * 60)
-    if seconds < 120:
-        return f"{seconds} s"
-    return f"{round(minutes)} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return about_text(minutes * 60)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import cache
 from hashlib import sha256 as new_sha256
@@ -101,9 +102,12 @@ def _kept_or_made(
         if kept is not None:
             return kept
         scratch = of_dataset / f".{folder.name}.source"
-        scratch.mkdir(exist_ok=True)
+        scratch.mkdir(parents=True, exist_ok=True)
         try:
             made = examine_dataset(source(scratch), folder, chat=chat, options=options, progress=progress)
+        except BaseException:
+            _leave_nothing(of_dataset)
+            raise
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     _forget_the_oldest(studio.home / _FOLDER)
@@ -122,6 +126,14 @@ def _code() -> str:
     for path in sorted(path for room in _CODE for path in (package / room).rglob("*.py")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def _leave_nothing(of_dataset: Path) -> None:
+    """Of a dataset of which nothing is kept."""
+    if all(each.name.startswith(".") for each in of_dataset.iterdir()):
+        shutil.rmtree(of_dataset, ignore_errors=True)
+        with suppress(OSError):  # it holds other datasets
+            of_dataset.parent.rmdir()
 
 
 def _forget_the_oldest(folder: Path) -> None:

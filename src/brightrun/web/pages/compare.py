@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from brightrun.charts.run_charts import MEASURES, ChartedRun, overlay_chart
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_metrics import JobMetrics
 from brightrun.database import jobs, metrics
@@ -16,7 +17,6 @@ from brightrun.database.metrics import Kind, Measure, MetricPoint
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import BrightRunError
 from brightrun.evaluation.comparison import Comparison
-from brightrun.evaluation.run_charts import MEASURES, ChartedRun, overlay_chart
 from brightrun.format import spoken_value
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.results import read_comparison

@@ -9,11 +9,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from brightrun.charts.matrix import matrix
+from brightrun.charts.run_charts import WIDTHS
 from brightrun.evaluation.comparison import Comparison
-from brightrun.evaluation.matrix import matrix
 from brightrun.evaluation.measurements import AnswerScore, SampleAnswer
 from brightrun.evaluation.report import group_view, sample_view
-from brightrun.evaluation.run_charts import WIDTHS
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.results import read_comparison
 from brightrun.web.api.chat import PlaygroundDep, chat_state

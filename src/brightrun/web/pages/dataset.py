@@ -8,12 +8,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from brightrun.charts.histogram import Bin, histogram
+from brightrun.charts.matrix import matrix
+from brightrun.charts.run_charts import WIDTHS
 from brightrun.database import files
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.findings import Finding
-from brightrun.evaluation.histogram import Bin, histogram
-from brightrun.evaluation.matrix import matrix
-from brightrun.evaluation.run_charts import WIDTHS
 from brightrun.jobs.ownership import owned_file
 from brightrun.planning.resolve import fitting_length
 from brightrun.web.api.schemas import FileView, JobView

@@ -7,8 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from brightrun.evaluation.gauges import cost_bar
-from brightrun.evaluation.run_charts import WIDTHS
+from brightrun.charts.gauges import cost_bar
+from brightrun.charts.run_charts import WIDTHS
 from brightrun.jobs.estimate_chart import MAX_LINES, Quantity, estimate_errors_chart
 from brightrun.jobs.history import past_estimate_errors
 from brightrun.jobs.month_budget import MonthBudget, month_budget

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from brightrun.catalogue import dollars
 from brightrun.contract.states import JobStatus
+from brightrun.format import about_text
 from brightrun.planning.estimate_error import Summary
 
 _TONES = {JobStatus.COMPLETED: "good", JobStatus.FAILED: "bad", JobStatus.CANCELLED: "open", JobStatus.QUEUED: "open"}
@@ -36,16 +37,6 @@ def moment(when: datetime | None) -> Markup:
     utc = when.astimezone(UTC)
     shown = f"{utc.day} {utc:%b %Y, %H:%M} UTC"
     return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(timespec="seconds"), shown)
-
-
-def about(seconds: float) -> str:
-    """`45 s`, `12 min`, `3 h 20 min`: an estimate, no more exact than it is."""
-    if seconds < 100:
-        return f"{max(round(seconds), 1)} s"
-    minutes = round(seconds / 60)
-    if minutes < 100:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes < 3000 else f"{round(minutes / 60)} h"
 
 
 def phase_text(phase: str) -> str:
@@ -93,7 +84,7 @@ PAGE_FILTERS = {
     "usd": usd,
     "median_text": median_text,
     "moment": moment,
-    "about": about,
+    "about": about_text,
     "bound": bound,
     "phase_text": phase_text,
     "plain_amount": plain_amount,

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from brightrun.charts.gauges import cost_bar
+from brightrun.charts.run_charts import MEASURES, WIDTHS, measure_chart
 from brightrun.database import metrics
 from brightrun.database.metrics import Measure
-from brightrun.evaluation.gauges import cost_bar
-from brightrun.evaluation.run_charts import MEASURES, WIDTHS, measure_chart
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
 from brightrun.web.deps import CurrentPrincipal, JobId, StudioDep

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from brightrun.charts.gauges import Part, memory_bar
+from brightrun.charts.run_charts import WIDTHS
 from brightrun.errors import BrightRunError, PriceUnknown, RecipeError
-from brightrun.evaluation.gauges import Part, memory_bar
-from brightrun.evaluation.run_charts import WIDTHS
-from brightrun.format import counted
+from brightrun.format import about_text, counted
 from brightrun.jobs.month_budget import MonthBudget, month_budget
 from brightrun.jobs.plan_run import Planned
 from brightrun.jobs.resolve_cap import CapRequest, cap_for
@@ -20,7 +20,7 @@ from brightrun.jobs.submit import JobRequest, plan_job
 from brightrun.planning.job_plan import PlanCheck, PlanFix
 from brightrun.runs.memory import MemoryEstimate
 from brightrun.web.api.catalogue import known_models
-from brightrun.web.pages.format import about, usd
+from brightrun.web.pages.format import usd
 from brightrun.web.pages.start_form import ProviderChoice, provider_choices
 
 _CHECKS = {"memory": "Memory", "cap": "Cap", "duration": "Time", "disk": "Disk", "price": "Price"}
@@ -236,7 +236,7 @@ def _gigabytes(amount: float) -> str:
 
 def band_text(low: float, high: float) -> str:
     """`20 to 43 min`, `45 s to 2 min`: both ends, the unit once where it is the same."""
-    first, last = about(low), about(high)
+    first, last = about_text(low), about_text(high)
     if first == last:
         return last
     number, _, unit = first.partition(" ")

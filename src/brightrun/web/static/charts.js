@@ -1,6 +1,6 @@
 // Shows a chart's values under the pointer, and with the arrow keys when the chart has the focus.
 //
-// A chart is an <svg data-points="…"> as evaluation/hover.py describes. Charts may come and go with fragments of the
+// A chart is an <svg data-points="…"> as charts/hover.py describes. Charts may come and go with fragments of the
 // page: the listeners sit on the document, and a chart that replaces one of the same id goes on where that one was.
 
 const SVG = "http://www.w3.org/2000/svg";

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from brightrun.evaluation.axes import Scale, log_scale, scale
-from brightrun.evaluation.curves import Point, finite, thin
-from brightrun.evaluation.hover import hover_attributes
-from brightrun.evaluation.primitives import (
+from brightrun.charts.axes import Scale, log_scale, scale
+from brightrun.charts.curves import Point, finite, thin
+from brightrun.charts.hover import hover_attributes
+from brightrun.charts.primitives import (
     CHARACTER,
     GRID,
     INK,

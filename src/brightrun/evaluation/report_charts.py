@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from brightrun.evaluation.bars import Pair, bar_pairs
+from brightrun.charts.bars import Pair, bar_pairs
+from brightrun.charts.curves import Point, finite
+from brightrun.charts.lines import Mark, Series, line_chart
+from brightrun.charts.run_charts import WIDTHS, training_series
 from brightrun.evaluation.comparison import UNLABELLED, LossChange
-from brightrun.evaluation.curves import Point, finite
-from brightrun.evaluation.lines import Mark, Series, line_chart
-from brightrun.evaluation.run_charts import WIDTHS, training_series
 from brightrun.evaluation.run_report import RunReport
 from brightrun.format import counted, label_text, loss_text
 

@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brightrun.evaluation.axes import nice_step, scale
-from brightrun.evaluation.primitives import (
+from brightrun.charts.axes import nice_step, scale
+from brightrun.charts.primitives import (
     CHARACTER,
     GRID,
     INK,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from brightrun.evaluation.axes import Scale, log_scale, scale
-from brightrun.evaluation.primitives import (
+from brightrun.charts.axes import Scale, log_scale, scale
+from brightrun.charts.primitives import (
     CHARACTER,
     FIRST,
     GRID,

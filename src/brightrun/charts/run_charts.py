@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from brightrun.charts.curves import Point, finite, smooth
+from brightrun.charts.lines import RUN_KINDS, ChartStyle, Mark, Series, line_chart
 from brightrun.contract.step_metrics import SHOWN, Shown
 from brightrun.errors import InputError
-from brightrun.evaluation.curves import Point, finite, smooth
-from brightrun.evaluation.lines import RUN_KINDS, ChartStyle, Mark, Series, line_chart
 from brightrun.format import counted, number_text
 
 WIDTHS = {"wide": 920, "narrow": 340}

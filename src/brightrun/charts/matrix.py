@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from brightrun.evaluation.primitives import (
+from brightrun.charts.primitives import (
     CHARACTER,
     FIRST,
     GRID,

@@ -10,15 +10,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from brightrun.charts.axes import log_scale
+from brightrun.charts.curves import Point
+from brightrun.charts.estimates import Estimate, estimate_chart
+from brightrun.charts.gauges import Part, cost_bar, memory_bar
+from brightrun.charts.histogram import Bin, bins, histogram
+from brightrun.charts.lines import ChartStyle, Series, line_chart
+from brightrun.charts.matrix import matrix
+from brightrun.charts.run_charts import MEASURES, ChartedRun, measure_chart, overlay_chart
 from brightrun.errors import InputError
-from brightrun.evaluation.axes import log_scale
-from brightrun.evaluation.curves import Point
-from brightrun.evaluation.estimates import Estimate, estimate_chart
-from brightrun.evaluation.gauges import Part, cost_bar, memory_bar
-from brightrun.evaluation.histogram import Bin, bins, histogram
-from brightrun.evaluation.lines import ChartStyle, Series, line_chart
-from brightrun.evaluation.matrix import matrix
-from brightrun.evaluation.run_charts import MEASURES, ChartedRun, measure_chart, overlay_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = '"><script>alert(1)</script>&<b>\x00'

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from brightrun.evaluation.axes import Scale
-from brightrun.evaluation.curves import Point
-from brightrun.evaluation.primitives import escaped
+from brightrun.charts.axes import Scale
+from brightrun.charts.curves import Point
+from brightrun.charts.primitives import escaped
 
 
 def hover_attributes(
