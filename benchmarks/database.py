@@ -26,7 +26,7 @@ from sqlalchemy import bindparam, insert, text
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.contract.database_rows import add_file, add_job, lease_of
-from tests.contract.postgres import fresh_database, running_postgres
+from tests.contract.postgres_server import fresh_database, running_postgres
 
 from brightrun.contract.event_data import StepData
 from brightrun.contract.events import Event, StepEvent

@@ -4,7 +4,8 @@
     python benchmarks/first_paint.py --rows 100000 --json
 
 The studio is a process of its own on this machine, with SQLite; each round is a fresh window with nothing kept. Aim
-(issue 5): under 300 ms. Beside it, how long the server took for the page itself, and what the page weighs.
+(issue 5): under 300 ms. Beside it, how long the server took for the page itself, and what the page weighs. Needs
+Chromium and `pip install playwright`.
 """
 
 from __future__ import annotations

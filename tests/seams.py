@@ -109,6 +109,9 @@ class FaultyStorage:
         self._stand_up()
         self._storage.delete(key)
 
+    def sweep_staging(self, *, older_than: timedelta = timedelta(days=1)) -> int:
+        return self._storage.sweep_staging(older_than=older_than)
+
     def download_link(self, key: str, *, expires: timedelta, file_name: str | None = None) -> str:
         return self._storage.download_link(key, expires=expires, file_name=file_name)
 

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+from sqlalchemy import select
 
 from brightrun.cli.studio_client import StudioClient
 from brightrun.compute.tagged_processes import MARK
-from brightrun.database import attempts
 from brightrun.database.database import Database
+from brightrun.database.tables import TrainingAttempt
 from tests.runs import SMALL
 
 MODEL = "tiny-llama"
@@ -127,7 +128,8 @@ class Place:
         database = Database(f"sqlite:///{self.home / 'studio.db'}")
         try:
             with database.reading() as session:
-                return [lease.machine_name for lease in attempts.list_open(session)]
+                open_ones = select(TrainingAttempt.machine_name).where(TrainingAttempt.ended_at.is_(None))
+                return list(session.scalars(open_ones))
         finally:
             database.close()
 

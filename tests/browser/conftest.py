@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser.chromium import find_chromium, start_chromium
+from tests.browser.chromium import ChromiumMissing, find_chromium, start_chromium
 from tests.browser.seeded import Seeded, a_seeded_studio
 from tests.browser.served import served
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    find_chromium()
+    try:
+        find_chromium()
+    except ChromiumMissing as missing:  # in CI it must be there
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(missing))
     with sync_playwright() as playwright:
         browser = start_chromium(playwright)
         yield browser

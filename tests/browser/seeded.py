@@ -18,7 +18,7 @@ from brightrun.datasets.sample_dataset import sample_dataset_path
 from brightrun.jobs.add_dataset import add_dataset
 from brightrun.jobs.studio import Studio
 from tests.unit.finished_job import a_finished_job, add_curve
-from tests.unit.test_evaluation_report import HOSTILE
+from tests.unit.run_reports import HOSTILE
 from tests.unit.web_studio import ME, START, a_job, a_studio, end, tell
 
 _SAID = {"current_user_input", "target_response", "content", "system_prompt", "persona_key", "emotional_arc_key"}

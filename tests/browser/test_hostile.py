@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.browser.chromium import Visit, a_visit
 from tests.browser.seeded import Seeded
-from tests.unit.test_evaluation_report import HOSTILE
+from tests.unit.run_reports import HOSTILE
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

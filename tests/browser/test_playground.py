@@ -13,7 +13,7 @@ from brightrun.compute.chat_process import ChatProcess
 from tests.browser.chromium import a_visit
 from tests.browser.served import served
 from tests.unit.finished_job import a_finished_job
-from tests.unit.test_evaluation_report import HOSTILE
+from tests.unit.run_reports import HOSTILE
 from tests.unit.test_jobs_playground import pulled
 from tests.unit.web_studio import a_studio
 

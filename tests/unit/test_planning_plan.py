@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from brightrun.catalogue.gpus import find_gpu
@@ -10,7 +12,7 @@ from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.errors import RecipeError
 from brightrun.planning.device import DeviceGuess, guess_gpu
 from brightrun.planning.phases import ValidationSet
-from brightrun.planning.plan import TrainingPlan, plan_training
+from brightrun.planning.plan import NO_VALIDATION, TrainingPlan, plan_shape, shape_run
 from brightrun.runs.flops import make_micro_batch, micro_batch_flops
 from brightrun.templating.batches import ExampleSize, plan_steps
 
@@ -26,6 +28,18 @@ LAPTOP = DeviceGuess(
     memory_bytes=16 * 10**9,
     obtained="told",
 )
+
+
+def plan_training(
+    sizes: Sequence[ExampleSize],
+    hyperparameters: Hyperparameters,
+    entry: BaseModelEntry,
+    *,
+    device: DeviceGuess,
+    validation: ValidationSet = NO_VALIDATION,
+) -> TrainingPlan:
+    """The plan of a run on that device."""
+    return plan_shape(shape_run(sizes, hyperparameters, entry, device.kind), device, validation)
 
 
 def adapter_of(entry: BaseModelEntry, chosen: Hyperparameters) -> int:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brightrun.errors import DatasetError, RecipeError
-from brightrun.templating.batches import ExampleSize, Step, plan_steps, total_tokens
+from brightrun.templating.batches import ExampleSize, Step, plan_steps
 
 PLAIN: dict[str, Any] = {
     "batch_size": 4, "gradient_accumulation_steps": 4, "num_epochs": 1.0, "max_steps": None, "seed": 7,
@@ -128,13 +128,6 @@ def test_the_order_is_known_and_differs_by_epoch_and_seed() -> None:
     assert [step.micro_batches for step in steps] == [((7, 4, 3, 5), (1, 2, 0, 6)), ((4, 1, 2, 5), (3, 7, 6, 0))]
     other = plan_steps(sizes_of([1] * 8), **{**PLAIN, "seed": 8})
     assert indices(other[0]) != indices(steps[0])
-
-
-def test_total_tokens_counts_every_pass() -> None:
-    sizes = sizes_of([1, 2, 3])
-    assert total_tokens(plan_steps(sizes, **PLAIN), sizes) == 3000
-    assert total_tokens(plan_steps(sizes, **{**PLAIN, "num_epochs": 3}), sizes) == 9000
-    assert total_tokens([], sizes) == 0
 
 
 @pytest.mark.parametrize(

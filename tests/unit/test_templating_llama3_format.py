@@ -39,8 +39,7 @@ def test_control_tokens_have_the_published_numbers() -> None:
 
 def test_decoding_leaves_control_tokens_out() -> None:
     chat = llama3_chat_model()
-    assert chat.decode(chat.encode_text("Café 🥐<|eot_id|>")) == "Café 🥐"
-    assert chat.count_tokens("Café 🥐") == len(chat.encode_text("Café 🥐")) > 2
+    assert chat.decode(chat._tokenizer.ids("Café 🥐<|eot_id|>")) == "Café 🥐"
 
 
 def test_the_model_is_made_once() -> None:

@@ -82,7 +82,7 @@ def test_the_prompt_is_the_beginning_of_the_conversation(chat: ChatModel) -> Non
 def test_one_opening_token_or_none(chat: ChatModel) -> None:
     ids = chat.encode_conversation(CONVERSATION).input_ids
     if chat.bos_id is None:  # ChatML: what the tokenizer calls its BOS opens every turn
-        assert ids.count(chat.encode_text("<|im_start|>")[0]) == len(CONVERSATION)
+        assert ids.count(chat._tokenizer.ids("<|im_start|>")[0]) == len(CONVERSATION)
     else:
         assert ids.index(chat.bos_id) == 0
         assert ids.count(chat.bos_id) == 1

@@ -449,7 +449,7 @@ def test_the_comparison_shows_its_figures_and_what_is_behind_them(studio: Studio
 
 
 def test_a_comparison_whose_proof_failed_does_not_count(studio: Studio, client: TestClient) -> None:
-    from tests.unit.test_evaluation_report import report
+    from tests.unit.run_reports import report
 
     job = a_finished_job(studio)
     keep(studio, job, "comparison.json", report(holds=False).comparison.model_dump_json().encode())

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brightrun.charts.axes import nice_step, scale
+from brightrun.charts.axes import scale
 from brightrun.charts.primitives import (
     CHARACTER,
     GRID,
@@ -32,26 +30,6 @@ class Bin:
     count: int
 
 
-def bins(values: Sequence[int], *, at_most: int = 30, limit: int | None = None) -> list[Bin]:
-    """The values counted in bins of one round width, empty ones included.
-
-    Args:
-        limit: A bin ends here, so that none lies on both sides; that bin and the next are narrower.
-    """
-    if not values:
-        return []
-    ordered = sorted(values)
-    step = max(1, math.ceil(nice_step(max(1, ordered[-1] - ordered[0] + 1) / max(1, at_most - 1))))
-    starts = list(range(ordered[0] // step * step, ordered[-1] + 1, step))
-    if limit is not None and starts[0] <= limit < ordered[-1]:
-        starts = sorted({*starts, limit + 1})
-    ends = [*(start - 1 for start in starts[1:]), max(starts[-1], (starts[-1] // step + 1) * step - 1)]
-    return [
-        Bin(low, high, bisect_left(ordered, high + 1) - bisect_left(ordered, low))
-        for low, high in zip(starts, ends, strict=True)
-    ]
-
-
 def histogram(
     counts: Sequence[Bin],
     *,
@@ -66,7 +44,7 @@ def histogram(
     """Bars from zero; those above the limit are red with a thick edge.
 
     Args:
-        counts: In order of size, as `bins` gives them.
+        counts: In order of size.
         noun: What was counted, in the singular.
         limit: The largest value that is allowed; absent where there is none.
         width: In pixels of its own; under 480 it draws for a phone.

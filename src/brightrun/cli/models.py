@@ -6,7 +6,7 @@ from pathlib import Path
 
 from brightrun.catalogue.folders import find_pulled, read_model_record
 from brightrun.catalogue.model_shapes import entry_of_folder
-from brightrun.catalogue.models import BaseModelEntry, find_model, load_models
+from brightrun.catalogue.models import BaseModelEntry, find_model
 from brightrun.errors import ModelError
 from brightrun.settings import read_settings
 from brightrun.templating.chat_model import ChatModel
@@ -49,7 +49,3 @@ def chat_model_for(name: str) -> ChatModel:
         f"The tokenizer of {entry.name} is not on this machine.",
         hint=f"Pull it: brightrun model pull {entry.name}",
     )
-
-
-def known_names() -> list[str]:
-    return list(load_models())

@@ -89,6 +89,7 @@ class Reconciler:
                 self._told(lambda: len(reap(self._studio).ended))
                 self._told(self.raise_alarms)
                 self._told(lambda: forget_deleted(self._studio))
+                self._told(self._studio.storage.sweep_staging)
             if self._told(self._round) < _LIMIT:
                 self._stopped.wait(self._studio.limits.poll.total_seconds())
 

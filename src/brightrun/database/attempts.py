@@ -42,19 +42,6 @@ def list_for_job(session: Session, job_id: str) -> list[TrainingAttempt]:
     return list(session.scalars(query.order_by(TrainingAttempt.number)))
 
 
-def by_machine_name(session: Session, machine_name: str) -> TrainingAttempt | None:
-    query = select(TrainingAttempt).where(TrainingAttempt.machine_name == machine_name)
-    return session.scalars(query).one_or_none()
-
-
-def list_open(session: Session, *, limit: int = 100, after: str | None = None) -> list[TrainingAttempt]:
-    """Attempts whose lease is open, by id; `after` is the id of the last one seen."""
-    query = select(TrainingAttempt).where(TrainingAttempt.ended_at.is_(None))
-    if after is not None:
-        query = query.where(TrainingAttempt.id > after)
-    return list(session.scalars(query.order_by(TrainingAttempt.id).limit(limit)))
-
-
 def save(session: Session, attempt_id: str, **changes: Any) -> TrainingAttempt:
     """Change columns of an attempt; the attempt as it is then.
 

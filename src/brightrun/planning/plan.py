@@ -101,30 +101,6 @@ def shape_run(
     )
 
 
-def plan_training(
-    sizes: Sequence[ExampleSize],
-    hyperparameters: Hyperparameters,
-    entry: BaseModelEntry,
-    *,
-    device: DeviceGuess,
-    validation: ValidationSet = NO_VALIDATION,
-) -> TrainingPlan:
-    """The plan of a run.
-
-    Args:
-        sizes: Every training sequence, in the order the trainer has them.
-        hyperparameters: Settled ones.
-        entry: The base model.
-        device: Where it will run.
-        validation: Sequences whose loss is measured before, along and after the run.
-
-    Raises:
-        RecipeError: settings out of range, or an adapter on a module the model has not.
-        DatasetError: no sequence, or one without an answer.
-    """
-    return plan_shape(shape_run(sizes, hyperparameters, entry, device.kind), device, validation)
-
-
 def plan_shape(shape: RunShape, device: DeviceGuess, validation: ValidationSet = NO_VALIDATION) -> TrainingPlan:
     """The plan of a run that was laid out for this kind of device."""
     return TrainingPlan(

@@ -64,5 +64,8 @@ class Storage(Protocol):
     def download_link(self, key: str, *, expires: timedelta, file_name: str | None = None) -> str:
         """An address at which anyone can read this one file until it expires, saved as `file_name`."""
 
+    def sweep_staging(self, *, older_than: timedelta = timedelta(days=1)) -> int:
+        """Remove what killed writers left behind; how many files."""
+
     def upload_link(self, key: str, *, expires: timedelta, max_bytes: int) -> str:
         """An address at which anyone can put this one file (HTTP PUT) until it expires."""

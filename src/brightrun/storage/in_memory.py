@@ -82,6 +82,10 @@ class InMemory:
         grant = grant_until(self._clock(), "PUT", key, expires)
         return self._signer.link(replace(grant, max_bytes=max_bytes))
 
+    def sweep_staging(self, *, older_than: timedelta = timedelta(days=1)) -> int:  # noqa: ARG002
+        """Nothing outlives the process."""
+        return 0
+
     def redeem(self, token: str, method: str, now: datetime) -> Grant:
         """What a link's token allows; LinkRefused where it allows nothing."""
         return self._signer.redeem(token, method, now)

@@ -76,11 +76,6 @@ def spread_marks(steps: int, count: int) -> set[int]:
     return {ceil(steps * part / count) for part in range(1, count + 1)}
 
 
-def total_tokens(steps: Sequence[Step], sizes: Sequence[ExampleSize]) -> int:
-    """Tokens that go forward and backward through the model in all `steps`, learned or not."""
-    return sum(sizes[index].tokens for step in steps for micro_batch in step.micro_batches for index in micro_batch)
-
-
 def _order(count: int, seed: int, epoch: int) -> list[int]:
     """A permutation that depends on the numbers alone, not on a library's generator or its version."""
     return sorted(range(count), key=lambda index: sha256(f"{seed}:{epoch}:{index}".encode()).digest())

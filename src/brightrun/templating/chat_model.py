@@ -99,13 +99,6 @@ class ChatModel:
         """
         return self._template.render(self._checked(messages), add_generation_prompt=add_generation_prompt)
 
-    def encode_text(self, text: str) -> list[int]:
-        """Ids of `text`. Control strings in it become control tokens; none is added."""
-        return self._tokenizer.ids(text)
-
-    def count_tokens(self, text: str) -> int:
-        return len(self._tokenizer.ids(text))
-
     def encode_prompt(self, messages: Sequence[Message]) -> list[int]:
         """Ids of `messages` and the header of the next answer, ready for generation. Raises as `render`."""
         return self._tokenizer.ids(self.render(messages, add_generation_prompt=True))
