@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from brightrun.charts.axes import Scale, log_scale, scale
-from brightrun.charts.curves import Point, finite, thin
+from brightrun.charts.curves import Point, finite
 from brightrun.charts.hover import hover_attributes
 from brightrun.charts.primitives import (
     CHARACTER,
@@ -59,14 +59,12 @@ class ChartStyle:
         logarithmic: Equal factors are equally high; values of zero or less are gaps.
         from_zero: A straight scale begins at zero, so that a small wobble looks small.
         hover: Carry the numbers for the page's script, and take the keyboard's focus.
-        most_points: A longer curve is thinned to about so many.
     """
 
     x_end: float | None = None
     logarithmic: bool = False
     from_zero: bool = False
     hover: bool = False
-    most_points: int = 600
 
 
 def line_chart(  # noqa: PLR0913 - what a chart says, and how it looks
@@ -90,7 +88,7 @@ def line_chart(  # noqa: PLR0913 - what a chart says, and how it looks
     """
     style = style or ChartStyle()
     height = 370 if width >= 480 else 300
-    drawn = [Series(one.name, thin(_shown(one.points, style), most=style.most_points), one.kind) for one in series]
+    drawn = [Series(one.name, _shown(one.points, style), one.kind) for one in series]
     ys = [y for one in drawn for _, y in one.points if y is not None]
     ys += [0.0] if style.from_zero and ys else []
     xs = [x for one in drawn for x, _ in one.points] + [mark.x for mark in marks]

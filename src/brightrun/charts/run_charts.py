@@ -15,7 +15,6 @@ from brightrun.format import counted, number_text
 
 WIDTHS = {"wide": 920, "narrow": 340}
 WORTH_SMOOTHING = 12
-_MAX_POINTS = {"wide": 400, "narrow": 160}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,6 @@ def _drawn(draw: Callable[..., str], chart_id: str, measure: Measure, x_end: int
                 logarithmic=measure.shown.logarithmic,
                 from_zero=measure.shown.from_zero,
                 hover=True,
-                most_points=_MAX_POINTS[size],
             ),
         )
         for size, width in WIDTHS.items()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from brightrun.charts.bars import Pair, bar_pairs
-from brightrun.charts.curves import Point, finite
+from brightrun.charts.curves import Point, finite, thin
 from brightrun.charts.lines import Mark, Series, line_chart
 from brightrun.charts.run_charts import WIDTHS, training_series
 from brightrun.evaluation.comparison import UNLABELLED, LossChange
@@ -20,10 +20,11 @@ def loss_chart(report: RunReport) -> dict[str, str]:
     """Training and validation loss over the steps, drawn for a wide and for a narrow page."""
     training = finite([(point.step, point.loss) for point in report.training])
     validation = finite([(point.step, point.loss) for point in report.validation])
-    series = [
+    curves = [
         *training_series("Training loss", training, smoothed=True),
         Series(_titled("Validation loss", validation), validation, "marked"),
     ]
+    series = [Series(curve.name, thin(curve.points), curve.kind) for curve in curves]
     description = f"{_journey('Training loss', training)} {_journey('Validation loss', validation)}"
     draw = partial(
         line_chart,

@@ -28,7 +28,7 @@ from brightrun.web.pages.rendering import page
 router = APIRouter(include_in_schema=False)
 
 MOST, FEWEST = 4, 2
-_POINTS = 400
+_POINTS = 360
 _NAME = 40
 JobIds = Annotated[list[Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{1,100}$")]], Query(alias="job", max_length=20)]
 

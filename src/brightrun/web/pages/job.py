@@ -25,7 +25,7 @@ from brightrun.web.pages.rendering import page
 router = APIRouter(include_in_schema=False, prefix="/jobs/{job_id}")
 
 Find = Annotated[str, Query(max_length=200)]
-_POINTS = 500
+_POINTS = 360
 
 
 @router.get("")
