@@ -17,7 +17,7 @@ import psutil
 from sqlalchemy import select
 
 from brightrun.cli.studio_client import StudioClient
-from brightrun.compute.tagged_processes import MARK
+from brightrun.compute.tagged_processes import TAG
 from brightrun.database.database import Database
 from brightrun.database.tables import TrainingAttempt
 from tests.runs import SMALL
@@ -149,8 +149,8 @@ def processes_of(job_id: str = "") -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            mark = process.environ().get(MARK, "")
-            if mark.startswith(f"train-{job_id}") and process.status() != psutil.STATUS_ZOMBIE:
+            tag = process.environ().get(TAG, "")
+            if tag.startswith(f"train-{job_id}") and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
             continue

@@ -17,7 +17,7 @@ import pytest
 
 from brightrun.compute.base import Machine, MachineState
 from brightrun.compute.local_process import LocalProcess
-from brightrun.compute.tagged_processes import MARK, _carries, marked, worker_environment
+from brightrun.compute.tagged_processes import TAG, _carries, tagged, worker_environment
 from brightrun.errors import ComputeError, ComputeRefused
 from tests.compute_world import SMALL_WORKER, TOKEN, HandClock, machine_request, start_request, until
 
@@ -56,7 +56,7 @@ class Local:
         headers = {"authorization": f"Bearer {TOKEN}"}
         content = start_request("job-1").model_dump_json()
         httpx.post(f"{machine.worker_url}/training/start", content=content, headers=headers).raise_for_status()
-        processes = marked(machine.id)
+        processes = tagged(machine.id)
         assert len(processes) == 2
         return processes
 
@@ -66,13 +66,13 @@ def local(tmp_path: Path) -> Iterator[Local]:
     made = Local(tmp_path)
     yield made
     for record in (tmp_path / "machines").glob("*.json"):
-        for process in marked(json.loads(record.read_text(encoding="utf-8"))["id"]):
+        for process in tagged(json.loads(record.read_text(encoding="utf-8"))["id"]):
             process.kill()
 
 
 def test_a_reused_number_is_not_taken_for_ours_and_its_process_is_left_alone(local: Local) -> None:
     machine = local.compute.launch(machine_request("job-1"))
-    managed = marked(machine.id)[0]
+    managed = tagged(machine.id)[0]
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
         local.record(pid=stranger.pid)
         managed.kill()
@@ -86,11 +86,11 @@ def test_a_reused_number_is_not_taken_for_ours_and_its_process_is_left_alone(loc
 def test_a_crash_between_start_and_knowledge_is_mended_by_the_mark(local: Local) -> None:
     """The studio died after the process was started and before its number was written down."""
     machine = local.compute.launch(machine_request("job-1"))
-    before = marked(machine.id)
+    before = tagged(machine.id)
     local.record(pid=None, port=None)
     again = local.make().launch(machine_request("job-1"))
     assert again.id == machine.id
-    assert [process.pid for process in marked(machine.id)] == [process.pid for process in before]
+    assert [process.pid for process in tagged(machine.id)] == [process.pid for process in before]
     assert local.record()["pid"] == before[0].pid
 
 
@@ -131,12 +131,12 @@ def test_a_machine_dies_with_its_server_and_nothing_is_left(local: Local) -> Non
     server.send_signal(signal.SIGKILL)
     until(lambda: local.compute.get(machine.id).state is MachineState.TERMINATED)
     assert not trainer.is_running() or trainer.status() == psutil.STATUS_ZOMBIE
-    assert marked(machine.id) == []
+    assert tagged(machine.id) == []
 
 
 def test_a_server_that_ends_is_no_zombie(local: Local) -> None:
     machine = local.compute.launch(machine_request("job-1"))
-    pid = marked(machine.id)[0].pid
+    pid = tagged(machine.id)[0].pid
     os.kill(pid, signal.SIGKILL)
     until(lambda: not psutil.pid_exists(pid))
     assert local.compute.list_managed() == []
@@ -155,7 +155,7 @@ def test_a_server_that_does_not_listen_is_killed_after_the_grace(local: Local) -
     local.clock.turn(1)
     stubborn.terminate(machine.id)
     until(lambda: stubborn.get(machine.id).state is MachineState.TERMINATED)
-    assert marked(machine.id) == []
+    assert tagged(machine.id) == []
 
 
 def test_a_server_that_never_answers_is_starting_and_then_unknown(local: Local) -> None:
@@ -197,7 +197,7 @@ def test_the_worker_gets_its_own_token_and_no_secret_of_the_studio(
     for key in secrets:
         monkeypatch.setenv(key, "a secret of the studio")
     machine = local.compute.launch(machine_request("job-1"))
-    given = marked(machine.id)[0].environ()
+    given = tagged(machine.id)[0].environ()
     assert given["TRAINING_WORKER_TOKEN"] == TOKEN
     assert not set(secrets) & set(given)
     assert "a secret of the studio" not in given.values()
@@ -212,14 +212,14 @@ def test_what_is_written_down_holds_no_token(local: Local) -> None:
 
 
 def test_the_environment_is_cut_down_to_what_a_worker_needs() -> None:
-    given = {"PATH": "/bin", "LC_ALL": "C", "CUDA_VISIBLE_DEVICES": "0", "AWS_SECRET_ACCESS_KEY": "s", MARK: "old"}
+    given = {"PATH": "/bin", "LC_ALL": "C", "CUDA_VISIBLE_DEVICES": "0", "AWS_SECRET_ACCESS_KEY": "s", TAG: "old"}
     kept = worker_environment(given, {"TRAINING_WORKER_TOKEN": "t"}, "new")
     assert kept == {
         "PATH": "/bin",
         "LC_ALL": "C",
         "CUDA_VISIBLE_DEVICES": "0",
         "TRAINING_WORKER_TOKEN": "t",
-        MARK: "new",
+        TAG: "new",
     }
 
 
@@ -261,7 +261,7 @@ def test_the_real_worker_server_comes_up_for_its_job(tmp_path: Path) -> None:
         compute.terminate(machine.id)
         until(lambda: compute.get(machine.id).state is MachineState.TERMINATED)
     finally:
-        for process in marked(machine.id):
+        for process in tagged(machine.id):
             process.kill()
 
 
@@ -280,7 +280,7 @@ class AmidExec(psutil.Process):
 
     def environ(self) -> dict[str, str]:
         self.looks -= 1
-        return {} if self.looks >= 0 else {MARK: NAME}
+        return {} if self.looks >= 0 else {TAG: NAME}
 
 
 def test_a_process_amid_an_exec_is_not_taken_for_somebody_elses() -> None:

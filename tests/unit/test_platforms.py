@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from brightrun import platforms
-from brightrun.compute.tagged_processes import MARK, _carrying
+from brightrun.compute.tagged_processes import TAG, _carrying
 from brightrun.errors import PlatformUnsupported
 from brightrun.planning import cpu_benchmark
 
@@ -182,7 +182,7 @@ class Silent(psutil.Process):
 
 class Marked(psutil.Process):
     def environ(self) -> dict[str, str]:
-        return {MARK: "train-job-1-1"}
+        return {TAG: "train-job-1-1"}
 
 
 def test_hundreds_of_programs_without_an_environment_cost_one_wait_and_not_hundreds() -> None:

@@ -19,11 +19,11 @@ import httpx
 from brightrun.compute.base import Machine, MachineRequest, MachineState, parse_machine_name, terminated
 from brightrun.compute.process_records import ProcessRecord, ProcessRecords
 from brightrun.compute.tagged_processes import (
-    is_marked,
+    is_tagged,
     kill_all,
-    marked,
-    signal_all,
-    start_marked,
+    signal_one,
+    start_tagged,
+    tagged,
     worker_environment,
 )
 from brightrun.errors import ComputeError, ComputeRefused, NoCapacity
@@ -93,14 +93,14 @@ class LocalProcess:
         return self._shown(record)
 
     def terminate(self, machine_id: str) -> None:
-        """Asked the first time, the processes get SIGTERM; asked again after the grace, they are killed."""
+        """Asked the first time, the server gets SIGTERM and ends its training; after the grace, all are killed."""
         with self._records.locked():
             record = self._living(self._records.by_id(machine_id))
             if record is None:
                 return
             if record.ending_since is None:
                 self._records.write(record.model_copy(update={"ending_since": self._clock()}))
-                signal_all(record.id, signal.SIGTERM)
+                signal_one(record.pid, record.id, signal.SIGTERM)
             elif self._clock() - record.ending_since >= self._grace:
                 kill_all(record.id, wait_seconds=0.2)
 
@@ -130,7 +130,7 @@ class LocalProcess:
             )
 
     def _start(self, request: MachineRequest, root: Path) -> ProcessRecord:
-        """The intent is written first: a process that was started and not written down is found by its mark."""
+        """The intent is written first: a process that was started and not written down is found by its tag."""
         machine_id = f"{request.name}.{uuid.uuid4().hex[:12]}"
         intent = ProcessRecord(id=machine_id, name=request.name, started_at=self._clock())
         self._records.write(intent)
@@ -139,7 +139,7 @@ class LocalProcess:
         arguments = ("--root", str(root), *address, "--job", request.job_id, "--name", request.name)
         environment = worker_environment(os.environ, request.environment, machine_id)
         try:
-            pid = start_marked((*self._command, *arguments), environment, self._records.log(intent))
+            pid = start_tagged((*self._command, *arguments), environment, self._records.log(intent))
         except OSError as error:
             self._records.remove(intent)
             raise ComputeRefused(f"The worker's program cannot be started: {error.strerror}.") from error
@@ -149,9 +149,9 @@ class LocalProcess:
         """The record if its server lives; otherwise nothing is left of the machine, the record included."""
         if record is None:
             return None
-        if record.pid is None and (found := marked(record.id)):
+        if record.pid is None and (found := tagged(record.id)):
             record = self._records.write(record.model_copy(update={"pid": found[0].pid}))
-        if record.pid is not None and is_marked(record.pid, record.id):
+        if record.pid is not None and is_tagged(record.pid, record.id):
             if record.port is None and (port := self._records.chosen_port(record)):
                 record = self._records.write(record.model_copy(update={"port": port}))
             return record

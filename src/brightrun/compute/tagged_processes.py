@@ -1,10 +1,11 @@
-"""Starts a process that carries a mark in its environment, and finds it and its children again by that mark.
+"""Starts a process that carries a tag in its environment, and finds it and its children again by that tag.
 
-A mark outlives the process that started it, is inherited, and cannot be taken for another's when a number is reused.
+A tag outlives the process that started it, is inherited, and cannot be taken for another's when a number is reused.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-MARK = "TRAINING_MACHINE_ID"
+TAG = "TRAINING_MACHINE_ID"
 _LOOKS_AT_EXEC = 20
 
 # What a worker needs of its surroundings. Everything else stays here, the studio's secrets first of all.
@@ -25,13 +26,13 @@ _PASSED = frozenset(
 _PASSED_BEGINNINGS = ("LC_", "XDG_", "PYTHON", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "OPENBLAS_", "DYLD_", "SSL_CERT_")
 
 
-def worker_environment(given: Mapping[str, str], own: Mapping[str, str], mark: str) -> dict[str, str]:
-    """`given` cut down to what a worker needs, with the machine's own variables and its mark."""
+def worker_environment(given: Mapping[str, str], own: Mapping[str, str], tag: str) -> dict[str, str]:
+    """`given` cut down to what a worker needs, with the machine's own variables and its tag."""
     kept = {key: value for key, value in given.items() if key in _PASSED or key.startswith(_PASSED_BEGINNINGS)}
-    return {**kept, **own, MARK: mark}
+    return {**kept, **own, TAG: tag}
 
 
-def start_marked(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
+def start_tagged(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:
     """Start a process in a session of its own, its words going to the end of `log`; its number. May raise OSError."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as words:
@@ -48,23 +49,30 @@ def start_marked(command: Sequence[str], environment: Mapping[str, str], log: Pa
     return process.pid
 
 
-def is_marked(pid: int, mark: str) -> bool:
-    """Whether a process of that number lives and carries the mark."""
+def is_tagged(pid: int, tag: str) -> bool:
+    """Whether a process of that number lives and carries the tag."""
     try:
-        return _carries(psutil.Process(pid), mark)
+        return _carries(psutil.Process(pid), tag)
     except psutil.NoSuchProcess:
         return False
 
 
-def marked(mark: str) -> list[psutil.Process]:
-    """Every living process with the mark, oldest first."""
-    return sorted(_all_marked(mark), key=lambda process: process.create_time())
+def tagged(tag: str) -> list[psutil.Process]:
+    """Every living process with the tag, oldest first."""
+    return sorted(_all_tagged(tag), key=lambda process: process.create_time())
 
 
-def signal_all(mark: str, number: signal.Signals) -> list[psutil.Process]:
-    """Send a signal to every process with the mark; those it was sent to."""
+def signal_one(pid: int | None, tag: str, number: signal.Signals) -> None:
+    """Send a signal to the process of that number where it carries the tag, and to no other."""
+    if pid is not None and is_tagged(pid, tag):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            psutil.Process(pid).send_signal(number)
+
+
+def signal_all(tag: str, number: signal.Signals) -> list[psutil.Process]:
+    """Send a signal to every process with the tag; those it was sent to."""
     reached = []
-    for process in marked(mark):
+    for process in tagged(tag):
         try:
             process.send_signal(number)
         except psutil.NoSuchProcess:
@@ -73,27 +81,27 @@ def signal_all(mark: str, number: signal.Signals) -> list[psutil.Process]:
     return reached
 
 
-def kill_all(mark: str, *, wait_seconds: float) -> bool:
-    """Kill every process with the mark; whether none is left."""
+def kill_all(tag: str, *, wait_seconds: float) -> bool:
+    """Kill every process with the tag; whether none is left."""
     limit = time.monotonic() + wait_seconds
-    while signal_all(mark, signal.SIGKILL):
+    while signal_all(tag, signal.SIGKILL):
         if time.monotonic() > limit:
             return False
         time.sleep(0.01)
     return True
 
 
-def _all_marked(mark: str) -> Iterator[psutil.Process]:
+def _all_tagged(tag: str) -> Iterator[psutil.Process]:
     own = os.getpid()
-    yield from _carrying([process for process in psutil.process_iter() if process.pid != own], mark)
+    yield from _carrying([process for process in psutil.process_iter() if process.pid != own], tag)
 
 
-def _carries(process: psutil.Process, mark: str) -> bool:
-    return any(_carrying([process], mark))
+def _carries(process: psutil.Process, tag: str) -> bool:
+    return any(_carrying([process], tag))
 
 
-def _carrying(processes: list[psutil.Process], mark: str) -> Iterator[psutil.Process]:
-    """Those of the processes that live and carry the mark.
+def _carrying(processes: list[psutil.Process], tag: str) -> Iterator[psutil.Process]:
+    """Those of the processes that live and carry the tag.
 
     In the middle of an exec a process shows an empty environment for a moment, so it is asked again: taken for
     another's it would outlive its machine. All are asked again together, because macOS never shows the environment of
@@ -103,7 +111,7 @@ def _carrying(processes: list[psutil.Process], mark: str) -> Iterator[psutil.Pro
     for look in range(_LOOKS_AT_EXEC + 1):
         time.sleep(0.001 if look else 0)
         shown = [(process, _environment(process)) for process in unclear]
-        yield from (process for process, environment in shown if environment and environment.get(MARK) == mark)
+        yield from (process for process, environment in shown if environment and environment.get(TAG) == tag)
         unclear = [process for process, environment in shown if environment is None]
         if not unclear:
             return

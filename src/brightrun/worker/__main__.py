@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     run = commands.add_parser("run", help="run the job in a folder, or go on with it")
     run.add_argument("folder", type=Path)
     run.add_argument("--attempt", type=int, help="the studio's number of this attempt")
+    run.add_argument("--supervised", action="store_true", help="a worker server ends it: by SIGINT, never by SIGTERM")
     convert = commands.add_parser("convert", help="turn a GGUF file into a safetensors folder")
     convert.add_argument("source", type=Path)
     convert.add_argument("target", type=Path)
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     export.add_argument("folder", type=Path)
     _add_serve(commands.add_parser("serve", help="take jobs over HTTP, one at a time"))
     parsed = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    _listen(supervised=parsed.command == "run" and parsed.supervised)
     try:
         require(Ability.TRAINING)
         return _act(parsed)
@@ -88,6 +89,13 @@ def _export(folder: Path) -> int:
     hush_libraries()
     export_checkpoint(RunFolder(folder))
     return 0
+
+
+def _listen(*, supervised: bool) -> None:
+    """SIGTERM ends the process in order. Where a worker server owns the end, only its SIGINT does (decision 30)."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN if supervised else _interrupt)
+    if supervised:  # it may have been started with SIGINT ignored, as a shell starts what runs in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _interrupt(_signal: int, _frame: object) -> NoReturn:

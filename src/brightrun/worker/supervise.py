@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -45,9 +46,10 @@ _log = logging.getLogger(__name__)
 
 
 class Supervisor:
-    """Watches over one attempt. Its thread ends when the attempt's end is in the event log.
+    """Watches over one attempt and owns its end. Its thread ends when that end is in the event log.
 
-    The training process keeps its limits by itself; one that hangs is killed here, and `at_limit` called.
+    The training process writes its last line itself and hears of an end from here alone; only where it is gone without
+    one is the line written here. It keeps its limits by itself; one that hangs is killed here, and `at_limit` called.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Supervisor:
         self._book.change(ending_for=self._book.record.ending_for or EndReason.INTERRUPTED)
         with self._lock, contextlib.suppress(psutil.NoSuchProcess):
             if self._process is not None:
-                self._process.terminate()
+                self._process.send_signal(signal.SIGINT)
         if not self._ended.wait(self._grace.total_seconds()):
             self._kill()
             self._ended.wait(_KILLED_SECONDS)
@@ -141,8 +143,10 @@ class Supervisor:
                 raise FetchStopped
             attempt = str(self._book.record.span.attempt)
             self._process = psutil.Popen(
-                [sys.executable, "-m", "brightrun.worker", "run", str(self._folder.root), "--attempt", attempt],
+                [sys.executable, "-m", "brightrun.worker", "run", str(self._folder.root), "--attempt", attempt,
+                 "--supervised"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=trainer_environment(os.environ),
+                start_new_session=True,
             )  # fmt: skip
             self._book.change(process=ProcessMark.of(self._process.pid))
 
