@@ -93,7 +93,7 @@ def test_steps_get_whole_ticks_only() -> None:
 def test_a_spike_among_ten_thousand_steps_is_drawn() -> None:
     points: list[Point] = [(step, 2.0) for step in range(1, 10_001)]
     points[7_777] = (7_778, 40.0)
-    root = draw(Series("Training loss", points))
+    root = draw(Series("Training loss", thin(points)))
     heights = curve_heights(root)
     assert len(heights) < 700
     usual = max(heights)
