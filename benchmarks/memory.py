@@ -149,9 +149,9 @@ def compare_one(case: Case, folder: Path) -> Found:
         micro_batches=[make_micro_batch([size] * case.examples, packing=chosen.packing) for size in case.sizes()],
         kind="cpu",
     )
-    wish = {"case": asdict(case), "folder": str(folder)}
+    request = {"case": asdict(case), "folder": str(folder)}
     child = subprocess.run(
-        [sys.executable, __file__, "--child", json.dumps(wish)], capture_output=True, text=True, check=False
+        [sys.executable, __file__, "--child", json.dumps(request)], capture_output=True, text=True, check=False
     )
     if child.returncode:
         sys.exit(f"error: {case.name}: {child.stderr.strip().splitlines()[-1]}")

@@ -73,10 +73,10 @@ def main() -> None:
 def measure(studio: Studio, url: str, workers: int, total: int, batch: int) -> dict[str, Any]:
     """Tell `total` events, divided over as many jobs as workers, each in order over a connection of its own."""
     made = [make_job(studio) for _ in range(workers)]
-    stories = [make_report(job_id, total // workers, batch) for job_id in made]
+    logs = [make_report(job_id, total // workers, batch) for job_id in made]
     start = time.perf_counter()
     with ThreadPoolExecutor(workers) as pool:
-        slowest = max(pool.map(lambda story: tell(url, story), stories))
+        slowest = max(pool.map(lambda log: tell(url, log), logs))
     seconds = time.perf_counter() - start
     with studio.database.reading() as session:
         stored = sum(events.count(session, job_id) for job_id in made)
@@ -87,10 +87,10 @@ def measure(studio: Studio, url: str, workers: int, total: int, batch: int) -> d
     }  # fmt: skip
 
 
-def tell(url: str, story: list[Message]) -> float:
+def tell(url: str, log: list[Message]) -> float:
     slowest = 0.0
     with httpx.Client(base_url=url, timeout=60) as client:
-        for body, headers in story:
+        for body, headers in log:
             before = time.perf_counter()
             answer = client.post("/api/training/webhook", content=body, headers=headers)
             slowest = max(slowest, time.perf_counter() - before)
@@ -109,12 +109,12 @@ def make_report(job_id: str, count: int, batch: int) -> list[Message]:
         for number in range(1, count + 1)
     ]  # fmt: skip
     secret = job_secret(MASTER, job_id)
-    story = []
+    log = []
     for at in range(0, count, batch):
         body = EventBatch.telling(job_id, 1, "bench", told[at : at + batch]).model_dump_json(exclude_none=True)
         headers = sign(secret, f"{job_id}.{at}", now, body.encode())
-        story.append((body.encode(), headers | {"content-type": "application/json"}))
-    return story
+        log.append((body.encode(), headers | {"content-type": "application/json"}))
+    return log
 
 
 def make_studio(folder: Path) -> Studio:

@@ -99,7 +99,7 @@ def main() -> int:
             visit.expected.append("status of 404")
         camera = Camera(windows, options.folder)
         if options.studio is None:
-            tell_a_story(camera, base, options.model)
+            append_events(camera, base, options.model)
         everything(camera, base)
         camera.close()
     if options.images:
@@ -153,7 +153,7 @@ def _until_it_is_left(base: str) -> Iterator[str]:
             time.sleep(_GOODBYE_SECONDS)
 
 
-def tell_a_story(camera: Camera, base: str, model: str) -> None:
+def append_events(camera: Camera, base: str, model: str) -> None:
     """Empty, sample, start, one job to its end, another one cancelled; pictures of what passes by."""
     camera.take("empty-home", "/")
     camera.take("empty-datasets", "/datasets")
@@ -183,8 +183,8 @@ def _open_dialog(page: Page) -> None:
     page.locator("dialog[open] form.start").wait_for()
 
 
-def _start(http: httpx.Client, dataset: str, **wish: Any) -> str:
-    body = {"training_file_id": dataset, "recipe": "quickstart", **wish}
+def _start(http: httpx.Client, dataset: str, **request: Any) -> str:
+    body = {"training_file_id": dataset, "recipe": "quickstart", **request}
     answer = http.post("/api/training/start-job", json=body)
     if answer.is_error:
         raise SystemExit(f"The job cannot start: {answer.text}")

@@ -217,7 +217,7 @@ def test_the_next_attempt_is_another_machine(world: World) -> None:
     assert world.running(second).name == "train-job-1-2"
 
 
-def test_a_machine_that_is_not_named_as_ours_is_refused(world: World) -> None:
+def test_a_machine_whose_name_is_not_of_a_job_is_refused(world: World) -> None:
     stranger = MachineRequest(name="web-server", job_id="job-1", attempt=1)
     with pytest.raises(ComputeRefused):
         world.compute.launch(stranger)

@@ -145,7 +145,7 @@ def test_eq12_counts(chat: ChatModel, conversations: list[Conversation]) -> None
     assert sum(encoded.trained_tokens for encoded in separate) == 16_117
 
 
-def test_the_learnt_tokens_are_the_answers_word_for_word(chat: ChatModel, conversations: list[Conversation]) -> None:
+def test_the_trained_tokens_are_the_answers_word_for_word(chat: ChatModel, conversations: list[Conversation]) -> None:
     for messages in conversations:
         encoded = chat.encode_conversation(messages)
         trained = [chat.decode(encoded.input_ids[start:end], skip_special=False) for start, end in encoded.answer_spans]

@@ -151,7 +151,7 @@ def test_a_conversation_is_the_sum_of_its_separate_examples(bench: Bench, name: 
     assert difference(merged_gradient, separate_gradient) < TOLERANCE
 
 
-def test_a_learnt_quarantined_answer_would_be_seen(bench: Bench) -> None:
+def test_an_excluded_answer_with_loss_would_be_seen(bench: Bench) -> None:
     """The comparison above can fail: with the untrained answer learned, loss and gradient are others."""
     chat_labels = bench.examples[bench.merged["quarantined-middle"]].encoded
     everything = replace(chat_labels, loss_mask=[False] + [True] * (len(chat_labels.input_ids) - 1))

@@ -156,7 +156,7 @@ def test_a_process_that_hangs_is_ended_and_its_last_checkpoint_exported(
     assert (folder.checkpoints / f"step-{adapter_check['step']:06d}").is_dir()
 
 
-def test_a_run_that_is_asked_gently_keeps_its_very_last_step(folder: RunFolder, tmp_path: Path) -> None:
+def test_a_run_that_is_asked_to_stop_keeps_its_very_last_step(folder: RunFolder, tmp_path: Path) -> None:
     server = WorkerServer(tmp_path / "jobs", worker="machine-7")
     server.find_again()
     try:
@@ -176,7 +176,7 @@ def test_a_run_that_is_asked_gently_keeps_its_very_last_step(folder: RunFolder, 
     assert "adapter/adapter_model.safetensors" in {file.name for file in status.artifacts}
 
 
-def test_asked_gently_a_run_without_a_checkpoint_says_so_once(folder: RunFolder, tmp_path: Path) -> None:
+def test_asked_to_stop_a_run_without_a_checkpoint_says_so_once(folder: RunFolder, tmp_path: Path) -> None:
     server = WorkerServer(tmp_path / "jobs", worker="machine-7")
     server.find_again()
     try:
@@ -221,7 +221,7 @@ def assert_loads(folder: RunFolder, model: Path, *, step: int) -> None:
         (WebhookReply(continue_=False, acknowledged=0, reason="cancelled_by_user"), "interrupted"),
     ],
 )
-def test_told_by_a_webhook_the_run_ends_gently_or_at_once(
+def test_told_by_a_webhook_the_run_ends_after_its_step_or_at_once(
     folder: RunFolder, tmp_path: Path, reply: WebhookReply, reason: str
 ) -> None:
     """The studio's answer to a pushed batch may be the first that the worker hears of it."""

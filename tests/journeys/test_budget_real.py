@@ -21,6 +21,7 @@ from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import artifacts, events, jobs
 from brightrun.database.claims import free_claims
+from brightrun.database.tables import TrainingEvent
 from brightrun.jobs.cancel import cancel_job
 from brightrun.worker.limits import time_to_end
 from tests.real_studio import LOOP, OWNER, RealStudio
@@ -140,7 +141,7 @@ def steps_of(studio: RealStudio, job_id: str) -> list[Event]:
     return [event for event in studio.event_log(job_id) if event.kind == "step"]
 
 
-def stored_events(studio: RealStudio, job_id: str) -> list[events.TrainingEvent]:
+def stored_events(studio: RealStudio, job_id: str) -> list[TrainingEvent]:
     with studio.studio.database.reading() as session:
         return events.list_after(session, job_id, limit=10_000)
 

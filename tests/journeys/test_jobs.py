@@ -189,7 +189,7 @@ def test_a_studio_that_died_between_intent_and_answer_finds_its_machine_by_name(
     assert world.simulated.launched(lease.machine_name) == 1
 
 
-def test_the_reaper_ends_what_no_lease_pays_for_and_leaves_strangers_alone(tmp_path: Path) -> None:
+def test_the_reaper_ends_what_no_lease_pays_for_and_leaves_other_machines_alone(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.add_job("job-1")
     world.live(until=world.at_rest)

@@ -128,8 +128,8 @@ def _let_studios_die(monkeypatch: pytest.MonkeyPatch, dice: random.Random) -> No
 
 def _never_two_at_once(world: World, name: str) -> bool:
     """A machine whose launch was never answered may die unseen; only then is there another of its name."""
-    ours = [machine for machine in world.simulated.machines() if machine.machine_request.name == name]
-    lives = [(machine.launched_at, machine.gone_at) for machine in ours]
+    managed = [machine for machine in world.simulated.machines() if machine.machine_request.name == name]
+    lives = [(machine.launched_at, machine.gone_at) for machine in managed]
     return all(before[1] is not None and before[1] <= after[0] for before, after in pairwise(lives))
 
 

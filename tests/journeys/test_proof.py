@@ -122,7 +122,7 @@ def test_training_lowered_the_held_out_loss_clearly(finished: RunFolder) -> None
     assert overall["verdict"] == "better"
 
 
-def test_report_card_and_journal_have_the_same_number(finished: RunFolder) -> None:
+def test_report_card_and_event_log_have_the_same_number(finished: RunFolder) -> None:
     overall = comparison_of(finished)["overall"]
     sentence, tuned = overall["sentence"], f"{overall['tuned_loss']:.3f}"
 
@@ -174,7 +174,7 @@ def test_sample_answers_are_what_the_bundle_generates(finished: RunFolder, loade
         assert tokenizer.decode(answer, skip_special_tokens=True).strip() == sample["tuned"]["text"]
 
 
-def test_the_journal_tells_the_steps_that_were_planned(finished: RunFolder) -> None:
+def test_the_event_log_has_the_steps_that_were_planned(finished: RunFolder) -> None:
     spec = JobSpec.load(finished.spec)
     train, _ = sequences_of(finished)
     planned = run_steps([example.size for example in train], spec.hyperparameters)
@@ -191,7 +191,7 @@ def test_the_journal_tells_the_steps_that_were_planned(finished: RunFolder) -> N
     assert told[-1].data.known()["epoch"] == 1.0
 
 
-def test_the_journal_goes_through_every_state_once(finished: RunFolder) -> None:
+def test_the_event_log_goes_through_every_state_once(finished: RunFolder) -> None:
     told = events(finished)
     states = list(dict.fromkeys(event.status for event in told))
 
@@ -258,7 +258,7 @@ def test_separate_examples_run_as_planned(chosen: RunFolder) -> None:
     ]
 
 
-def test_the_best_adapter_is_delivered_where_the_recipe_wishes_it(chosen: RunFolder) -> None:
+def test_the_best_adapter_is_delivered_where_the_recipe_asks_for_it(chosen: RunFolder) -> None:
     during = {
         event.step: event.data.known()["loss"]
         for event in events(chosen)

@@ -34,9 +34,9 @@ def imported(path: Path, seen: set[Path]) -> Iterator[str]:
     for node in at_import(ast.parse(path.read_text(encoding="utf-8")).body):
         modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
         for module in modules:
-            ours = REPOSITORY / f"{module.replace('.', '/')}.py"
-            if module.startswith(("tests.", "benchmarks.")) and ours.exists():
-                yield from imported(ours, seen)
+            managed = REPOSITORY / f"{module.replace('.', '/')}.py"
+            if module.startswith(("tests.", "benchmarks.")) and managed.exists():
+                yield from imported(managed, seen)
             else:
                 yield module.split(".")[0]
 

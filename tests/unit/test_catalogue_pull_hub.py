@@ -300,7 +300,7 @@ def test_unknown_repository_revision_and_id(hub: Hub, tmp_path: Path) -> None:
         pull_from_hub("a/b/c", tmp_path, endpoint=hub.address)
 
 
-def test_no_connection_is_an_error_with_its_mend(hub: Hub, tmp_path: Path) -> None:
+def test_no_connection_is_an_error_with_its_fix(hub: Hub, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="broke off") as caught:
         pull_from_hub(HUB_ID, tmp_path, endpoint="http://127.0.0.1:9")
     assert "connection" in caught.value.hint

@@ -58,7 +58,7 @@ def _roles_out_of_order(path: Path) -> None:
     write_json(path, container)
 
 
-def _all_quarantined(path: Path) -> None:
+def _all_excluded(path: Path) -> None:
     write_json(path, v4_container(*[v4_conversation(name, ["Hello.", "This is cut \\"]) for name in ("a", "b")]))
 
 
@@ -123,7 +123,7 @@ def _three(path: Path) -> object:
 
 REFUSED = {
     "too long": Refused(_three, ("--max-seq-length", "100"), ("--set", "max_seq_length=100"), "overlength", "drop"),
-    "all excluded": Refused(_all_quarantined, (), (), "no_trained_answers", "export"),
+    "all excluded": Refused(_all_excluded, (), (), "no_trained_answers", "export"),
 }
 
 
@@ -158,7 +158,7 @@ def test_a_refused_file_is_neither_prepared_nor_trained_on(case: str, command: s
     assert cli.listing() == before
 
 
-def test_a_conversation_that_is_dropped_stands_in_the_ledger(cli: CommandLine) -> None:
+def test_a_conversation_that_is_dropped_stands_in_the_repair_log(cli: CommandLine) -> None:
     long = ["Hello.", "word " * 3000 + "done."]
     write_json(
         cli.folder / "file", v4_container(*three_conversations()["conversations"], v4_conversation("long", long))
@@ -188,7 +188,7 @@ def test_a_conversation_that_is_dropped_stands_in_the_ledger(cli: CommandLine) -
         (("--held-out",), "No such option", "--help"),
     ],
 )
-def test_a_wish_that_cannot_be_granted(given: tuple[str, ...], message: str, hint: str, cli: CommandLine) -> None:
+def test_a_request_that_cannot_be_granted(given: tuple[str, ...], message: str, hint: str, cli: CommandLine) -> None:
     _three(cli.folder / "file")
     before = cli.listing()
     answer = cli("train", "file", "--model", MODEL, "--out", "deep/run", *given)

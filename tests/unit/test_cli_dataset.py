@@ -130,7 +130,7 @@ def test_split_with_a_previous_one_keeps_the_old_sides(cli: CommandLine, sample_
     assert len(kept["train"]) + len(kept["validation"]) == 27
 
 
-def test_a_profile_in_the_system_prompt_is_learnt_from_nowhere(cli: CommandLine, sample_dataset: Path) -> None:
+def test_a_profile_in_the_system_prompt_is_trained_on_nowhere(cli: CommandLine, sample_dataset: Path) -> None:
     plain = cli("dataset", "preview", sample_dataset, "--json").json
     told = cli("dataset", "preview", sample_dataset, "--client-profile", "system_prompt", "--json").json
     assert told["tokens"] > plain["tokens"]

@@ -117,7 +117,7 @@ def test_a_job_from_a_file_to_the_adapter(cli: CommandLine, world: World, sample
     assert "is there already" in cli("job", "download", job_id, "--out", "mine").error()[0]
 
 
-def test_a_job_at_its_cap_and_its_unproven_adapter(cli: CommandLine, world: World, sample_dataset: Path) -> None:
+def test_a_job_at_its_cap_and_its_unverified_adapter(cli: CommandLine, world: World, sample_dataset: Path) -> None:
     job_id = _start(cli, sample_dataset)["training_job_id"]
     with world.database.session() as session:
         jobs.change_if(session, job_id, expected=[JobStatus.QUEUED], job_cap_usd=Decimal("0.10"))

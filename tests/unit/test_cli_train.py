@@ -92,7 +92,7 @@ def test_the_spec_is_frozen_and_found_again(cli: CommandLine, sample_dataset: Pa
         ({"repair_json": True}, "repair_json (False there, True asked)"),
     ],
 )
-def test_another_wish_for_the_same_folder_is_refused_by_name(
+def test_another_request_for_the_same_folder_is_refused_by_name(
     change: dict[str, Any], named: str, cli: CommandLine, sample_dataset: Path
 ) -> None:
     ready_run(_request(sample_dataset), cli.folder / "run")

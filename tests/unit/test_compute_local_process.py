@@ -70,7 +70,7 @@ def local(tmp_path: Path) -> Iterator[Local]:
             process.kill()
 
 
-def test_a_reused_number_is_not_taken_for_ours_and_its_process_is_left_alone(local: Local) -> None:
+def test_a_reused_number_is_not_taken_for_one_of_them_and_its_process_is_left_alone(local: Local) -> None:
     machine = local.compute.launch(machine_request("job-1"))
     managed = tagged(machine.id)[0]
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as stranger:
@@ -83,7 +83,7 @@ def test_a_reused_number_is_not_taken_for_ours_and_its_process_is_left_alone(loc
         stranger.kill()
 
 
-def test_a_crash_between_start_and_knowledge_is_mended_by_the_mark(local: Local) -> None:
+def test_a_crash_between_start_and_knowledge_is_repaired_by_the_tag(local: Local) -> None:
     """The studio died after the process was started and before its number was written down."""
     machine = local.compute.launch(machine_request("job-1"))
     before = tagged(machine.id)

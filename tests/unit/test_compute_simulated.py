@@ -154,7 +154,7 @@ def test_machines_without_a_shared_disk_go_on_from_the_checkpoint_they_are_sent(
     stage.client.close()
 
 
-def test_a_machine_that_dies_is_gone_and_its_journal_ends_without_an_end() -> None:
+def test_a_machine_that_dies_is_gone_and_its_event_log_ends_without_an_end() -> None:
     stage = Stage(FaultPlan(dies_at_step=3))
     url = stage.begin()
     stage.clock.turn(LOAD + 3 * STEP - 1)
@@ -243,7 +243,7 @@ def test_an_end_that_is_accepted_and_does_nothing_must_be_repeated() -> None:
     stage.client.close()
 
 
-def test_a_stillborn_machine_is_gone_before_it_answers() -> None:
+def test_a_machine_that_fails_to_boot_is_gone_before_it_answers() -> None:
     stage = Stage(FaultPlan(never_boots=True))
     machine = stage.compute.launch(machine_request("job-1"))
     stage.clock.turn(BOOT - 1)
@@ -289,7 +289,7 @@ def test_the_worker_itself_ends_a_run_at_its_limit(stage: Stage, limit: dict[str
     assert "adapter/manifest.json" in {file.name for file in told.artifacts}
 
 
-def test_a_run_that_is_asked_gently_ends_its_step_and_keeps_it(stage: Stage) -> None:
+def test_a_run_that_is_asked_to_stop_ends_its_step_and_keeps_it(stage: Stage) -> None:
     url = stage.begin()
     stage.clock.turn(LOAD + 5.5 * STEP)
     body = {"export": True, "graceful_stop_reason": "cancelled_by_user"}
@@ -305,7 +305,7 @@ def test_a_run_that_is_asked_gently_ends_its_step_and_keeps_it(stage: Stage) -> 
 
 
 @pytest.mark.parametrize(("steps", "exported"), [(5, True), (3, False)])
-def test_asked_gently_after_its_end_a_run_gives_the_adapter_of_its_checkpoint(
+def test_asked_to_stop_after_its_end_a_run_gives_the_adapter_of_its_checkpoint(
     stage: Stage, steps: int, *, exported: bool
 ) -> None:
     url = stage.begin()
@@ -351,13 +351,13 @@ def test_only_the_machines_own_token_is_let_in(stage: Stage) -> None:
 
 
 @given(st.integers(0, 10_000))
-def test_the_same_seed_tells_the_same_story(seed: int) -> None:
+def test_the_same_seed_gives_the_same_event_log(seed: int) -> None:
     names = [machine_request(f"job-{number}") for number in range(4)]
     once = [seeded_faults(seed)(name) for name in names]
     assert [seeded_faults(seed)(name) for name in reversed(names)] == once[::-1]
 
 
-def test_seeds_tell_different_stories() -> None:
+def test_seeds_give_different_event_logs() -> None:
     assert len({seeded_faults(seed)(machine_request("job-1")) for seed in range(50)}) > 25
 
 

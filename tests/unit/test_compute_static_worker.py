@@ -19,7 +19,7 @@ from tests.compute_world import TOKEN, HandClock, machine_request, start_request
 URL = "http://m1.simulated.invalid"
 
 
-class Lent:
+class Given:
     """A worker server that runs already (on a simulated machine) and a studio that may use it."""
 
     def __init__(self, faults: FaultPlan | None = None) -> None:
@@ -47,80 +47,80 @@ class Lent:
 
 
 @pytest.fixture
-def lent() -> Iterator[Lent]:
-    made = Lent()
+def given() -> Iterator[Given]:
+    made = Given()
     yield made
     made.close()
 
 
-def test_a_worker_that_runs_another_job_is_not_lent(lent: Lent) -> None:
-    lent.begin("somebody-elses")
+def test_a_worker_that_runs_another_job_is_refused(given: Given) -> None:
+    given.begin("somebody-elses")
     with pytest.raises(NoCapacity, match="somebody-elses"):
-        lent.compute.launch(machine_request("job-1"))
+        given.compute.launch(machine_request("job-1"))
 
 
-def test_a_worker_is_kept_for_a_job_that_has_not_begun_but_not_for_ever(lent: Lent) -> None:
-    first = lent.compute.launch(machine_request("job-1"))
-    lent.clock.turn(599)
+def test_a_worker_is_kept_for_a_job_that_has_not_begun_but_not_for_ever(given: Given) -> None:
+    first = given.compute.launch(machine_request("job-1"))
+    given.clock.turn(599)
     with pytest.raises(NoCapacity, match="kept for"):
-        lent.compute.launch(machine_request("job-2"))
-    lent.clock.turn(1)
-    assert lent.compute.launch(machine_request("job-2")).name == "train-job-2-1"
-    lent.begin("job-2")
-    assert lent.compute.get(first.id).state is MachineState.TERMINATED
+        given.compute.launch(machine_request("job-2"))
+    given.clock.turn(1)
+    assert given.compute.launch(machine_request("job-2")).name == "train-job-2-1"
+    given.begin("job-2")
+    assert given.compute.get(first.id).state is MachineState.TERMINATED
 
 
-def test_the_end_stops_the_job_and_never_the_worker(lent: Lent) -> None:
-    machine = lent.compute.launch(machine_request("job-1"))
-    lent.begin("job-1")
-    lent.clock.turn(60)
-    lent.compute.terminate(machine.id)
-    assert lent.compute.get(machine.id).state is MachineState.TERMINATED
-    assert lent.client.get("/health").json()["running_job"] is None
-    last = lent.client.get("/training/status/job-1").json()["events"][-1]
+def test_the_end_stops_the_job_and_never_the_worker(given: Given) -> None:
+    machine = given.compute.launch(machine_request("job-1"))
+    given.begin("job-1")
+    given.clock.turn(60)
+    given.compute.terminate(machine.id)
+    assert given.compute.get(machine.id).state is MachineState.TERMINATED
+    assert given.client.get("/health").json()["running_job"] is None
+    last = given.client.get("/training/status/job-1").json()["events"][-1]
     assert (last["kind"], last["reason"]) == ("end", "interrupted")
 
 
-def test_a_job_that_has_ended_keeps_its_machine_until_it_is_given_back(lent: Lent) -> None:
+def test_a_job_that_has_ended_keeps_its_machine_until_it_is_given_back(given: Given) -> None:
     """Its events and files are still to be fetched from the worker."""
-    machine = lent.compute.launch(machine_request("job-1"))
-    lent.begin("job-1")
-    lent.clock.turn(3600)
-    seen = lent.compute.get(machine.id)
+    machine = given.compute.launch(machine_request("job-1"))
+    given.begin("job-1")
+    given.clock.turn(3600)
+    seen = given.compute.get(machine.id)
     assert (seen.state, seen.worker_url) == (MachineState.RUNNING, URL)
-    assert lent.make().get(machine.id).state is MachineState.RUNNING
-    lent.compute.terminate(machine.id)
-    assert lent.compute.get(machine.id).state is MachineState.TERMINATED
+    assert given.make().get(machine.id).state is MachineState.RUNNING
+    given.compute.terminate(machine.id)
+    assert given.compute.get(machine.id).state is MachineState.TERMINATED
 
 
-def test_after_a_restart_the_end_is_asked_again_and_the_machine_is_gone(lent: Lent) -> None:
-    machine = lent.compute.launch(machine_request("job-1"))
-    lent.compute.terminate(machine.id)
-    studio = lent.make()
+def test_after_a_restart_the_end_is_asked_again_and_the_machine_is_gone(given: Given) -> None:
+    machine = given.compute.launch(machine_request("job-1"))
+    given.compute.terminate(machine.id)
+    studio = given.make()
     studio.terminate(machine.id)
     assert studio.get(machine.id).state is MachineState.TERMINATED
 
 
 def test_a_silent_worker_is_unknown_never_gone() -> None:
-    lent = Lent(FaultPlan(silent_from_step=2, silent_for=timedelta(minutes=5)))
-    machine = lent.compute.launch(machine_request("job-1"))
-    lent.begin("job-1")
-    lent.clock.turn(60)
-    assert lent.compute.get(machine.id).state is MachineState.UNKNOWN
-    found = lent.compute.find(machine.name)
+    given = Given(FaultPlan(silent_from_step=2, silent_for=timedelta(minutes=5)))
+    machine = given.compute.launch(machine_request("job-1"))
+    given.begin("job-1")
+    given.clock.turn(60)
+    assert given.compute.get(machine.id).state is MachineState.UNKNOWN
+    found = given.compute.find(machine.name)
     assert found is not None
     assert found.state is MachineState.UNKNOWN
     with pytest.raises(ComputeError, match="does not answer"):
-        lent.make().find(machine.name)
+        given.make().find(machine.name)
     with pytest.raises(ComputeError):
-        lent.compute.terminate(machine.id)
-    lent.clock.turn(300)
-    assert lent.compute.get(machine.id).state is MachineState.RUNNING
-    lent.close()
+        given.compute.terminate(machine.id)
+    given.clock.turn(300)
+    assert given.compute.get(machine.id).state is MachineState.RUNNING
+    given.close()
 
 
-def test_a_wrong_token_is_refused_with_the_key_to_set_and_without_the_token(lent: Lent) -> None:
-    stranger = lent.make("not-the-token-at-all")
+def test_a_wrong_token_is_refused_with_the_key_to_set_and_without_the_token(given: Given) -> None:
+    stranger = given.make("not-the-token-at-all")
     with pytest.raises(ComputeRefused) as caught:
         stranger.launch(machine_request("job-1"))
     assert "TRAINING_WORKER_TOKEN" in caught.value.hint

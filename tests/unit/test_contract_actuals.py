@@ -17,7 +17,7 @@ def line(seconds: float, kind: str, status: JobStatus, **data: Any) -> JobEvent:
     return JobEvent(NOON + timedelta(seconds=seconds), kind, status, read_data(kind, data))
 
 
-STORY = [
+EVENTS = [
     line(0, "status", JobStatus.PREPROCESSING),
     line(4, "message", JobStatus.PREPROCESSING, device="CPU (2 threads)", quantization="none", packages={"torch": "2"}),
     line(10, "status", JobStatus.MODEL_LOADED),
@@ -33,7 +33,7 @@ STORY = [
 
 
 def test_a_whole_run() -> None:
-    actuals = measure(STORY, launched_at=NOON - timedelta(seconds=7))
+    actuals = measure(EVENTS, launched_at=NOON - timedelta(seconds=7))
     assert actuals is not None
     assert actuals.seconds_by_phase == {
         "provisioning": 7.0, "preprocessing": 10.0, "model_loaded": 20.0, "training": 20.0, "evaluating": 20.0,
@@ -47,7 +47,7 @@ def test_a_whole_run() -> None:
 
 
 def test_a_run_that_was_lost_before_its_first_step() -> None:
-    actuals = measure(STORY[:4])
+    actuals = measure(EVENTS[:4])
     assert actuals is not None
     assert actuals.seconds_by_phase == {"preprocessing": 10.0, "model_loaded": 15.0}
     assert (actuals.peak_memory_bytes, actuals.tokens_per_second, actuals.tokens) == (None, None, None)
@@ -56,16 +56,16 @@ def test_a_run_that_was_lost_before_its_first_step() -> None:
 
 def test_one_that_went_on_says_after_which_step() -> None:
     again = line(31, "message", JobStatus.TRAINING, resumed_step=8)
-    actuals = measure([*STORY[:5], again, *STORY[5:]])
+    actuals = measure([*EVENTS[:5], again, *EVENTS[5:]])
     assert actuals is not None
     assert actuals.resumed_step == 8
 
 
 def test_clocks_that_differ_take_no_time_back() -> None:
-    actuals = measure(STORY, launched_at=NOON + timedelta(seconds=30))
+    actuals = measure(EVENTS, launched_at=NOON + timedelta(seconds=30))
     assert actuals is not None
     assert actuals.seconds_by_phase["provisioning"] == 0.0
 
 
-def test_no_journal_is_no_measurement() -> None:
+def test_no_event_log_is_no_measurement() -> None:
     assert measure([], launched_at=NOON) is None

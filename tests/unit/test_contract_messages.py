@@ -150,7 +150,7 @@ def test_a_job_s_id_is_a_folder_s_name(job_id: str) -> None:
         ({"webhook_url": "file:///etc/passwd", "webhook_secret": "whsec_YQ=="}, "pattern"),
     ],
 )
-def test_half_a_wish_is_refused(given: dict[str, str], missing: str) -> None:
+def test_half_a_request_is_refused(given: dict[str, str], missing: str) -> None:
     with pytest.raises(ValidationError, match=missing):
         StartRequest.model_validate({"spec": _spec().model_dump(), "attempt": 1, **given})
 

@@ -57,7 +57,7 @@ def test_text_loses_its_nul_only() -> None:
     assert PlainText().process_bind_param("a\x00b\nç", DIALECTS[1]) == "a\ufffdb\nç"
 
 
-def test_json_that_no_database_takes_is_mended() -> None:
+def test_json_that_no_database_takes_is_repaired() -> None:
     told = {"loss": float("nan"), "list": [float("inf"), 1.5], "text": "a\x00b", "escaped": "\\u0000"}
     assert json.loads(to_json(told)) == {
         "loss": None,

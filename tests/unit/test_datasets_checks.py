@@ -50,7 +50,7 @@ def test_escaped_answers_are_repaired(tmp_path: Path) -> None:
     assert report.tokens == audit_texts(tmp_path, clean).tokens
 
 
-def test_without_repair_escaped_answers_are_quarantined_alone(tmp_path: Path) -> None:
+def test_without_repair_escaped_answers_are_excluded_alone(tmp_path: Path) -> None:
     texts = said("rent", "sleep")
     texts[1] += "\\n\\nRest now."
     report = audit_texts(tmp_path, texts, repair=False)
@@ -58,7 +58,7 @@ def test_without_repair_escaped_answers_are_quarantined_alone(tmp_path: Path) ->
     assert "Repair is off" in finding(report, "escaped_newlines").explanation
 
 
-def test_escaped_client_turns_are_repaired_and_quarantine_nothing(tmp_path: Path) -> None:
+def test_escaped_client_turns_are_repaired_and_exclude_nothing(tmp_path: Path) -> None:
     texts = said("rent", "sleep")
     texts[0] += "\\n\\nPlease help."
     report = audit_texts(tmp_path, texts)
@@ -90,7 +90,7 @@ def test_a_cut_client_turn_takes_the_answers_behind_it(tmp_path: Path) -> None:
     assert finding(report, "truncated_user_turns").examples[0].turn == 3
 
 
-def test_all_answers_quarantined_is_refused(tmp_path: Path) -> None:
+def test_all_answers_excluded_is_refused(tmp_path: Path) -> None:
     texts = said("rent", "sleep")
     texts[1] += "\\"
     report = audit_texts(tmp_path, texts)
@@ -99,7 +99,7 @@ def test_all_answers_quarantined_is_refused(tmp_path: Path) -> None:
     assert "no_trained_answers" in checks(report, "error")
 
 
-def test_one_conversation_without_a_learnt_answer_is_a_warning(tmp_path: Path) -> None:
+def test_one_conversation_without_a_trained_answer_is_a_warning(tmp_path: Path) -> None:
     texts = said("rent")
     texts[1] += "\\"
     report = audit_texts(tmp_path, texts, said("school"))
@@ -160,7 +160,7 @@ def named_conversation(name: str, **facts: str) -> dict[str, Any]:
     return v4_conversation(name, texts, **facts)
 
 
-def test_unprompted_name_is_found_and_the_profile_mends_it(tmp_path: Path) -> None:
+def test_unprompted_name_is_found_and_the_profile_fixes_it(tmp_path: Path) -> None:
     facts = {"client_persona": "Marcus Chen - The Avoider", "client_background": "Age 37."}
     container = v4_container(named_conversation("one", **facts), v4_conversation("two", said("school")))
     path = write_json(tmp_path / "file", container)
@@ -204,7 +204,7 @@ def test_header_counts_stand_side_by_side(tmp_path: Path) -> None:
     assert finding(wrong, "header_counts").count == 1
 
 
-def test_over_length_is_refused_by_name_with_the_mend(tmp_path: Path) -> None:
+def test_overlength_is_refused_by_name_with_the_fix(tmp_path: Path) -> None:
     path = write_json(tmp_path / "file", three_conversations())
     longest = audit(path).longest_tokens
     report = audit(path, max_seq_length=longest - 1)

@@ -44,7 +44,7 @@ def troubled(folder: Path) -> Path:
     return write_lines(folder / "chat.jsonl", records)
 
 
-def test_one_conversation_as_written_and_as_mended(tmp_path: Path) -> None:
+def test_one_conversation_as_written_and_as_repaired(tmp_path: Path) -> None:
     looked = inspect_conversation(troubled(tmp_path), 2, chat=llama3(), options=OPTIONS)
     assert (looked.number, looked.written.id, looked.kept) == (2, "c-2", True)
     assert "\\n\\nRest now." in looked.written.turns[1].content
@@ -96,7 +96,7 @@ def test_only_the_problem_rows_with_their_reasons(tmp_path: Path) -> None:
     assert rows[2].problems[0].fix
 
 
-def test_mended_rows_are_a_dataset_again(tmp_path: Path) -> None:
+def test_repaired_rows_are_a_dataset_again(tmp_path: Path) -> None:
     rows = micro_batches_of(troubled(tmp_path))
     lines = [json.loads(row.model_dump_json(exclude_none=True)) for row in rows]
     lines[2]["messages"][4]["content"] = lines[2]["messages"][4]["content"].rstrip("\\")

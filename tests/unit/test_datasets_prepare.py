@@ -83,7 +83,7 @@ def test_the_same_file_gives_the_same_bytes(tmp_path: Path) -> None:
     assert all((first.folder / name).read_bytes() == (second.folder / name).read_bytes() for name in names)
 
 
-def test_every_act_is_in_the_ledger(tmp_path: Path) -> None:
+def test_every_act_is_in_the_repair_log(tmp_path: Path) -> None:
     records = many(6)
     records[0]["messages"][2]["content"] += "\\n\\nRest."
     records[1]["messages"][4]["content"] += " cut\\"
@@ -109,7 +109,7 @@ def test_every_act_is_in_the_ledger(tmp_path: Path) -> None:
     assert len(prepared.split.train + prepared.split.validation) == 4
 
 
-def test_json_repairs_are_in_the_ledger(tmp_path: Path) -> None:
+def test_json_repairs_are_in_the_repair_log(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
     text = json.dumps(three_conversations(), indent=1).replace("0.8,", "0.8\\,").replace("0.8\n", "0.8\\\n")
     path.write_text(text, encoding="utf-8")
@@ -120,7 +120,7 @@ def test_json_repairs_are_in_the_ledger(tmp_path: Path) -> None:
     assert all(rows[entry["line"] - 1][entry["column"] - 1] == "\\" for entry in entries)
 
 
-def test_quarantined_answers_stay_as_unlearnt_context_or_go(tmp_path: Path) -> None:
+def test_excluded_answers_stay_as_untrained_context_or_go(tmp_path: Path) -> None:
     records = many(4)
     records[0]["messages"][2]["weight"] = 0
     records[1]["messages"][4]["content"] += " cut\\"
@@ -152,7 +152,7 @@ def test_a_refused_file_leaves_nothing_behind(tmp_path: Path) -> None:
     assert isinstance(error.details["findings"], list)
 
 
-def test_all_quarantined_and_too_few_are_refused(tmp_path: Path) -> None:
+def test_all_excluded_and_too_few_are_refused(tmp_path: Path) -> None:
     texts = said("rent")
     cut = [*texts[:1], texts[1] + "\\"]
     assert "0 of 2 answers" in refused(write_lines(tmp_path / "a", [chat_record(cut)] * 2), tmp_path / "out").message

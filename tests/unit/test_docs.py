@@ -26,7 +26,7 @@ PAGES = sorted(
     for path in REPOSITORY.glob(pattern)
 )
 MODULES = {"pip", "pytest", "brightrun.worker"}
-NOT_OURS = {".git", ".venv", "__pycache__", "dist", "build", "runs", "node_modules"}
+NOT_MANAGED = {".git", ".venv", "__pycache__", "dist", "build", "runs", "node_modules"}
 TEXT = {
     ".py",
     ".md",
@@ -107,8 +107,8 @@ def test_an_unknown_option_would_be_noticed() -> None:
 def test_every_command_of_the_pages_is_of_a_kind_that_is_checked_here() -> None:
     """Below: `brightrun` is parsed, targets of `make`, scripts, modules and their options are looked for."""
     kinds = {"brightrun", "make", "python", "apt-get"}
-    strangers = [command for command in _typed() if command.words[0].removeprefix(".venv/bin/") not in kinds]
-    assert strangers == []
+    others = [command for command in _typed() if command.words[0].removeprefix(".venv/bin/") not in kinds]
+    assert others == []
     fences = {language for page in PAGES for language in re.findall(r"^```(\w*)$", _text(page), flags=re.MULTILINE)}
     assert fences <= {"", "sh", "text"}, "commands stand in blocks of the language sh"
 
@@ -302,5 +302,5 @@ def _texts() -> Iterator[Path]:
     for path in REPOSITORY.rglob("*"):
         inside = path.relative_to(REPOSITORY).parts
         hidden = any(part.startswith(".") and part not in {".ci", ".github"} for part in inside[:-1])
-        if path.is_file() and not hidden and not NOT_OURS.intersection(inside) and path.suffix in TEXT:
+        if path.is_file() and not hidden and not NOT_MANAGED.intersection(inside) and path.suffix in TEXT:
             yield path

@@ -201,7 +201,7 @@ def test_answers_that_ended_by_themselves_are_counted() -> None:
     assert comparison.samples == samples
 
 
-def test_an_unproven_comparison_claims_nothing() -> None:
+def test_an_unverified_comparison_claims_nothing() -> None:
     broken = ADAPTER_CHECK.model_copy(update={"adapter_off_equals_base": False})
     comparison = compare(spread(-0.3), [], broken, seed=0)
     assert comparison.overall.verdict == "unclear"

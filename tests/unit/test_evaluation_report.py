@@ -141,7 +141,7 @@ def test_unlabelled_data_gets_no_group_chart() -> None:
     assert 'id="persona-wide"' in render_report(report())
 
 
-def test_a_story_survives_json_and_renders_the_same() -> None:
+def test_a_run_report_survives_json_and_renders_the_same() -> None:
     told = report(words=HOSTILE)
     again = RunReport.model_validate_json(told.model_dump_json())
     assert render_report(again) == render_report(told)

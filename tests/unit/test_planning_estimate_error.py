@@ -58,7 +58,7 @@ def test_what_is_not_known_is_absent() -> None:
     assert (job.memory, job.cost) == (None, None)
 
 
-def test_what_is_learnt_is_free_of_what_was_learnt_before() -> None:
+def test_what_is_trained_on_is_free_of_what_was_trained_on_before() -> None:
     """A corrected estimate of 100 s was 50 s before it was doubled: the run of 150 s took three times as long."""
     calibrated = make_plan(calibrations={"training": Calibration(runs=2, factor=2.0, band=1.5)})
     job = compared(calibrated, took(1.5))

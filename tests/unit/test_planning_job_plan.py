@@ -111,7 +111,7 @@ def test_an_answers_token_takes_longer_with_two_threads_that_have_to_be_woken() 
         assert device.seconds(token_work(SMOL, adapter, held)) == pytest.approx(seconds, rel=0.12)
 
 
-def test_the_phases_are_the_journals_and_add_up() -> None:
+def test_the_phases_are_those_of_the_event_log_and_add_up() -> None:
     plan = plan_job(small(), quiet(), validation=HELD)
     assert tuple(plan.phases) == PHASES
     assert {JobStatus(phase) for phase in PHASES} <= set(JobStatus)
@@ -237,7 +237,7 @@ def test_a_spot_price_is_used_only_where_one_is_recorded() -> None:
     assert (usual.usd_per_hour, usual.date) == (Decimal("2.89"), datetime.date(2026, 11, 9))
 
 
-def test_what_does_not_fit_is_mended_by_changes_that_were_tried() -> None:
+def test_what_does_not_fit_is_repaired_by_changes_that_were_tried() -> None:
     shape = small(batch_size=16, gradient_accumulation_steps=1)
     room = shape.memory.total_bytes * 3 // 4
     fixes = list(memory_fixes(shape, room))

@@ -139,7 +139,7 @@ def test_an_8_bit_optimizer_an_unquantized_base_and_kept_activations_change_the_
     assert kept.bytes_of("activations") > 20 * usual.bytes_of("activations")
 
 
-def test_the_head_is_tiled_and_on_a_gpu_scores_learnt_positions_only() -> None:
+def test_the_head_is_tiled_and_on_a_gpu_scores_trained_positions_only() -> None:
     short = make_micro_batch([ExampleSize(3000, 1, 1)], packing=True)
     long = make_micro_batch([ExampleSize(3000, 2000, 1)], packing=True)
     assert memory_of_smol(short, kind="cpu").total_bytes == memory_of_smol(long, kind="cpu").total_bytes

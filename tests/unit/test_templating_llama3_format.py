@@ -46,7 +46,7 @@ def test_the_model_is_made_once() -> None:
     assert llama3_chat_model() is llama3_chat_model()
 
 
-def test_without_the_package_the_mend_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_fix_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(llama3, "find_spec", lambda _: None)
     with pytest.raises(MissingDependency, match="llama-models") as caught:
         llama3._tokenizer_file()

@@ -46,12 +46,12 @@ def trained_texts(chat: ChatModel, messages: tuple[Message, ...]) -> list[str]:
     return [chat.decode(encoded.input_ids[start:end], skip_special=False) for start, end in encoded.answer_spans]
 
 
-def test_answers_and_their_end_are_learnt_and_nothing_else(chat: ChatModel) -> None:
+def test_answers_and_their_end_are_trained_on_and_nothing_else(chat: ChatModel) -> None:
     texts = trained_texts(chat, CONVERSATION)
     assert texts == [CONVERSATION[2].content + chat.end_of_turn, CONVERSATION[4].content + chat.end_of_turn]
 
 
-def test_labels_are_the_ids_where_learnt(chat: ChatModel) -> None:
+def test_labels_are_the_ids_where_trained_on(chat: ChatModel) -> None:
     encoded = chat.encode_conversation(CONVERSATION)
     trained = [label for label in encoded.labels() if label != -100]
     assert len(encoded.labels()) == len(encoded.input_ids)
@@ -59,7 +59,7 @@ def test_labels_are_the_ids_where_learnt(chat: ChatModel) -> None:
     assert trained.count(chat.end_of_turn_id) == 2
 
 
-def test_unlearnt_answers_carry_no_loss_but_stay_in_the_context(chat: ChatModel) -> None:
+def test_untrained_answers_carry_no_loss_but_stay_in_the_context(chat: ChatModel) -> None:
     messages = (*CONVERSATION[:2], replace(CONVERSATION[2], trained=False), *CONVERSATION[3:])
     encoded = chat.encode_conversation(messages)
     assert encoded.input_ids == chat.encode_conversation(CONVERSATION).input_ids
@@ -104,7 +104,7 @@ def test_any_text_gives_exactly_its_answers(
     assert "".join(piece for piece, _ in chat.preview_spans(messages)) == chat.render(messages)
 
 
-def test_the_preview_marks_what_is_learnt(chat: ChatModel) -> None:
+def test_the_preview_marks_what_is_trained_on(chat: ChatModel) -> None:
     spans = chat.preview_spans(CONVERSATION)
     assert "".join(piece for piece, _ in spans) == chat.render(CONVERSATION)
     assert [piece for piece, trained in spans if trained] == [
@@ -136,7 +136,7 @@ def test_a_control_string_in_any_text_is_refused_by_its_number(chat: ChatModel, 
     assert caught.value.details == {"message": number, "control_string": chat.end_of_turn}
 
 
-def test_only_answers_can_be_learnt(chat: ChatModel) -> None:
+def test_only_answers_can_be_trained_on(chat: ChatModel) -> None:
     with pytest.raises(DatasetError, match=r"Message 2 \(user\) is marked as learned"):
         chat.encode_conversation((CONVERSATION[0], replace(CONVERSATION[1], trained=True)))
 

@@ -12,7 +12,7 @@ def test_every_answer_gets_its_prefix_and_learns_alone() -> None:
     assert second == (*CONVERSATION[:2], Message("assistant", CONVERSATION[2].content), *CONVERSATION[3:])
 
 
-def test_unlearnt_answers_give_no_example() -> None:
-    unlearnt = [Message(message.role, message.content) for message in CONVERSATION]
-    assert separate_examples(unlearnt) == []
-    assert separate_examples([*unlearnt[:4], CONVERSATION[4]]) == [(*unlearnt[:4], CONVERSATION[4])]
+def test_untrained_answers_give_no_example() -> None:
+    untrained = [Message(message.role, message.content) for message in CONVERSATION]
+    assert separate_examples(untrained) == []
+    assert separate_examples([*untrained[:4], CONVERSATION[4]]) == [(*untrained[:4], CONVERSATION[4])]

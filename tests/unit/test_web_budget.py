@@ -104,7 +104,7 @@ def test_a_cancel_says_until_when_it_waits_for_the_adapter(studio: Studio, clien
     assert client.delete(f"{JOBS}/{early.id}", params=asked).json()["export_until"] is None
 
 
-def test_an_unproven_adapter_is_named_so(studio: Studio, client: TestClient) -> None:
+def test_an_unverified_adapter_is_named_so(studio: Studio, client: TestClient) -> None:
     job = running(studio)
     address = f"{JOBS}/{job.id}/adapter.zip"
     store(studio, job)
@@ -133,7 +133,7 @@ def test_a_proven_one_is_not(studio: Studio, client: TestClient) -> None:
     assert client.get(f"{JOBS}/{job.id}").json()["adapter"] == "verified"
 
 
-def test_without_an_adapter_the_mend_is_told(studio: Studio, client: TestClient) -> None:
+def test_without_an_adapter_the_fix_is_told(studio: Studio, client: TestClient) -> None:
     job = running(studio)
     change(studio, job, status=JobStatus.CANCELLED)
     said = client.get(f"{JOBS}/{job.id}/adapter.zip").json()["error"]

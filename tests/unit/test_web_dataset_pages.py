@@ -181,7 +181,7 @@ def test_an_audit_of_before_is_still_shown(studio: Studio, client: TestClient, f
     assert "0 to 511: 5 conversations" in page(client, f"/datasets/{file_id}")
 
 
-def test_a_conversation_is_read_with_what_is_learnt_marked(client: TestClient, file_id: str) -> None:
+def test_a_conversation_is_read_with_what_is_trained_on_marked(client: TestClient, file_id: str) -> None:
     shown = page(client, f"/datasets/{file_id}/conversations/3")
     preview = client.get(f"{FILES}/{file_id}/preview?conversation=3").json()
     trained = [piece["text"] for piece in preview["pieces"] if piece["trained"]]

@@ -173,9 +173,9 @@ def test_a_zip_with_a_changed_file_has_no_end() -> None:
 
 def test_a_zip_left_half_way_closes_its_file() -> None:
     opened = io.BytesIO(b"x" * (3 << 20))
-    story = stream_zip([Member("a", 3 << 20, "", lambda: opened)], at=AT)
-    next(story)
-    story.close()  # type: ignore[attr-defined]
+    log = stream_zip([Member("a", 3 << 20, "", lambda: opened)], at=AT)
+    next(log)
+    log.close()  # type: ignore[attr-defined]
     assert opened.closed
 
 

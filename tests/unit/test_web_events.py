@@ -143,7 +143,7 @@ def test_silence_is_broken_by_heartbeats(studio: Studio) -> None:
     assert comments == ["heartbeat", "heartbeat"]
 
 
-def test_a_long_story_comes_whole(studio: Studio) -> None:
+def test_a_long_event_log_comes_whole(studio: Studio) -> None:
     job = a_job(studio)
     for number in range(1203):
         tell(studio, job, str(number))

@@ -225,7 +225,7 @@ def test_a_retry_shows_the_cap_that_was(studio: Studio, client: TestClient) -> N
         assert len(page.all("input", name=name)) == 1
 
 
-def test_what_cannot_be_mended_by_trying_again_offers_no_retry(studio: Studio, client: TestClient) -> None:
+def test_what_cannot_be_fixed_by_trying_again_offers_no_retry(studio: Studio, client: TestClient) -> None:
     job = a_job(studio)
     end(studio, job, JobStatus.FAILED, EndReason.DATASET_REJECTED)
     assert not look(client, f"/jobs/{job.id}").having("data-retry")
@@ -244,7 +244,7 @@ def test_downloads_have_their_sizes_and_hashes(studio: Studio, client: TestClien
         assert client.get(link).status_code in {200, 302}, link
 
 
-def test_an_adapter_of_a_job_that_did_not_complete_is_called_unproven(studio: Studio, client: TestClient) -> None:
+def test_an_adapter_of_a_job_that_did_not_complete_is_called_unverified(studio: Studio, client: TestClient) -> None:
     job = a_job(studio, lora_artifact_path="lora_adapters/x/")
     keep(studio, job, "adapter/adapter_model.safetensors", b"weights")
     end(studio, job, JobStatus.FAILED, EndReason.BUDGET_REACHED)
@@ -253,7 +253,7 @@ def test_an_adapter_of_a_job_that_did_not_complete_is_called_unproven(studio: St
     assert client.get(f"/api/training/jobs/{job.id}/adapter.zip").status_code == 200
 
 
-def test_what_was_learnt_may_be_kept_where_a_machine_has_spoken(studio: Studio, client: TestClient) -> None:
+def test_what_was_trained_on_may_be_kept_where_a_machine_has_spoken(studio: Studio, client: TestClient) -> None:
     job = a_job(studio)
     canceling = f"DELETE /api/training/jobs/{job.id}"
     assert look(client, f"/jobs/{job.id}").having("data-action") == [canceling]

@@ -197,7 +197,7 @@ def test_models_that_are_missing_name_the_way(tmp_path: Path) -> None:
     assert models_finding(tmp_path / "none").fix == "Pull one: brightrun model pull smollm2-135m-instruct"
 
 
-def test_a_check_that_finds_fault_shows_its_mend(studio: Studio) -> None:
+def test_a_check_that_finds_fault_shows_its_fix(studio: Studio) -> None:
     with a_client(replace(studio, computes={"simulated": _Away(HandClock())})) as client:
         page = client.get("/settings/checks/compute", headers=HTML).text
     assert "Does not work: " in page

@@ -241,9 +241,7 @@ def test_without_a_price_there_is_no_figure_and_no_cap(trained: Studio, sample_d
     assert started.json()["error"]["code"] == "price_unknown"
 
 
-def test_what_does_not_fit_says_so_and_offers_the_mend(
-    studio: Studio, client: TestClient, sample_dataset: Path
-) -> None:
+def test_what_does_not_fit_says_so_and_offers_the_fix(studio: Studio, client: TestClient, sample_dataset: Path) -> None:
     request = {"base_model": "llama-3-70b-instruct", "compute": {"gpu_type": "rtx-4090"}}
     shown = review(client, stored(studio, sample_dataset), **request)
     assert not may_start(shown)

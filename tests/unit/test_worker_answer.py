@@ -47,7 +47,7 @@ def test_a_prompt_ends_with_the_client_and_keeps_the_answer_apart() -> None:
     assert [message.content for message in prompt.messages] == ["Keep calm.", "b asks 1", "b hears 1", "b asks 2"]
 
 
-def test_an_unlearnt_answer_is_context_and_never_asked_for() -> None:
+def test_an_untrained_answer_is_context_and_never_asked_for() -> None:
     (prompt,) = choose_prompts([TALKS[2]], 64)
 
     assert prompt.answer_number == 1

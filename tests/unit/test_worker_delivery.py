@@ -336,7 +336,7 @@ def test_an_unwritten_half_line_waits(world: World) -> None:
     assert world.batches[0].sequence == 1
 
 
-def test_the_tail_reads_any_line_of_a_long_journal(tmp_path: Path) -> None:
+def test_the_tail_reads_any_line_of_a_long_event_log(tmp_path: Path) -> None:
     event_log = EventLog(tmp_path / "events.jsonl")
     tail = EventLogReader(event_log.path)
     for _ in range(5):

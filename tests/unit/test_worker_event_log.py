@@ -88,7 +88,7 @@ def test_half_a_line_of_a_killed_process_is_cut(tmp_path: Path, kept_bytes: int)
     assert [event.sequence for event in told] == [1, 2]
 
 
-def test_a_journal_of_half_a_line_alone_begins_again(tmp_path: Path) -> None:
+def test_a_event_log_of_half_a_line_alone_begins_again(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"sequence": 1, "att')
 

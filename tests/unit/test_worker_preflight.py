@@ -142,7 +142,7 @@ def test_versions_are_of_the_packages_that_decide_the_numbers() -> None:
     assert all(versions.values())
 
 
-def test_every_refusal_says_a_mend(run: RunFolder) -> None:
+def test_every_refusal_says_a_fix(run: RunFolder) -> None:
     (run.root / "data" / "train.jsonl").unlink()
 
     with pytest.raises(BrightRunError) as raised:
