@@ -27,8 +27,9 @@ from brightrun.catalogue.folders import find_pulled
 from brightrun.contract.events import read_event_log
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.sample_dataset import sample_dataset_path
-from brightrun.jobs.make_run import RunFolderRequest, make_run
-from brightrun.jobs.plan_run import PlanTarget
+from brightrun.jobs.base_model import pulled_base
+from brightrun.jobs.make_run import make_run
+from brightrun.jobs.plan_run import PlanTarget, RunRequest
 from brightrun.planning.cpu_benchmark import CPU_BENCHMARK_SECONDS
 from brightrun.planning.job_plan import JobPlan
 from brightrun.planning.this_machine import current_cpu_benchmark, this_machine
@@ -102,7 +103,9 @@ def run_once(recipe: str, model: Path, home: Path, steps: int) -> Timed:
     with tempfile.TemporaryDirectory() as scratch:
         folder = RunFolder(Path(scratch) / "run")
         target = PlanTarget(this_machine(home, cpu_benchmark_seconds=CPU_BENCHMARK_SECONDS))
-        plan = make_run(RunFolderRequest(sample_dataset_path(), model, recipe, wished), folder, target=target).plan
+        plan = make_run(
+            RunRequest(sample_dataset_path(), recipe, wished), pulled_base(model), folder, target=target
+        ).plan
         say(f"{recipe}: {plan.steps} steps, planned {plan.duration.expected_seconds:.0f} s")
         before, began = busy_seconds(), time.time()
         worker = subprocess.run(

@@ -20,8 +20,8 @@ from brightrun.contract.hyperparameters import LLAMA_PROJECTIONS, Hyperparameter
 from brightrun.contract.run_folder import RunFolder
 from brightrun.errors import NotEnoughMemory
 from brightrun.jobs.base_model import pulled_base
-from brightrun.jobs.make_run import MadeRun, RunFolderRequest, make_run
-from brightrun.jobs.plan_run import MeasuredData, PlanTarget, measure_data
+from brightrun.jobs.make_run import MadeRun, make_run
+from brightrun.jobs.plan_run import MeasuredData, PlanTarget, RunRequest, measure_data
 from brightrun.planning.plan import shape_run
 from brightrun.planning.this_machine import this_machine
 from brightrun.runs.flops import make_micro_batch
@@ -83,10 +83,10 @@ def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_dataset: Path
 ) -> Both:
     root = tmp_path_factory.mktemp("agreement")
-    asked = RunFolderRequest(sample_dataset, tiny_model, "quickstart", SETTINGS[request.param])
+    asked = RunRequest(sample_dataset, "quickstart", SETTINGS[request.param])
     target = PlanTarget(this_machine(root / "home", cpu_benchmark_seconds=0.05))
-    made = make_run(asked, RunFolder(root / "run"), target=target)
-    measured = measure_data(asked.data(), pulled_base(tiny_model), root / "data")
+    made = make_run(asked, pulled_base(tiny_model), RunFolder(root / "run"), target=target)
+    measured = measure_data(asked, pulled_base(tiny_model), root / "data")
     with closing(EventLog(made.folder.event_log)) as event_log:
         run = _prepare(made.folder, event_log)
     (said,) = [line for line in event_log_lines(made.folder) if "fingerprint" in line]

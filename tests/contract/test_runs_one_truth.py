@@ -15,9 +15,9 @@ from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.prepared import read_prepared
 from brightrun.errors import RecipeError
-from brightrun.jobs.make_run import RunFolderRequest
+from brightrun.jobs.base_model import pulled_base
 from brightrun.jobs.make_run import make_run as plan_and_freeze
-from brightrun.jobs.plan_run import PlanTarget
+from brightrun.jobs.plan_run import PlanTarget, RunRequest
 from brightrun.planning.this_machine import rented
 from brightrun.runs.examples import encode_examples
 from brightrun.runs.prompts import sampled_answers
@@ -56,9 +56,10 @@ def test_a_layer_that_the_model_has_not_is_refused_by_name(tiny_model: Path) -> 
 def test_the_plan_counts_what_the_worker_will_do(
     tmp_path: Path, tiny_model: Path, sample_dataset: Path, unit: str
 ) -> None:
-    request = RunFolderRequest(sample_dataset, tiny_model, "balanced", {"example_unit": unit, "sample_answers": 5})
+    request = RunRequest(sample_dataset, "balanced", {"example_unit": unit, "sample_answers": 5})
     target = PlanTarget(rented(find_gpu("h100-pcie")))
-    made = plan_and_freeze(request, RunFolder(tmp_path / "run"), target=target, job_id="test-job")
+    base, folder = pulled_base(tiny_model), RunFolder(tmp_path / "run")
+    made = plan_and_freeze(request, base, folder, target=target, job_id="test-job")
     folder, spec, plan = made.folder, made.spec, made.plan
     chat = load_chat_model(tiny_model)
     examples = encode_examples(read_prepared(folder.root / spec.dataset.train_path), chat, spec.hyperparameters)

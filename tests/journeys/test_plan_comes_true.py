@@ -9,8 +9,9 @@ import pytest
 
 from brightrun.contract.events import Event, read_event_log
 from brightrun.contract.run_folder import RunFolder
-from brightrun.jobs.make_run import MadeRun, RunFolderRequest, make_run
-from brightrun.jobs.plan_run import PlanTarget
+from brightrun.jobs.base_model import pulled_base
+from brightrun.jobs.make_run import MadeRun, make_run
+from brightrun.jobs.plan_run import PlanTarget, RunRequest
 from brightrun.planning.job_plan import PHASES
 from brightrun.planning.this_machine import this_machine
 from brightrun.runs.steps import checkpoint_steps, evaluation_steps
@@ -22,8 +23,9 @@ torch = pytest.importorskip("torch")
 
 def run(folder: Path, model: Path, dataset: Path, home: Path, **settings: Any) -> tuple[MadeRun, list[Event]]:
     """A run of the tiny model, planned as `brightrun train` plans it, to its end."""
-    request = RunFolderRequest(dataset, model, "quickstart", {"sample_answers": 2, "sample_tokens": 8, **settings})
-    made = make_run(request, RunFolder(folder), target=PlanTarget(this_machine(home, cpu_benchmark_seconds=0.05)))
+    request = RunRequest(dataset, "quickstart", {"sample_answers": 2, "sample_tokens": 8, **settings})
+    target = PlanTarget(this_machine(home, cpu_benchmark_seconds=0.05))
+    made = make_run(request, pulled_base(model), RunFolder(folder), target=target)
     worker = start_worker(made.folder)
     _, said = worker.communicate(timeout=240)
     assert worker.returncode == 0, said.decode()

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from brightrun.cli.start_run import TrainRequest, ready_run
+from brightrun.cli.start_run import ready_run
 from brightrun.contract.job_spec import JobSpec
 from brightrun.errors import RunFolderError
+from brightrun.jobs.plan_run import RunRequest
 from tests.unit.command_line import MODEL, CommandLine, pull_wee_model
 
 
@@ -66,19 +67,19 @@ def test_a_dry_run_tells_a_person_what_will_happen(cli: CommandLine, sample_data
     assert f"{plan['tokens_total']:,}" in shown
 
 
-def _request(file: Path, **changes: Any) -> TrainRequest:
-    return TrainRequest(**{"file": file, "model": MODEL, "recipe": "balanced", "overrides": {}, **changes})
+def _request(file: Path, **changes: Any) -> RunRequest:
+    return RunRequest(**{"file": file, "recipe": "balanced", "overrides": {}, **changes})
 
 
 def test_the_spec_is_frozen_and_found_again(cli: CommandLine, sample_dataset: Path) -> None:
-    ready = ready_run(_request(sample_dataset), cli.folder / "run")
+    ready = ready_run(_request(sample_dataset), MODEL, cli.folder / "run")
     assert {path.name for path in ready.folder.root.iterdir()} == {"data", "job.json", "plan.json"}
     spec = JobSpec.load(cli.folder / "run" / "job.json")
     assert spec == ready.spec
     assert spec.hyperparameters.max_seq_length is not None
     assert spec.hyperparameters.max_seq_length >= ready.plan.longest_tokens
     before = cli.listing()
-    again = ready_run(_request(sample_dataset), cli.folder / "run")
+    again = ready_run(_request(sample_dataset), MODEL, cli.folder / "run")
     assert (again.resumed, again.spec, again.plan) == (True, ready.spec, ready.plan)
     assert cli.listing() == before
 
@@ -95,18 +96,18 @@ def test_the_spec_is_frozen_and_found_again(cli: CommandLine, sample_dataset: Pa
 def test_another_request_for_the_same_folder_is_refused_by_name(
     change: dict[str, Any], named: str, cli: CommandLine, sample_dataset: Path
 ) -> None:
-    ready_run(_request(sample_dataset), cli.folder / "run")
+    ready_run(_request(sample_dataset), MODEL, cli.folder / "run")
     before = cli.listing()
     with pytest.raises(RunFolderError) as caught:
-        ready_run(_request(sample_dataset, **change), cli.folder / "run")
+        ready_run(_request(sample_dataset, **change), MODEL, cli.folder / "run")
     assert named in caught.value.message
     assert "--out" in caught.value.hint
     assert cli.listing() == before
 
 
 def test_another_dataset_for_the_same_folder_is_refused(cli: CommandLine, sample_dataset: Path) -> None:
-    ready_run(_request(sample_dataset), cli.folder / "run")
+    ready_run(_request(sample_dataset), MODEL, cli.folder / "run")
     other = cli.folder / "other.json"
     other.write_text(json.dumps(json.loads(sample_dataset.read_text(encoding="utf-8"))), encoding="utf-8")
     with pytest.raises(RunFolderError, match=r"the dataset \(lantern-care-sample\.json there\)"):
-        ready_run(_request(other), cli.folder / "run")
+        ready_run(_request(other), MODEL, cli.folder / "run")

@@ -20,7 +20,7 @@ from brightrun.cli.this_device import this_machine
 from brightrun.cli.train import parse_settings
 from brightrun.errors import DatasetError
 from brightrun.jobs.base_model import any_base
-from brightrun.jobs.plan_run import Planned, PlanTarget, RunRequest, plan_run
+from brightrun.jobs.plan_run import Planned, PlanTarget, RunRequest, measure_data, plan_measured
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import InstanceType
 from brightrun.planning.this_machine import current_cpu_benchmark, rented
@@ -71,7 +71,8 @@ def plan_file(
     base = any_base(model, read_settings().models)
     request = RunRequest(file, recipe, parse_settings(set_ or []), repair_json=repair_json)
     with TemporaryDirectory() as scratch, byte_progress(f"Reading {file.name}") as progress:
-        planned = plan_run(request, base, target, Path(scratch) / "data", progress=progress)
+        measured = measure_data(request, base, Path(scratch) / "data", progress=progress)
+    planned = plan_measured(request, measured, target)
     if json:
         print_json(_as_json(planned))
     else:

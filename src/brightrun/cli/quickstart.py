@@ -10,9 +10,9 @@ import typer
 from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.model import bring
 from brightrun.cli.show import print_json, results
-from brightrun.cli.start_run import TrainRequest
 from brightrun.cli.train import parse_settings, train_once
 from brightrun.datasets.sample_dataset import sample_dataset_path
+from brightrun.jobs.plan_run import RunRequest
 from brightrun.platforms import Ability, require
 
 
@@ -25,12 +25,12 @@ def quickstart(
 ) -> None:
     """Train SmolLM2-135M on the sample dataset on this machine's CPU and prove what it learned."""
     require(Ability.TRAINING)
-    request = TrainRequest(sample_dataset_path(), EMBEDDED_MODEL, "quickstart", parse_settings(set_ or []))
+    request = RunRequest(sample_dataset_path(), "quickstart", parse_settings(set_ or []))
     if not json:
         results.print("[bold]1  The base model[/]", highlight=False)
     bring(EMBEDDED_MODEL)
     if not json:
         results.print("\n[bold]2  The data, the plan, the training, the proof[/]", highlight=False)
-    result = train_once(request, out, quiet=json)
+    result = train_once(request, EMBEDDED_MODEL, out, quiet=json)
     if json:
         print_json(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,21 +17,10 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.new_folder import check_folder, new_folder
 from brightrun.errors import DatasetError, RunFolderError
-from brightrun.jobs.make_run import PLAN_NAME, RunFolderRequest, make_run
-from brightrun.jobs.plan_run import PlanTarget
+from brightrun.jobs.base_model import pulled_base
+from brightrun.jobs.make_run import PLAN_NAME, make_run
+from brightrun.jobs.plan_run import PlanTarget, RunRequest
 from brightrun.planning.job_plan import JobPlan
-
-
-@dataclass(frozen=True, slots=True)
-class TrainRequest:
-    """What a person asked for with `brightrun train`."""
-
-    file: Path
-    model: str
-    recipe: str
-    overrides: Mapping[str, str]
-    client_profile: str = "keep"
-    repair_json: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +34,7 @@ class ReadyRun:
     resumed: bool
 
 
-def ready_run(request: TrainRequest, out: Path) -> ReadyRun:
+def ready_run(request: RunRequest, model: str, out: Path) -> ReadyRun:
     """Make the run's folder, whole or not at all, or find it as the same command left it.
 
     Raises:
@@ -57,15 +45,16 @@ def ready_run(request: TrainRequest, out: Path) -> ReadyRun:
     folder = RunFolder(out)
     if not request.file.is_file():
         raise DatasetError(f"There is no file {request.file}.", hint="Check the path; it is read from this folder.")
-    model_folder, entry = pulled_model(request.model)
+    model_folder, entry = pulled_model(model)
     if folder.spec.exists():
-        return _found_again(request, folder, model_folder, entry)
+        return _found_again(request, folder, entry)
     check_folder(out, (), "a run")
     with byte_progress(f"Checking {entry.name}") as progress:
         verify_model_folder(model_folder, hashes=True, progress=progress)
     with new_folder(out) as staging, byte_progress(f"Auditing {request.file.name}") as progress:
         made = make_run(
-            _run_request(request, model_folder),
+            request,
+            pulled_base(model_folder),
             RunFolder(staging),
             target=PlanTarget(this_machine()),
             progress=progress,
@@ -73,13 +62,7 @@ def ready_run(request: TrainRequest, out: Path) -> ReadyRun:
     return ReadyRun(folder, made.spec, made.plan, made.audit, resumed=False)
 
 
-def _run_request(request: TrainRequest, model_folder: Path) -> RunFolderRequest:
-    return RunFolderRequest(
-        request.file, model_folder, request.recipe, request.overrides, request.client_profile, request.repair_json
-    )
-
-
-def _found_again(request: TrainRequest, folder: RunFolder, model_folder: Path, entry: BaseModelEntry) -> ReadyRun:
+def _found_again(request: RunRequest, folder: RunFolder, entry: BaseModelEntry) -> ReadyRun:
     """The run an earlier command began, if it is the one asked for now."""
     spec = JobSpec.load(folder.spec)
     audit = AuditReport.model_validate_json((folder.data / "audit.json").read_bytes())
@@ -95,7 +78,7 @@ def _found_again(request: TrainRequest, folder: RunFolder, model_folder: Path, e
         if asked != before:
             differences.append(f"{name} ({before} there, {asked} asked)")
     there = spec.hyperparameters.model_dump()
-    now = _run_request(request, model_folder).resolve(audit.longest_tokens).model_dump()
+    now = request.resolve(audit.longest_tokens, entry.context_length).model_dump()
     differences += [f"{name} ({there[name]} there, {now[name]} asked)" for name in now if now[name] != there[name]]
     if differences:
         raise RunFolderError(

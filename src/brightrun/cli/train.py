@@ -15,7 +15,7 @@ from brightrun.cli.dataset import ProfileChoice
 from brightrun.cli.show import print_json, problems, results
 from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan
-from brightrun.cli.start_run import ReadyRun, TrainRequest, ready_run
+from brightrun.cli.start_run import ReadyRun, ready_run
 from brightrun.cli.watch_run import run_and_watch
 from brightrun.contract.actuals import measure
 from brightrun.contract.events import read_event_log
@@ -24,6 +24,7 @@ from brightrun.contract.states import JobStatus
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
 from brightrun.format import duration_text
+from brightrun.jobs.plan_run import RunRequest
 from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of
 from brightrun.platforms import Ability, require
 
@@ -46,11 +47,11 @@ def train(
 ) -> None:
     """Audit, plan, train, compare. Killed half-way? The same command goes on and ends with the same adapter."""
     require(Ability.TRAINING)
-    request = TrainRequest(file, model, recipe, parse_settings(set_ or []), client_profile.value, repair_json)
+    request = RunRequest(file, recipe, parse_settings(set_ or []), client_profile.value, repair_json)
     folder = out or _default_folder(file, model)
     if resume and not (folder / "job.json").exists():
         raise RunFolderError(f"There is no run in {folder} to go on with.", hint="Give its folder with --out.")
-    result = train_once(request, folder, quiet=json, dry_run=dry_run)
+    result = train_once(request, model, folder, quiet=json, dry_run=dry_run)
     if json:
         print_json(result)
 
@@ -66,13 +67,13 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return settings
 
 
-def train_once(request: TrainRequest, out: Path, *, quiet: bool, dry_run: bool = False) -> dict[str, object]:
+def train_once(request: RunRequest, model: str, out: Path, *, quiet: bool, dry_run: bool = False) -> dict[str, object]:
     """Prepare, plan, run and tell; returns what `--json` prints."""
     if dry_run:
         with TemporaryDirectory() as scratch:
-            ready = ready_run(request, Path(scratch) / "run")
+            ready = ready_run(request, model, Path(scratch) / "run")
     else:
-        ready = ready_run(request, out)
+        ready = ready_run(request, model, out)
     if not quiet:
         if not ready.resumed:
             show_audit(ready.audit)

@@ -3,49 +3,22 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from brightrun.catalogue.folders import read_model_record
-from brightrun.catalogue.model_shapes import entry_of_folder
-from brightrun.catalogue.models import BaseModelEntry
-from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import DatasetRef, JobSpec, ModelRef
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.prepare import PreparedDataset
 from brightrun.errors import BrightRunError, NotEnoughMemory, OverBudget, PlanRefused
 from brightrun.files import write_model
-from brightrun.jobs.base_model import BaseChoice, pulled_base
-from brightrun.jobs.plan_run import Examine, PlanTarget, Progress, RunRequest, plan_run
+from brightrun.jobs.base_model import BaseChoice
+from brightrun.jobs.plan_run import Examine, PlanTarget, Progress, RunRequest, measure_data, plan_measured
 from brightrun.planning.choice import GpuOffer
 from brightrun.planning.job_plan import JobPlan
-from brightrun.planning.resolve import Override
 
 PLAN_NAME = "plan.json"
-
-
-@dataclass(frozen=True, slots=True)
-class RunFolderRequest:
-    """What a run is to be made of. `overrides` are single settings of the recipe, as text or typed."""
-
-    file: Path
-    model_folder: Path
-    recipe: str
-    overrides: Mapping[str, Override]
-    client_profile: str = "keep"
-    repair_json: bool = False
-
-    def data(self) -> RunRequest:
-        return RunRequest(self.file, self.recipe, self.overrides, self.client_profile, self.repair_json)
-
-    def entry(self) -> BaseModelEntry:
-        return entry_of_folder(self.model_folder)
-
-    def resolve(self, longest_tokens: int) -> Hyperparameters:
-        """The recipe with the overrides, for data whose longest sequence has that many tokens."""
-        return self.data().resolve(longest_tokens, self.entry().context_length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +33,21 @@ class MadeRun:
 
 
 def make_run(
-    request: RunFolderRequest,
+    request: RunRequest,
+    base: BaseChoice,
     folder: RunFolder,
     *,
     target: PlanTarget,
     job_id: str | None = None,
     source_name: str | None = None,
-    base: BaseChoice | None = None,
     examine: Examine | None = None,
     progress: Progress | None = None,
 ) -> MadeRun:
     """Prepare the data, settle the hyperparameters, plan, and write `job.json` last: without it there is no run.
 
     Args:
-        base: The base model in `request.model_folder` where it is at hand.
-        examine: As for `plan_run`.
+        base: A base model that was pulled.
+        examine: As for `measure_data`.
 
     Raises:
         DatasetError, ModelError, RecipeError: what was asked for cannot be made.
@@ -82,16 +55,17 @@ def make_run(
         OverBudget, PlanRefused: the plan does not fit its cap in dollars or hours; `details["plan"]` likewise.
         NotEnoughDisk
     """
+    assert base.folder is not None, "only a base model that was pulled can be trained"
     folder.root.mkdir(parents=True, exist_ok=True)
-    base = base or pulled_base(request.model_folder)
-    planned = plan_run(request.data(), base, target, folder.data, examine=examine, progress=progress)
+    measured = measure_data(request, base, folder.data, examine=examine, progress=progress)
+    planned = plan_measured(request, measured, target)
     require_fit(planned.plan)
     write_model(folder.root / PLAN_NAME, planned.plan)
     spec = JobSpec(
         job_id=job_id or str(uuid.uuid4()),
         recipe=request.recipe,
         hyperparameters=planned.hyperparameters,
-        model=_model_ref(request.model_folder),
+        model=_model_ref(base.folder),
         dataset=_dataset_ref(planned.prepared, source_name or planned.prepared.source_name),
     )
     write_model(folder.spec, spec)

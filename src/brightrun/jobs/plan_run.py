@@ -97,27 +97,6 @@ Examine = Callable[[ReadOptions], ExaminedDataset]
 """Brings the request's dataset, examined with the base's tokenizer and these options; its folder is only read."""
 
 
-def plan_run(
-    request: RunRequest,
-    base: BaseChoice,
-    target: PlanTarget,
-    data: Path,
-    *,
-    examine: Examine | None = None,
-    progress: Progress | None = None,
-) -> Planned:
-    """Prepare the data into the new folder `data`, settle the hyperparameters and plan; what does not fit is told, too.
-
-    Args:
-        examine: Where the dataset comes from if it need not be read from `request.file` once more.
-
-    Raises:
-        DatasetError, RecipeError: what was asked for cannot be made.
-        NotEnoughDisk
-    """
-    return plan_measured(request, measure_data(request, base, data, examine=examine, progress=progress), target)
-
-
 def measure_data(
     request: RunRequest,
     base: BaseChoice,
@@ -128,7 +107,12 @@ def measure_data(
 ) -> MeasuredData:
     """Prepare the data into the new folder `data`, its tokens counted. Every conversation is encoded once at most.
 
-    Raises as `plan_run`.
+    Args:
+        examine: Where the dataset comes from if it need not be read from `request.file` once more.
+
+    Raises:
+        DatasetError, RecipeError: what was asked for cannot be made.
+        NotEnoughDisk
     """
     options = _read_options(request, base)
     with scratch_folder(data) as scratch:
@@ -152,7 +136,10 @@ def measure_data(
 
 
 def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarget) -> Planned:
-    """The plan over data that was measured with the same settings of data. Raises RecipeError."""
+    """Settle the hyperparameters and plan, over data that were measured with the same settings of data.
+
+    What does not fit is told, too. Raises RecipeError.
+    """
     base, prepared, sizes, validation = measured.base, measured.prepared, measured.sizes, measured.validation
     hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
     device = target.machine(base.entry, hyperparameters)

@@ -25,12 +25,12 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.database import events, files, jobs
 from brightrun.database.tables import TrainingFile, TrainingJob
-from brightrun.errors import DatasetError, IdempotencyConflict, ModelError, NotFound
+from brightrun.errors import IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
 from brightrun.jobs.base_model import BaseChoice, any_base, pulled_base
 from brightrun.jobs.examine_once import examine_once
 from brightrun.jobs.history import calibrate_plan
-from brightrun.jobs.make_run import MadeRun, RunFolderRequest, make_run
+from brightrun.jobs.make_run import MadeRun, make_run
 from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.plan_run import Examine, MeasuredData, Planned, PlanTarget, RunRequest, measure_data, plan_measured
 from brightrun.jobs.resolve_cap import resolve_cap
@@ -155,8 +155,15 @@ def submit_job(
     studio.compute(request.compute.provider or studio.default_compute)
     if (known := _known(studio, owner_id, idempotency_key, body_hash)) is not None:
         return known
+    target = target_for(studio, request.compute, owner_id=owner_id)
+    file, base = _dataset_and_base(studio, request, owner_id)
+    run_request = RunRequest(Path(file.file_name), request.recipe, request.hyperparameters)
     job_id = str(uuid.uuid4())
-    with _made(studio, request, owner_id, job_id) as (made, file):
+    with _scratch(studio) as scratch:
+        made = make_run(
+            run_request, base, RunFolder(scratch / "run"), target=target, job_id=job_id, source_name=file.file_name,
+            examine=_examine(studio, base, file),
+        )  # fmt: skip
         if prepare is not None:
             prepare(made)
         final = studio.run_folder(job_id).root
@@ -219,23 +226,11 @@ def _scratch(studio: Studio) -> Iterator[Path]:
         yield Path(scratch)
 
 
-@contextmanager
-def _made(studio: Studio, request: JobRequest, owner_id: str, job_id: str) -> Iterator[tuple[MadeRun, TrainingFile]]:
-    """A run made in a scratch folder, gone afterwards unless it was moved."""
-    target = target_for(studio, request.compute, owner_id=owner_id)
+def _dataset_and_base(studio: Studio, request: JobRequest, owner_id: str) -> tuple[TrainingFile, BaseChoice]:
     with studio.database.reading() as session:
         file = owned_file(session, owner_id, request.training_file_id)
     folder = _model_folder(studio, request.base_model)
-    base = studio.cache.get(_model_key(studio, request.base_model), lambda: pulled_base(folder))
-    run_request = RunFolderRequest(Path(file.file_name), folder, request.recipe, request.hyperparameters)
-    with _scratch(studio) as scratch:
-        made = make_run(
-            run_request, RunFolder(scratch / "run"), target=target, job_id=job_id, source_name=file.file_name,
-            base=base, examine=_examine(studio, base, file),
-        )  # fmt: skip
-        if made.audit.refused:
-            raise DatasetError(f"{file.file_name} was refused by its audit.")
-        yield made, file
+    return file, studio.cache.get(_model_key(studio, request.base_model), lambda: pulled_base(folder))
 
 
 def _model_folder(studio: Studio, name: str) -> Path:
