@@ -26,6 +26,7 @@ import uvicorn
 from pydantic import SecretStr
 
 from brightrun.compute.simulated.provider import SimulatedCompute
+from brightrun.contract.compute import JobCompute
 from brightrun.contract.event_data import StepData
 from brightrun.contract.events import StepEvent
 from brightrun.contract.messages import EventBatch
@@ -144,7 +145,8 @@ def make_job(studio: Studio) -> str:
             session,
             TrainingJob(
                 owner_id="local", training_file_id=file.id, name="bench", status=JobStatus.TRAINING, spec={},
-                base_model="m", recipe="balanced", hyperparameters={}, compute={}, attempt=1, created_at=now,
+                base_model="m", recipe="balanced", hyperparameters={}, attempt=1, created_at=now,
+                compute=JobCompute(provider="simulated"),
                 status_changed_at=now,
             ),
         )  # fmt: skip
