@@ -27,6 +27,7 @@ from pydantic import SecretStr
 from sqlalchemy import func, select
 
 from brightrun.compute.simulated.provider import SimulatedCompute
+from brightrun.contract.compute import JobCompute
 from brightrun.contract.event_data import StepData
 from brightrun.contract.events import StepEvent
 from brightrun.contract.messages import EventBatch
@@ -146,8 +147,8 @@ def make_job(studio: Studio) -> str:
             session,
             TrainingJob(
                 owner_id="local", training_file_id=file.id, name="bench", status=JobStatus.TRAINING, spec={},
-                base_model="m", recipe="balanced", hyperparameters={}, compute={}, attempt=1, created_at=now,
-                status_changed_at=now,
+                base_model="m", recipe="balanced", hyperparameters={}, compute=JobCompute(provider="simulated"),
+                attempt=1, created_at=now, status_changed_at=now,
             ),
         )  # fmt: skip
         attempt = TrainingAttempt(
