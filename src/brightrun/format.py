@@ -39,7 +39,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A time that was measured: `48 s`, `3 min 20 s`, `2 h 05 min`."""
+    """A time that was measured or is a limit: `4.2 s`, `48 s`, `3 min 20 s`, `2 h 05 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{whole} s"
@@ -57,6 +57,15 @@ def about_text(seconds: float) -> str:
     if minutes < 100:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min" if minutes < 3000 else f"{round(minutes / 60)} h"
+
+
+def band_text(low: float, high: float) -> str:
+    """`20 to 43 min`, `45 s to 2 min`: both ends, the unit once where it is the same."""
+    first, last = about_text(low), about_text(high)
+    if first == last:
+        return last
+    number, _, unit = first.partition(" ")
+    return f"{number} to {last}" if last.partition(" ")[2] == unit else f"{first} to {last}"
 
 
 def bytes_text(size: int) -> str:

@@ -43,16 +43,6 @@ def test_numbers_come_back_exactly_and_unknown_is_none(database: Database) -> No
         metrics.record(session, job.id, attempt=1, points=[told, validation, point(2, float("nan"))])
         assert metrics.series(session, job.id, "train") == [told]
         assert metrics.series(session, job.id, "validation") == [validation]
-        assert metrics.latest(session, job.id, "train") == point(2, None)
-        assert metrics.latest(session, "nobody", "train") is None
-
-
-def test_the_lowest_is_the_earliest_of_equals(database: Database) -> None:
-    with database.session() as session:
-        job = add_job(session)
-        told = [point(step, loss, kind="validation") for step, loss in ((10, 0.9), (20, 0.4), (30, 0.4), (40, 0.6))]
-        metrics.record(session, job.id, attempt=1, points=told)
-        assert metrics.lowest(session, job.id, "validation") == told[1]
 
 
 @pytest.mark.parametrize("stride", [1, 40], ids=["read whole", "read by blocks"])

@@ -177,7 +177,7 @@ def test_a_job_that_is_too_long_in_its_state_is_told_once(tmp_path: Path, caplog
     assert [reconciler.raise_alarms(), reconciler.raise_alarms()] == [1, 1]
     told = [record.getMessage() for record in caplog.records if "longer than" in record.getMessage()]
     assert told == [
-        "Job job-1 is queued since 23 November 12:00 UTC, longer than 1 h. See why: brightrun job show job-1"
+        "Job job-1 is queued since 23 November 12:00 UTC, longer than 1 h 00 min. See why: brightrun job show job-1"
     ]
     world.database.close()
 

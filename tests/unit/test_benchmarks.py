@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from benchmarks import database, webhook
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BENCHMARKS = sorted((REPOSITORY / "benchmarks").glob("*.py"))
@@ -56,6 +57,24 @@ def test_a_benchmark_needs_no_test_extra(path: Path) -> None:
     assert needed == DRIVES_A_BROWSER.get(path.name, set())
     opening = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     assert all(extra in opening.lower() for extra in needed)
+
+
+def test_without_a_postgresql_the_other_database_is_still_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(database, "find_spec", lambda _: None)
+    assert database.chosen(None) == database.chosen("sqlite") == ["sqlite"]
+    assert capsys.readouterr().err.count("PostgreSQL is not measured") == 1
+    with pytest.raises(SystemExit, match="pip install"):
+        database.chosen("postgresql")
+
+
+def test_the_events_benchmark_runs(tmp_path: Path) -> None:
+    """Its rows are as the tables want them; a column that becomes typed breaks this and not the next who measures."""
+    studio = webhook.make_studio(tmp_path)
+    with webhook.served(studio) as url:
+        assert webhook.measure(studio, url, 2, 40, 10)["events"] == 40
+    studio.database.close()
 
 
 def test_a_test_that_is_imported_would_be_found() -> None:

@@ -17,7 +17,7 @@ from brightrun.charts.gauges import Part, cost_bar, memory_bar
 from brightrun.charts.histogram import Bin, histogram
 from brightrun.charts.lines import ChartStyle, Series, line_chart
 from brightrun.charts.matrix import matrix
-from brightrun.charts.run_charts import MEASURES, ChartedRun, measure_chart, overlay_chart
+from brightrun.charts.run_charts import MAX_POINTS, MEASURES, ChartedRun, measure_chart, overlay_chart
 from brightrun.errors import InputError
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -150,7 +150,9 @@ def test_a_run_that_goes_on_leaves_room_for_its_end() -> None:
 
 
 @pytest.mark.parametrize("name", list(MEASURES))
-@pytest.mark.parametrize("points", [[], [(1, 3e-5)], [(1, None)], [(step, 2.0 + step) for step in range(1, 900)]])
+@pytest.mark.parametrize(
+    "points", [[], [(1, 3e-5)], [(1, None)], [(step, 2.0 + step) for step in range(1, MAX_POINTS + 1)]]
+)
 def test_every_measure_draws_from_the_first_step_on(name: str, points: list[Point]) -> None:
     drawn = measure_chart(MEASURES[name], points, chart_id=f"job-{name}", total_steps=1000)
     assert set(drawn) == {"wide", "narrow"}

@@ -1,4 +1,4 @@
-"""Column types, URLs and the thinning of curves, without a database."""
+"""Column types and URLs, without a database."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 
 from brightrun.database.column_types import Money, PlainText, UtcDateTime, finite, to_json
 from brightrun.database.database import Database
-from brightrun.database.metrics import _Spot, thin
 from brightrun.errors import InputError
 
 DIALECTS: list[Dialect] = [SQLiteDialect(), PGDialect()]  # type: ignore[no-untyped-call]
@@ -84,19 +83,3 @@ def test_postgres_is_reached_with_psycopg_and_its_password_is_not_shown(scheme: 
     assert database.engine.driver == "psycopg"
     assert "hunter2" not in repr(database)
     assert "hunter2" not in str(database.engine)
-
-
-losses = st.lists(st.floats(0, 10), min_size=1, max_size=400)
-
-
-@given(losses=losses, points=st.integers(4, 60), stride=st.integers(1, 50))
-def test_thinning_keeps_ends_and_extremes(losses: list[float], points: int, stride: int) -> None:
-    spots = [_Spot(step=7 + number * stride, value=loss) for number, loss in enumerate(losses)]
-    kept = thin(spots, points)
-    assert len(kept) <= points
-    assert [spot.step for spot in kept] == sorted({spot.step for spot in kept})
-    assert set(kept) <= set(spots)
-    assert kept[0] == spots[0]
-    assert kept[-1] == spots[-1]
-    assert max(spot.value for spot in kept) == max(losses)
-    assert min(spot.value for spot in kept) == min(losses)

@@ -18,7 +18,6 @@ from brightrun.evaluation.run_report import (
 from brightrun.format import (
     bytes_text,
     direction,
-    duration_text,
     number_text,
     signed_percent,
     span,
@@ -225,6 +224,5 @@ def test_figures_read_well() -> None:
     assert span(-0.14, -0.11) == "from 11.0 % to 14.0 % lower"
     assert span(-0.03, 0.01) == "from 3.0 % lower to 1.0 % higher"
     assert span(0.02, 0.09) == "from 2.0 % to 9.0 % higher"
-    assert [duration_text(x) for x in (4.21, 48, 200, 7_500)] == ["4.2 s", "48 s", "3 min 20 s", "2 h 05 min"]
     assert [bytes_text(x) for x in (512, 97_623_000, 3 << 40)] == ["512 B", "93.1 MiB", "3072.0 GiB"]
     assert [number_text(x) for x in (12_345, 0.0002, 1.25e-8)] == ["12,345", "0.0002", "1.25e-08"]

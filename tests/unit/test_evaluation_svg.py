@@ -7,6 +7,8 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brightrun.charts.axes import nice_step, scale
 from brightrun.charts.bars import Pair, bar_pairs
@@ -43,15 +45,33 @@ def test_thinning_keeps_ends_spikes_dips_and_gaps() -> None:
     points[6_543] = (6_543, 50.0)
     points[1_234] = (1_234, 0.1)
     points[4_000] = (4_000, None)
-    thinned = thin(points)
-    assert len(thinned) <= 610
+    thinned = thin(points, 600)
+    assert len(thinned) <= 601  # the gap is one more
     assert {points[0], points[1_234], points[4_000], points[6_543], points[-1]} <= set(thinned)
     assert [x for x, _ in thinned] == sorted(x for x, _ in thinned)
 
 
+@given(
+    values=st.lists(st.floats(0, 10), min_size=1, max_size=400),
+    most=st.integers(4, 60),
+    stride=st.integers(1, 50),
+)
+def test_thinning_keeps_ends_and_extremes(values: list[float], most: int, stride: int) -> None:
+    points: list[Point] = [(7 + number * stride, value) for number, value in enumerate(values)]
+    kept = thin(points, most)
+    assert len(kept) <= most
+    assert [x for x, _ in kept] == sorted({x for x, _ in kept})
+    assert set(kept) <= set(points)
+    assert kept[0] == points[0]
+    assert kept[-1] == points[-1]
+    heights = [y for _, y in kept if y is not None]
+    assert max(heights) == max(values)
+    assert min(heights) == min(values)
+
+
 def test_short_curves_are_left_alone() -> None:
     points: list[Point] = [(1, 2.0), (2, None), (3, 1.0)]
-    assert thin(points) == points
+    assert thin(points, 3) == points
 
 
 def test_smoothing_keeps_a_straight_line_and_spans_no_gap() -> None:
@@ -93,9 +113,9 @@ def test_steps_get_whole_ticks_only() -> None:
 def test_a_spike_among_ten_thousand_steps_is_drawn() -> None:
     points: list[Point] = [(step, 2.0) for step in range(1, 10_001)]
     points[7_777] = (7_778, 40.0)
-    root = draw(Series("Training loss", thin(points)))
+    root = draw(Series("Training loss", thin(points, 600)))
     heights = curve_heights(root)
-    assert len(heights) < 700
+    assert len(heights) <= 600
     usual = max(heights)
     assert sum(height < usual / 2 for height in heights) == 1
 

@@ -26,7 +26,6 @@ from brightrun.jobs.cache import Cache
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.submit import JobRequest, plan_job
 from brightrun.web.pages.start_form import recipe_choices, start_form
-from brightrun.web.pages.start_review import band_text
 from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_client, a_file, a_job, a_studio
 
 HTML = {"accept": "text/html"}
@@ -288,36 +287,6 @@ def test_the_same_key_starts_one_job(trained: Studio, sample_dataset: Path) -> N
     assert once["retry_of"] == job_id
     assert once["id"] == twice["id"] != job_id
     assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_conflict")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.2, "1 s"),
-        (45, "45 s"),
-        (99, "99 s"),
-        (100, "2 min"),
-        (3000, "50 min"),
-        (12_000, "3 h 20 min"),
-        (4e5, "111 h"),
-    ],
-)
-def test_an_estimate_is_no_more_exact_than_it_is(seconds: float, words: str) -> None:
-    assert about_text(seconds) == words
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "words"),
-    [
-        (1200, 2580, "20 to 43 min"),
-        (45, 120, "45 s to 2 min"),
-        (0.1, 0.3, "1 s"),
-        (7200, 12_000, "2 h 00 min to 3 h 20 min"),
-        (3840, 19_140, "64 min to 5 h 19 min"),
-    ],
-)
-def test_a_band_names_its_unit_once(low: float, high: float, words: str) -> None:
-    assert band_text(low, high) == words
 
 
 def test_the_scripts_of_the_form_name_what_is_in_it(studio: Studio, client: TestClient) -> None:

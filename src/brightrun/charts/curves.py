@@ -13,26 +13,29 @@ def finite(points: Iterable[Point]) -> list[Point]:
     return [(x, y if y is not None and math.isfinite(y) else None) for x, y in points]
 
 
-def thin(points: Sequence[Point], *, most: int = 600) -> list[Point]:
-    """At most about `most` points: of each bucket its lowest and highest, in order, and one gap if any.
+def thin(points: Sequence[Point], most: int) -> list[Point]:
+    """At most `most` points, in order: first, last, and of every stretch of equal width its lowest and its highest.
 
-    First and last point always stay. A spike of one step survives, because it is its bucket's highest.
+    A spike of one step survives, because it is its stretch's highest. A stretch with gaps keeps its first one too.
     """
     if len(points) <= most:
         return list(points)
-    inner = points[1:-1]
-    buckets = max(1, most // 3)
-    kept = [points[0]]
-    for bucket in range(buckets):
-        kept.extend(_extremes(inner[bucket * len(inner) // buckets : (bucket + 1) * len(inner) // buckets]))
-    return [*kept, points[-1]]
-
-
-def _extremes(bucket: Sequence[Point]) -> list[Point]:
-    values = [(y, index) for index, (_, y) in enumerate(bucket) if y is not None]
-    gaps = [index for index, (_, y) in enumerate(bucket) if y is None]
-    chosen = {min(values)[1], max(values)[1]} if values else set()
-    return [bucket[index] for index in sorted(chosen | set(gaps[:1]))]
+    begin, stretches = points[0][0], max(1, (most - 2) // 2)
+    width = (points[-1][0] - begin + 1) / stretches
+    lowest: dict[int, tuple[float, int]] = {}
+    highest: dict[int, tuple[float, int]] = {}
+    gaps: dict[int, int] = {}
+    for index, (x, y) in enumerate(points):
+        stretch = int((x - begin) / width)
+        if y is None:
+            gaps.setdefault(stretch, index)
+            continue
+        if stretch not in lowest or y < lowest[stretch][0]:
+            lowest[stretch] = (y, index)
+        if stretch not in highest or y > highest[stretch][0]:
+            highest[stretch] = (y, index)
+    extremes = {index for _, index in (*lowest.values(), *highest.values())}
+    return [points[index] for index in sorted({0, len(points) - 1, *gaps.values(), *extremes})]
 
 
 def smooth(points: Sequence[Point]) -> list[Point]:

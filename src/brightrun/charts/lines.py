@@ -79,12 +79,12 @@ def line_chart(  # noqa: PLR0913 - what a chart says, and how it looks
     width: int = 720,
     style: ChartStyle | None = None,
 ) -> str:
-    """Curves over steps. Points that are None or not finite are gaps; long curves are thinned, spikes kept.
+    """Curves over steps. Points that are None or not finite are gaps. Every point is drawn: thin before.
 
     Args:
         chart_id: Unique on the page; the chart's ids begin with it.
         width: In pixels of its own; under 480 it draws for a phone.
-        look: By default a straight scale around the points, and no numbers for a script.
+        style: By default a straight scale around the points, and no numbers for a script.
     """
     style = style or ChartStyle()
     height = 370 if width >= 480 else 300

@@ -15,6 +15,8 @@ from brightrun.format import counted, number_text
 
 WIDTHS = {"wide": 920, "narrow": 340}
 WORTH_SMOOTHING = 12
+MAX_POINTS = 240
+"""What a curve is thinned to where it is read, once for both widths: lowest and highest of every few pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def measure_chart(
     """One measure of one job, for a wide and for a narrow page, with numbers for the page's script.
 
     Args:
-        training: (step, recorded value) in order of steps; None is a gap.
+        training: (step, recorded value) in order of steps, not more than are to be drawn; None is a gap.
         validation: Of the loss alone.
         total_steps: Where the run will end; the axis reaches there while it goes on.
     """

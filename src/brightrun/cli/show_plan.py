@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from brightrun.catalogue.dollars import usd
 from brightrun.cli.show import plain_table, results
-from brightrun.format import about_text
+from brightrun.format import about_text, band_text
 from brightrun.planning.choice import MAX_AT_ONCE, GpuOffer
 from brightrun.planning.cost import CostEstimate
 from brightrun.planning.durations import Duration
@@ -66,8 +66,8 @@ def _summary(plan: JobPlan) -> dict[str, str]:
 
 
 def between(found: Duration) -> str:
-    """`12 min (8 min to 20 min)`."""
-    return f"{about_text(found.expected_seconds)} ({about_text(found.low_seconds)} to {about_text(found.high_seconds)})"
+    """`12 min (8 to 20 min)`."""
+    return f"{about_text(found.expected_seconds)} ({band_text(found.low_seconds, found.high_seconds)})"
 
 
 def dollars(cost: CostEstimate) -> str:

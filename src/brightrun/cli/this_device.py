@@ -6,6 +6,7 @@ from contextlib import suppress
 from threading import Thread
 
 from brightrun.cli.show import problems
+from brightrun.format import about_text
 from brightrun.planning.this_machine import Machine, current_cpu_benchmark, own_gpu, saved_cpu_benchmark
 from brightrun.planning.this_machine import this_machine as machine_in
 from brightrun.settings import Settings, read_settings
@@ -19,7 +20,8 @@ def this_machine(*, again: bool = False) -> Machine:
         and own_gpu() is None
         and (again or saved_cpu_benchmark(settings.home, settings.cpu_benchmark_seconds) is None)
     ):
-        problems.print(f"[dim]Timing this processor for {settings.cpu_benchmark_seconds:.0f} s, once a day …[/]")
+        time = about_text(settings.cpu_benchmark_seconds)
+        problems.print(f"[dim]Timing this processor for {time}, once a day …[/]")
     return machine_in(settings.home, cpu_benchmark_seconds=settings.cpu_benchmark_seconds, again=again)
 
 

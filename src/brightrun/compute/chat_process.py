@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from brightrun.compute.tagged_processes import worker_environment
 from brightrun.errors import ComputeError
+from brightrun.format import about_text
 
 WORKER_CHAT = (sys.executable, "-m", "brightrun.worker", "chat")
 _GRACE_SECONDS = 3.0
@@ -93,7 +94,7 @@ class ChatProcess:
             self._is_ready = False
             self.close()
             raise ComputeError(
-                f"The models did not answer within {seconds:.0f} seconds.", hint="Ask for a shorter answer."
+                f"The models did not answer within {about_text(seconds)}.", hint="Ask for a shorter answer."
             ) from error
         except ValueError:
             answer = None

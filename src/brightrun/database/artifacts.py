@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from brightrun.database.inserts import add_or_replace
-from brightrun.database.pages import Page, newest_first
 from brightrun.database.tables import ModelArtifact
-from brightrun.errors import NotFound
 
 
 def save(session: Session, artifact: ModelArtifact) -> ModelArtifact:
@@ -35,32 +33,3 @@ def list_for_job(session: Session, job_id: str) -> list[ModelArtifact]:
     """A job's artifacts by name."""
     query = select(ModelArtifact).where(ModelArtifact.job_id == job_id)
     return list(session.scalars(query.order_by(ModelArtifact.name)))
-
-
-def list_page(
-    session: Session, *, owner_id: str, artifact_type: str | None = None, limit: int = 20, after: str | None = None
-) -> Page[ModelArtifact]:
-    """Newest first.
-
-    Raises:
-        NotFound: `after` is not in the list.
-    """
-    where = [ModelArtifact.owner_id == owner_id]
-    if artifact_type is not None:
-        where.append(ModelArtifact.artifact_type == artifact_type)
-    return newest_first(session, ModelArtifact, *where, limit=limit, after=after)
-
-
-def set_deployment_status(session: Session, artifact_id: str, *, owner_id: str, status: str) -> ModelArtifact:
-    """stored, testing, production or archived.
-
-    Raises:
-        NotFound: the owner has no such artifact.
-    """
-    mine = (ModelArtifact.id == artifact_id) & (ModelArtifact.owner_id == owner_id)
-    statement = update(ModelArtifact).where(mine).values(deployment_status=status).returning(ModelArtifact)
-    options = {"synchronize_session": False, "populate_existing": True}
-    saved = session.scalars(statement, execution_options=options).one_or_none()
-    if saved is None:
-        raise NotFound(f"There is no artifact {artifact_id}.")
-    return saved

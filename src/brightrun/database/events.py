@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from brightrun.contract.event_data import EventData
@@ -129,13 +129,6 @@ def acknowledged(session: Session, job_id: str, attempt: int, *, above: int = 0)
             above = sequence
         if len(next_ones) < _READ_AT_ONCE:
             return above
-
-
-def count(session: Session, job_id: str, *, attempt: int | None = None) -> int:
-    query = select(func.count()).select_from(TrainingEvent).where(TrainingEvent.job_id == job_id)
-    if attempt is not None:
-        query = query.where(TrainingEvent.attempt == attempt)
-    return session.scalar(query) or 0
 
 
 def _in_turn(session: Session, job_id: str) -> None:

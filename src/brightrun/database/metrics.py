@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, literal, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, literal, select, union_all
 from sqlalchemy.orm import Session
 
+from brightrun.charts.curves import Point, thin
 from brightrun.contract.step_metrics import SHOWN, STEP_METRICS, StepMetrics
 from brightrun.database.inserts import insert_into
 from brightrun.database.tables import TrainingMetric
@@ -34,12 +35,6 @@ class MetricPoint(StepMetrics):
     kind: Kind
     step: int
     recorded_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    step: int
-    value: float
 
 
 def record(session: Session, job_id: str, *, attempt: int, points: Iterable[MetricPoint]) -> None:
@@ -67,17 +62,23 @@ def series(session: Session, job_id: str, kind: Kind, points: int = 500, *, by: 
     Raises:
         InputError: fewer than four points are asked for.
     """
-    if points < MIN_POINTS:
-        raise InputError(f"A curve needs at least {MIN_POINTS} points.", hint="Ask for more points.")
-    curve = _curve(job_id, kind)
-    ends = _ends(session, curve)
-    if not ends:
-        return []
-    is_long = ends[-1].step - ends[0].step >= _READ_WHOLE
-    spots = _read_blocks(session, curve, ends) if is_long else _read(session, curve, by)
-    chosen = [spot.step for spot in thin(spots, points)]
-    rows = session.scalars(select(TrainingMetric).where(_all(job_id, kind), _STEP.in_(chosen)))
-    return sorted((_point(row) for row in rows), key=lambda point: point.step)
+    chosen = [step for step, _ in _thinned(session, job_id, kind, points, by).points]
+    rows = session.scalars(select(TrainingMetric).where(_all(job_id, kind), _STEP.in_(chosen)).order_by(_STEP))
+    return [_point(row) for row in rows]
+
+
+def curve(session: Session, job_id: str, kind: Kind, points: int = 500, *, by: Measure = "loss") -> list[Point]:
+    """The steps of `series` with the one measure that is drawn, and nothing read twice for it; None is a gap.
+
+    Raises:
+        InputError: fewer than four points are asked for.
+    """
+    found = _thinned(session, job_id, kind, points, by)
+    if found.measure == by:
+        return found.points
+    query = select(_STEP, _TABLE[by]).where(_all(job_id, kind))
+    rows = session.execute(query.where(_STEP.in_([step for step, _ in found.points])).order_by(_STEP))
+    return [(step, value) for step, value in rows]
 
 
 def every(session: Session, job_id: str, *, at_once: int = 2000) -> Iterator[MetricPoint]:
@@ -93,61 +94,52 @@ def every(session: Session, job_id: str, *, at_once: int = 2000) -> Iterator[Met
             after = rows[-1].step if rows else after
 
 
-def latest(session: Session, job_id: str, kind: Kind) -> MetricPoint | None:
-    """The point of the highest step."""
-    return _first(session, select(TrainingMetric).where(_all(job_id, kind)).order_by(TrainingMetric.step.desc()))
+@dataclass(frozen=True, slots=True)
+class _Thinned:
+    """The points that stay, and the measure that chose them."""
+
+    points: list[Point]
+    measure: Measure
 
 
-def lowest(session: Session, job_id: str, kind: Kind) -> MetricPoint | None:
-    """The point of the lowest loss, the earliest of equals."""
-    curve = select(TrainingMetric).where(_curve(job_id, kind))
-    return _first(session, curve.order_by(_TABLE.loss, TrainingMetric.step))
+def _thinned(session: Session, job_id: str, kind: Kind, points: int, by: Measure) -> _Thinned:
+    if points < MIN_POINTS:
+        raise InputError(f"A curve needs at least {MIN_POINTS} points.", hint="Ask for more points.")
+    measured = and_(_all(job_id, kind), _TABLE.loss.is_not(None))
+    ends = _ends(session, measured)
+    if not ends:
+        return _Thinned([], by)
+    if ends[-1][0] - ends[0][0] >= _READ_WHOLE:
+        return _Thinned(thin(_read_blocks(session, measured, ends), points), "loss")
+    return _Thinned(thin(_read(session, measured, by), points), by)
 
 
-def thin(spots: Sequence[_Spot], points: int) -> Sequence[_Spot]:
-    """At most `points` of the spots, which are in order: first, last, and every stretch's lowest and highest."""
-    if len(spots) <= points:
-        return spots
-    first, last = spots[0], spots[-1]
-    stretches = (points - 2) // 2
-    width = (last.step - first.step + 1) / stretches
-    low: dict[int, _Spot] = {}
-    high: dict[int, _Spot] = {}
-    for spot in spots:
-        stretch = int((spot.step - first.step) / width)
-        if stretch not in low or spot.value < low[stretch].value:
-            low[stretch] = spot
-        if stretch not in high or spot.value > high[stretch].value:
-            high[stretch] = spot
-    kept = {spot.step: spot for spot in (first, last, *low.values(), *high.values())}
-    return [kept[step] for step in sorted(kept)]
+def _ends(session: Session, measured: ColumnElement[bool]) -> list[tuple[int, float]]:
+    """Step and loss of the lowest and the highest step; none of an empty curve."""
+    query = select(_STEP, _TABLE.loss).where(measured).limit(1)
+    ends = [query.order_by(order).subquery() for order in (_STEP.asc(), _STEP.desc())]
+    found = session.execute(union_all(*(select(end) for end in ends)))
+    return sorted((step, loss) for step, loss in found)
 
 
-def _ends(session: Session, curve: ColumnElement[bool]) -> list[_Spot]:
-    """The points of the lowest and the highest step; none of an empty curve."""
-    query = select(TrainingMetric.step, _TABLE.loss).where(curve).limit(1)
-    found = [session.execute(query.order_by(order)).first() for order in (_STEP.asc(), _STEP.desc())]
-    return [_Spot(row.step, row.loss) for row in found if row is not None]
+def _read(session: Session, measured: ColumnElement[bool], by: Measure) -> list[Point]:
+    query = select(_STEP, _TABLE[by]).where(measured).order_by(_STEP)
+    return [(step, value) for step, value in session.execute(query) if value is not None]
 
 
-def _read(session: Session, curve: ColumnElement[bool], by: Measure) -> list[_Spot]:
-    query = select(TrainingMetric.step, _TABLE[by]).where(curve).order_by(TrainingMetric.step)
-    return [_Spot(step, value) for step, value in session.execute(query) if value is not None]
-
-
-def _read_blocks(session: Session, curve: ColumnElement[bool], ends: Sequence[_Spot]) -> list[_Spot]:
+def _read_blocks(session: Session, measured: ColumnElement[bool], ends: Sequence[tuple[int, float]]) -> list[Point]:
     """Lowest and highest of every 256 steps, and the ends, each found by the index: no row between is read."""
-    first, last = (end.step // STEPS_IN_BLOCK for end in ends)
+    first, last = (step // STEPS_IN_BLOCK for step, _ in ends)
     numbers = select(literal(first).label("block")).cte("blocks", recursive=True)
     numbers = numbers.union_all(select(numbers.c.block + 1).where(numbers.c.block < last))
-    in_block = and_(curve, TrainingMetric.block == numbers.c.block)
+    in_block = and_(measured, TrainingMetric.block == numbers.c.block)
     columns = [_extreme(in_block, column, end) for end in ("low", "high") for column in (_STEP, _TABLE.loss)]
-    found = {end.step: end.value for end in ends}
+    found = dict(ends)
     for low_step, low_loss, high_step, high_loss in session.execute(select(*columns).select_from(numbers)):
         if low_step is not None:
             found[low_step] = low_loss
             found[high_step] = high_loss
-    return [_Spot(step, found[step]) for step in sorted(found)]
+    return [(step, found[step]) for step in sorted(found)]
 
 
 def _extreme(where: ColumnElement[bool], column: Any, end: str) -> ScalarSelect[Any]:
@@ -157,15 +149,6 @@ def _extreme(where: ColumnElement[bool], column: Any, end: str) -> ScalarSelect[
 
 def _all(job_id: str, kind: Kind) -> ColumnElement[bool]:
     return and_(TrainingMetric.job_id == job_id, TrainingMetric.kind == kind)
-
-
-def _curve(job_id: str, kind: Kind) -> ColumnElement[bool]:
-    return and_(_all(job_id, kind), _TABLE.loss.is_not(None))
-
-
-def _first(session: Session, query: Select[TrainingMetric]) -> MetricPoint | None:
-    row = session.scalars(query.limit(1)).first()
-    return None if row is None else _point(row)
 
 
 def _point(row: TrainingMetric) -> MetricPoint:

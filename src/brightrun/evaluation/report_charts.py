@@ -14,6 +14,7 @@ from brightrun.evaluation.run_report import RunReport
 from brightrun.format import counted, label_text, loss_text
 
 MAX_GROUPS = 12
+_MAX_POINTS = 600
 
 
 def loss_chart(report: RunReport) -> dict[str, str]:
@@ -24,7 +25,7 @@ def loss_chart(report: RunReport) -> dict[str, str]:
         *training_series("Training loss", training, smoothed=True),
         Series(_titled("Validation loss", validation), validation, "marked"),
     ]
-    series = [Series(curve.name, thin(curve.points), curve.kind) for curve in curves]
+    series = [Series(curve.name, thin(curve.points, _MAX_POINTS), curve.kind) for curve in curves]
     description = f"{_journey('Training loss', training)} {_journey('Validation loss', validation)}"
     draw = partial(
         line_chart,

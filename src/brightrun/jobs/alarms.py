@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
+from brightrun.format import duration_text
 
 MAX_TIME_IN_STATUS = {
     JobStatus.QUEUED: timedelta(hours=1),
@@ -32,9 +33,9 @@ class Overdue:
     since: datetime
 
     def __str__(self) -> str:
-        longest = MAX_TIME_IN_STATUS[self.status].total_seconds() / 3600
+        longest = duration_text(MAX_TIME_IN_STATUS[self.status].total_seconds())
         return (
-            f"Job {self.job_id} is {self.status.value} since {self.since:%d %B %H:%M} UTC, longer than {longest:g} h. "
+            f"Job {self.job_id} is {self.status.value} since {self.since:%d %B %H:%M} UTC, longer than {longest}. "
             f"See why: brightrun job show {self.job_id}"
         )
 

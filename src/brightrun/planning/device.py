@@ -10,6 +10,7 @@ from brightrun.catalogue.gpus import Gpu
 from brightrun.catalogue.models import BaseModelEntry
 from brightrun.catalogue.speeds import load_accelerator_costs, load_processor_costs
 from brightrun.contract.hyperparameters import Hyperparameters
+from brightrun.format import about_text
 from brightrun.planning.cpu_benchmark import CpuBenchmark
 from brightrun.planning.durations import Duration
 from brightrun.planning.mfu import find_mfu
@@ -93,7 +94,7 @@ def guess_processor(benchmark: CpuBenchmark, *, memory_bytes: int | None) -> Dev
         low_factor=low,
         high_factor=high,
         memory_bytes=memory_bytes,
-        obtained=f"from a probe of {benchmark.seconds:.0f} s on {benchmark.measured_at:%Y-%m-%d %H:%M} UTC: "
+        obtained=f"from a probe of {about_text(benchmark.seconds)} on {benchmark.measured_at:%Y-%m-%d %H:%M} UTC: "
         f"{benchmark.matmul_flops_per_second / 1e9:.0f} GFLOP/s in matrix products, of which training was measured to "
         f"reach {costs.matmul_share:.0%}, and {benchmark.fresh_bytes_per_second / 1e9:.0f} GB/s in memory{busy}",
     )

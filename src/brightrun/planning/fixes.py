@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from brightrun.catalogue.dollars import usd
+from brightrun.format import duration_text
 from brightrun.planning.choice import GpuOffer
 from brightrun.planning.job_plan import JobPlan, PlanCheck, PlanFix
 from brightrun.planning.plan import RunShape, shape_run
@@ -62,9 +63,9 @@ def _cap_check(plan: JobPlan, cap: Decimal) -> PlanCheck:
 
 
 def _time_check(plan: JobPlan, hours: float) -> PlanCheck:
-    expected, high = plan.duration.expected_seconds / 3600, plan.duration.high_seconds / 3600
-    words = f"expected {expected:.2f} hours (at most {high:.2f}), the limit is {hours:g}"
-    return PlanCheck(name="duration", passed=expected <= hours, words=words, warning=high > hours)
+    expected, high, limit = plan.duration.expected_seconds, plan.duration.high_seconds, hours * 3600
+    words = f"expected {duration_text(expected)} (at most {duration_text(high)}), the limit is {duration_text(limit)}"
+    return PlanCheck(name="duration", passed=expected <= limit, words=words, warning=high > limit)
 
 
 def _cap_fixes(plan: JobPlan, offers: Sequence[GpuOffer], cap: Decimal) -> Iterator[PlanFix]:

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from brightrun.charts.run_charts import MEASURES, ChartedRun, overlay_chart
+from brightrun.charts.run_charts import MAX_POINTS, MEASURES, ChartedRun, overlay_chart
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_metrics import JobMetrics
 from brightrun.database import jobs, metrics
-from brightrun.database.metrics import Kind, Measure, MetricPoint
+from brightrun.database.metrics import Kind, Measure
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import BrightRunError
 from brightrun.evaluation.comparison import Comparison
@@ -28,7 +28,6 @@ from brightrun.web.pages.rendering import page
 router = APIRouter(include_in_schema=False)
 
 MOST, FEWEST = 4, 2
-_POINTS = 360
 _NAME = 40
 JobIds = Annotated[list[Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{1,100}$")]], Query(alias="job", max_length=20)]
 
@@ -132,13 +131,9 @@ def _charts(
     drawn = []
     with studio.database.reading() as session:
         for heading, kind in shown:
-            curves = [metrics.series(session, row.id, kind, _POINTS, by=measure) for row in rows]
+            curves = [metrics.curve(session, row.id, kind, MAX_POINTS, by=measure) for row in rows]
             if any(curves):
-                runs = [_curve(labels[row.id], curve, measure) for row, curve in zip(rows, curves, strict=True)]
+                runs = [ChartedRun(labels[row.id], curve) for row, curve in zip(rows, curves, strict=True)]
                 name = f"overlay-{measure}-{kind}".replace("_", "-")
                 drawn.append((heading, overlay_chart(MEASURES[measure], runs, chart_id=name, what=heading)))
     return drawn
-
-
-def _curve(label: str, points: Sequence[MetricPoint], measure: Measure) -> ChartedRun:
-    return ChartedRun(label, [(point.step, getattr(point, measure)) for point in points])

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from brightrun.charts.gauges import cost_bar
-from brightrun.charts.run_charts import MEASURES, WIDTHS, measure_chart
+from brightrun.charts.run_charts import MAX_POINTS, MEASURES, WIDTHS, measure_chart
 from brightrun.database import metrics
 from brightrun.database.metrics import Measure
+from brightrun.database.tables import TrainingJob
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
 from brightrun.web.deps import CurrentPrincipal, JobId, StudioDep
@@ -25,7 +26,6 @@ from brightrun.web.pages.rendering import page
 router = APIRouter(include_in_schema=False, prefix="/jobs/{job_id}")
 
 Find = Annotated[str, Query(max_length=200)]
-_POINTS = 360
 
 
 @router.get("")
@@ -40,7 +40,7 @@ def show_job(
 ) -> Response:
     """The whole page; its parts are those that are fetched alone while the job goes on."""
     facts = read_facts(studio, principal.owner_id, job_id)
-    values = _now(facts) | _curve(studio, principal.owner_id, job_id, measure)
+    values = _now(facts) | _curve(studio, facts.row, measure)
     values |= _log(studio, principal.owner_id, job_id, show, find)
     values |= {"settings": setting_rows(facts.view.hyperparameters, facts.view.recipe), "spec": facts.row.spec}
     values |= {"fields": setting_fields(facts.view.hyperparameters), "first_fields": FIRST_FIELDS}
@@ -65,7 +65,9 @@ def show_curve(
     request: Request, studio: StudioDep, principal: CurrentPrincipal, job_id: JobId, measure: Measure = "loss"
 ) -> Response:
     """One of its curves."""
-    return page(request, "job_curve.html", **_curve(studio, principal.owner_id, job_id, measure))
+    with studio.database.reading() as session:
+        job = owned(session, principal.owner_id, job_id)
+    return page(request, "job_curve.html", **_curve(studio, job, measure))
 
 
 @router.get("/log")
@@ -107,20 +109,19 @@ def _number(amount: Decimal | None) -> float | None:
     return None if amount is None else float(amount)
 
 
-def _curve(studio: Studio, owner_id: str, job_id: str, measure: Measure) -> dict[str, Any]:
+def _curve(studio: Studio, job: TrainingJob, measure: Measure) -> dict[str, Any]:
     with studio.database.reading() as session:
-        job = owned(session, owner_id, job_id)
-        train = metrics.series(session, job_id, "train", _POINTS, by=measure)
-        validation = metrics.series(session, job_id, "validation", _POINTS) if measure == "loss" else []
+        train = metrics.curve(session, job.id, "train", MAX_POINTS, by=measure)
+        validation = metrics.curve(session, job.id, "validation", MAX_POINTS) if measure == "loss" else []
     drawn = measure_chart(
         MEASURES[measure],
-        [(point.step, getattr(point, measure)) for point in train],
-        [(point.step, point.loss) for point in validation],
+        train,
+        validation,
         chart_id=f"curve-{measure.replace('_', '-')}",
         total_steps=job.total_steps,
     )
     return {
-        "job_id": job_id,
+        "job_id": job.id,
         "measure": measure,
         "measures": MEASURES,
         "curve": drawn if train or validation else None,

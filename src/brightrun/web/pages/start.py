@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from brightrun.format import band_text
 from brightrun.jobs.submit import JobRequest
 from brightrun.web.deps import PLAIN_JSON, CurrentPrincipal, StudioDep
 from brightrun.web.pages.rendering import page
 from brightrun.web.pages.start_form import start_form
-from brightrun.web.pages.start_review import band_text, review_job
+from brightrun.web.pages.start_review import review_job
 
 router = APIRouter(include_in_schema=False, prefix="/start")
 _Id = Query(pattern=r"^[A-Za-z0-9_-]{1,100}$")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from brightrun.charts.gauges import Part, memory_bar
 from brightrun.charts.run_charts import WIDTHS
 from brightrun.errors import BrightRunError, PriceUnknown, RecipeError
-from brightrun.format import about_text, counted
+from brightrun.format import counted
 from brightrun.jobs.month_budget import MonthBudget, month_budget
 from brightrun.jobs.plan_run import Planned
 from brightrun.jobs.resolve_cap import CapRequest, cap_for
@@ -232,12 +232,3 @@ def _memory_chart(memory: MemoryEstimate, available: int | None) -> dict[str, st
 
 def _gigabytes(amount: float) -> str:
     return f"{amount / 1e9:.1f} GB"
-
-
-def band_text(low: float, high: float) -> str:
-    """`20 to 43 min`, `45 s to 2 min`: both ends, the unit once where it is the same."""
-    first, last = about_text(low), about_text(high)
-    if first == last:
-        return last
-    number, _, unit = first.partition(" ")
-    return f"{number} to {last}" if last.partition(" ")[2] == unit else f"{first} to {last}"
