@@ -1,11 +1,11 @@
 """How long runs take beside what was planned: three recipes on the sample dataset, every phase included.
 
-    python benchmarks/duration.py                 probe, then three runs cut to a few steps, under twelve minutes
+    python benchmarks/duration.py                 three runs cut to a few steps, under twelve minutes
     python benchmarks/duration.py --steps 20      longer ones; 0 runs the recipes whole
     python benchmarks/duration.py --json
 
-The processor is probed for ten seconds first. Each run is planned and then started as `brightrun train` would start
-it. What is measured comes from its event log and the clock. On a machine with other work both the probe and the runs
+The processor is measured for ten seconds first. Each run is planned and then started as `brightrun train` would start
+it. What is measured comes from its event log and the clock. On a machine with other work speed test and runs
 are disturbed: the share that other programs took is told. Peak memory is beside it. The base model must be pulled:
 brightrun model pull smollm2-135m-instruct"""
 

@@ -131,7 +131,7 @@ def figures_table() -> str:
         name = f"{use.model} in {use.precision} on {use.gpu}, {use.engine}"
         lines.append(f"| {name} | {use.share:.1%} of nominal | {use.origin} | {use.date} | {use.source} |")
     costs = load_processor_costs()
-    shares = f"{costs.matmul_share:.0%} of the probe's products, {costs.attention_share:.0%} in attention"
+    shares = f"{costs.matmul_share:.0%} of the CPU speed test's products, {costs.attention_share:.0%} in attention"
     lines.append(f"| a processor, {costs.engine} | {shares} | {costs.origin} | {costs.date} | {costs.source} |")
     for (device, key), row in load_startup().items():
         value = row.value

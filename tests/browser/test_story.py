@@ -108,6 +108,7 @@ def download(page: Page, job_id: str, folder: Path) -> Path:
     return adapter
 
 
+@pytest.mark.usefixtures("chromium")
 def test_the_studio_then_has_one_job_though_start_was_pressed_twice(trainer: Trainer) -> None:
     listed: list[dict[str, Any]] = trainer.place.json("job", "list")["data"]
     assert trainer.place.jobs

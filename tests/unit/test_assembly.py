@@ -7,7 +7,8 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from brightrun.errors import InputError, MachineError
 from brightrun.jobs.alarms import overdue
 from brightrun.jobs.reconcile import CLAIM_DURATION
 from brightrun.settings import Settings
+from brightrun.storage.links import LinkSigner
+from brightrun.storage.local_folder import LocalFolder
 from brightrun.web.sign_in import SignedInAccess
 from tests.faults import JOB, FaultyWorld
 from tests.studio_world import World
@@ -146,6 +149,23 @@ def test_the_rounds_go_on_until_they_are_stopped(tmp_path: Path) -> None:
     assert reconciler.stop()
     assert world.job("job-1").status is JobStatus.PROVISIONING
     assert Reconciler(world.studio, "never started").stop()
+
+
+def test_the_rounds_forget_what_is_left_behind(tmp_path: Path) -> None:
+    """What killed writers left in the store, and what is kept of a dataset that another studio deleted."""
+    signer = LinkSigner("a secret for links", "http://localhost")
+    world = World(tmp_path)
+    store = LocalFolder(tmp_path / "store", signer, clock=lambda: datetime.now(UTC))
+    left, kept = tmp_path / "store" / ".staging" / "half", world.studio.home / "examined" / ("ab" * 32) / "key"
+    for path in (left, kept):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"x")
+    for path in (left, kept.parent):
+        os.utime(path, (0, 0))
+    reconciler = Reconciler(replace(world.studio, storage=store), "me")
+    reconciler.start()
+    assert holds(lambda: not left.exists() and not kept.exists())
+    assert reconciler.stop()
 
 
 def test_a_claim_that_could_not_be_let_go_is_taken_up_by_the_next_round(tmp_path: Path) -> None:

@@ -220,3 +220,10 @@ def test_what_is_shown_of_a_job() -> None:
         "A [bold]plain[/] word.",
     ):
         assert wanted in text
+
+
+def test_what_only_a_newer_studio_knows_is_shown_too() -> None:
+    out = io.StringIO()
+    throttled = {**_event(1, kind="gpu_throttled"), "data": {"celsius": 91, "note": "[red]hot[/]"}}
+    watch(_job("training"), [Update("gpu_throttled", throttled), Update("job", _job("completed"))], Console(file=out))
+    assert "Gpu throttled, celsius 91, note [red]hot[/]" in out.getvalue()

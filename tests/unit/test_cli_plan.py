@@ -121,7 +121,7 @@ def test_too_little_memory_names_a_setting_that_helps(
     assert cli("plan", sample_dataset, "--model", MODEL, *settings, "--json").json["refused"] is False
 
 
-def test_the_probe_is_shown_and_kept(cli: CommandLine) -> None:
+def test_the_cpu_benchmark_is_shown_and_kept(cli: CommandLine) -> None:
     assert cli("plan", "cpu-benchmark", "--json").json["matmul_flops_per_second"] > 1e8
     assert "GFLOP/s" in cli("plan", "cpu-benchmark").out
 

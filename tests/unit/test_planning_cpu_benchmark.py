@@ -1,4 +1,4 @@
-"""The probe of this processor: real numbers, kept for a day, made again when it is old, short or of another machine."""
+"""The benchmark of this processor: real numbers, kept for a day, made again when old, short or of another machine."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def benchmark() -> CpuBenchmark:
     return run_cpu_benchmark(0.3)
 
 
-def test_a_processor_is_probed_in_a_moment(benchmark: CpuBenchmark) -> None:
+def test_a_processor_is_measured_in_a_moment(benchmark: CpuBenchmark) -> None:
     assert 1e8 < benchmark.matmul_flops_per_second < 1e14
     assert 1e7 < benchmark.fresh_bytes_per_second < 1e13
     assert 1e7 < benchmark.streamed_bytes_per_second < 1e13
@@ -46,12 +46,12 @@ def test_threads_are_those_that_the_environment_names(monkeypatch: pytest.Monkey
     assert thread_count() >= 1
 
 
-def test_several_threads_are_probed_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_threads_are_measured_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     assert run_cpu_benchmark(0.05).threads == 2
 
 
-def test_a_probe_is_kept_and_used_again(tmp_path: Path) -> None:
+def test_a_benchmark_is_kept_and_used_again(tmp_path: Path) -> None:
     first = current_cpu_benchmark(tmp_path / "home", 0.05)
     assert current_cpu_benchmark(tmp_path / "home", 0.05) == first
     assert current_cpu_benchmark(tmp_path / "home", 0.05, again=True) != first
@@ -68,7 +68,7 @@ def test_a_probe_is_kept_and_used_again(tmp_path: Path) -> None:
     ],
     ids=["old", "of the future", "threads", "processor", "short"],
 )
-def test_a_probe_that_does_not_hold_is_not_used(
+def test_a_benchmark_that_does_not_hold_is_not_used(
     changes: dict[str, object], benchmark: CpuBenchmark, tmp_path: Path
 ) -> None:
     good = benchmark.model_copy(update={"seconds": 10.0, "measured_at": datetime.datetime.now(datetime.UTC)})
@@ -78,7 +78,7 @@ def test_a_probe_that_does_not_hold_is_not_used(
     assert saved_cpu_benchmark(tmp_path, 10) is None
 
 
-def test_a_damaged_file_is_no_probe(tmp_path: Path) -> None:
+def test_a_damaged_file_is_no_benchmark(tmp_path: Path) -> None:
     (tmp_path / CPU_BENCHMARK_NAME).write_text("{}", encoding="utf-8")
     assert saved_cpu_benchmark(tmp_path, 1) is None
     assert saved_cpu_benchmark(tmp_path / "nowhere", 1) is None

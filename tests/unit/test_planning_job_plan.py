@@ -92,7 +92,7 @@ def test_a_row_takes_the_processor_seconds_that_were_measured(
 def test_a_row_takes_the_seconds_that_were_measured_with_two_threads(
     tokens: int, changes: dict[str, object], seconds: float
 ) -> None:
-    """The same on a quiet machine by the clock: 180 GFLOP/s and 28.5 GB/s as probed, 2026-11-25."""
+    """The same on a quiet machine by the clock: 180 GFLOP/s and 28.5 GB/s as measured, 2026-11-25."""
     chosen = Hyperparameters.model_validate({"lora_dropout": 0.0, "num_epochs": 1, **changes})
     shape = shape_run([ExampleSize(tokens, tokens * 2 // 3, 1)], chosen, SMOL, "cpu")
     two = guess_processor(

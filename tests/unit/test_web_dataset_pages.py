@@ -111,7 +111,7 @@ def test_the_report_says_what_was_found_repaired_and_left_out(client: TestClient
     assert f"Tokens {report['tokens']:,} {report['trained_tokens']:,} of them trained on" in text
     for title, done in (
         ("Broken line breaks in answers × 1", "Repaired"),
-        ("Answers that were cut off × 1", "Not learned"),
+        ("Answers that were cut off × 1", "Not trained on"),
         ("Conversations that stand there twice × 1", "Kept as it is"),
         ("Last messages without an answer × 1", "Left out"),
     ):
@@ -357,4 +357,4 @@ def test_every_check_has_a_title_of_its_own() -> None:
         finding = Finding(check=name, severity="warning", count=1, explanation="", fix="")
         assert finding_title(finding) != name.replace("_", " ").capitalize()
     repaired = Finding(check="escaped_newlines", severity="warning", count=1, explanation="", fix="")
-    assert [finding_done(repaired), finding_done(repaired, repairs=False)] == ["Repaired", "Not learned"]
+    assert [finding_done(repaired), finding_done(repaired, repairs=False)] == ["Repaired", "Not trained on"]

@@ -37,9 +37,9 @@ class MfuFigure(_Figure):
 
 
 class ProcessorCosts(_Figure):
-    """What a processor reaches of the probe's rates.
+    """What a processor reaches of the benchmark's rates.
 
-    Shares are of the probe's matrix products. Passes say how many bytes cross memory per byte of a kept number. Launch
+    Shares are of its matrix products. Passes say how many bytes cross memory per byte of a kept number. Launch
     seconds are per layer: of one row's training, of one answer's token, and what an adapter adds to the latter. Wake
     seconds come on top of each where there are several threads: the others sleep between two products and have to be
     woken. `dropout_flops` are per byte drawn, at the speed of products in one thread: PyTorch draws in one.

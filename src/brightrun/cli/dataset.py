@@ -104,7 +104,7 @@ def preview(
         return
     results.print(f"[bold]Conversation {shown.id}[/]", highlight=False)
     results.print(
-        f"{len(encoded.input_ids):,} tokens, of them {encoded.trained_tokens:,} learned (green, underlined) "
+        f"{len(encoded.input_ids):,} tokens, of them {encoded.trained_tokens:,} trained on (green, underlined) "
         f"in {len(encoded.answer_spans)} answers. Template: {chat.name}.\n",
         highlight=False,
     )

@@ -13,7 +13,7 @@ from brightrun.settings import Settings, read_settings
 
 
 def this_machine(*, again: bool = False) -> Machine:
-    """The machine a run here would use; a person is told where its processor has to be probed first."""
+    """The machine a run here would use; a person is told where its processor has to be measured first."""
     settings = read_settings()
     if (
         problems.is_terminal

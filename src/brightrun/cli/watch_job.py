@@ -78,9 +78,11 @@ class JobScreen:
                 self._validation = data.loss
             case EvaluationData():
                 return [f"  {escape(describe(event))}"]
-            case MessageData() as data:
+            case MessageData() as data if event.message or data.unknown_fields:
                 told = escape(describe(event))
                 return [f"  [yellow]{told}[/]" if data.code == BUDGET_WARNING else f"  {told}"]
+            case data if data.kind is None:  # of a newer worker
+                return [f"  {escape(describe(event))}"]
             case _:
                 pass
         return []

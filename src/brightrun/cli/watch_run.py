@@ -19,6 +19,7 @@ from brightrun.contract.events import (
     EvaluationEvent,
     Event,
     MessageEvent,
+    OtherEvent,
     SampleEvent,
     StatusEvent,
     StepEvent,
@@ -88,7 +89,7 @@ def _judge(last: Event | None, status: int, log: Path) -> Event:
 
 def _follow(process: subprocess.Popen[bytes], event_log: Path, seen: int) -> Event | None:
     bar = BarColumn(bar_width=8 if problems.width < 110 else 24)
-    columns = (TextColumn("[bold]{task.description}"), bar, TextColumn("{task.fields[facts]}"))
+    columns = (TextColumn("[bold]{task.description}"), bar, TextColumn("{task.fields[facts]}", markup=False))
     last: Event | None = None
     with Progress(*columns, console=problems) as progress:
         teller = _Teller(progress)
@@ -129,7 +130,7 @@ class _Teller:
                 self._progress.update(self._task, completed=event.data.done, total=event.data.total, facts=facts)
             case EvaluationEvent(data=data) if data.phase == "during":
                 self._validation = f"validation {loss_text(data.loss)}" if data.loss is not None else ""
-            case EvaluationEvent():
+            case EvaluationEvent() | OtherEvent():
                 self._print(event)
             case MessageEvent(data=data) if data.resumed_step is not None:
                 self._print(event)
@@ -137,7 +138,7 @@ class _Teller:
                 pass
 
     def _print(self, event: Event) -> None:
-        self._progress.console.print(f"  {describe(JobEvent.of(event))}", highlight=False)
+        self._progress.console.print(f"  {describe(JobEvent.of(event))}", highlight=False, markup=False)
 
     def _next_stage(self, event: Event) -> None:
         self._finish_stage()

@@ -46,16 +46,17 @@ def append_own(
     message: str | None = None,
     reason: EndReason | None = None,
 ) -> TrainingEvent:
-    """Store something the studio itself did.
+    """Store something the studio itself did, of the kind that its data are.
 
     Raises:
         NotFound: there is no such job.
     """
+    assert data.kind is not None, "the studio knows the kinds of its own events"
     _in_turn(session, job_id)
     event = TrainingEvent(
         job_id=job_id,
         attempt=attempt,
-        kind=data.kind or "message",
+        kind=data.kind,
         status=status,
         message=message,
         reason=reason,

@@ -70,9 +70,9 @@ class Conversation:
         return bool(self.turns) and not self.turns[-1].is_answer
 
     def messages(self) -> list[Message]:
-        """System prompt and turns up to the last answer that is trained on; nothing after it can be learned from.
+        """System prompt and turns up to the last answer that is trained on; nothing after it can be trained on.
 
-        Empty where no answer is trainable. Excluded answers before the last learned one stay as context,
+        Empty where no answer is trainable. Excluded answers before the last one trained on stay as context,
         untrained.
         """
         last = max((index for index, turn in enumerate(self.turns) if turn.trainable), default=-1)

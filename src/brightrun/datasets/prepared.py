@@ -12,7 +12,7 @@ from brightrun.templating.messages import Message, Role
 
 
 class PreparedMessage(BaseModel):
-    """One message; `learned` marks an answer that is trained on."""
+    """One message; `trained` marks an answer that is trained on."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 

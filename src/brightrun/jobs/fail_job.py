@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from brightrun.contract.event_data import MessageData
 from brightrun.contract.states import EndReason, JobStatus
 from brightrun.database import attempts, jobs
 from brightrun.database.spending import running_cost
@@ -65,5 +66,6 @@ def _known_text(end: WorkerEnd | None, cause: TrainingEvent | None, reason: EndR
     if end is not None and end.reason is reason:
         return FailureText(end.message, end.hint)
     if cause is not None and cause.reason is reason:
-        return FailureText(cause.message or "", str(cause.data.get("hint") or ""))
+        data = cause.event.data
+        return FailureText(cause.message or "", (data.hint or "") if isinstance(data, MessageData) else "")
     return FailureText("")

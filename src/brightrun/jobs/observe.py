@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from brightrun.compute.base import Machine, MachineState
+from brightrun.contract.event_data import EventData, MessageData
 from brightrun.contract.states import EndReason
 from brightrun.database import attempts, events, jobs
 from brightrun.database.spending import running_cost
@@ -102,4 +103,8 @@ def _ask_provider(studio: Studio, job: TrainingJob, attempt: TrainingAttempt) ->
 
 def _ingest_failures(latest: list[TrainingEvent], attempt: TrainingAttempt | None) -> list[TrainingEvent]:
     number = None if attempt is None else attempt.number
-    return [event for event in latest if event.attempt == number and event.data.get("code") == INGEST_FAILED]
+    return [row for row in latest if row.attempt == number and _is_ingest_failure(row.event.data)]
+
+
+def _is_ingest_failure(data: EventData) -> bool:
+    return isinstance(data, MessageData) and data.code == INGEST_FAILED

@@ -40,7 +40,7 @@ from brightrun.planning.cost import HourlyPrice
 from brightrun.planning.this_machine import rented, this_machine, unknown
 
 QUICK_BENCHMARK_SECONDS = 0.3
-"""A request does not wait for a whole probe; `brightrun serve` makes one when it starts."""
+"""A request does not wait for a whole benchmark; `brightrun serve` makes one when it starts."""
 
 
 class JobRequest(BaseModel):

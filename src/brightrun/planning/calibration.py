@@ -1,4 +1,4 @@
-"""What earlier runs teach about an estimate: a factor and a band, learned from ratios of actual to estimate. Pure.
+"""How earlier runs correct an estimate: a factor and a band, learned from ratios of actual to estimate. Pure.
 
 One run alone never corrects: it may have been the odd one.
 """
@@ -23,7 +23,7 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    runs: int = Field(ge=MIN_RUNS, description="Earlier runs that were learned from.")
+    runs: int = Field(ge=MIN_RUNS, description="Earlier runs it was fitted to.")
     factor: float = Field(gt=0)
     band: float = Field(ge=1, description="The next run lies within factor ÷ band to factor × band, 9 times in 10.")
 

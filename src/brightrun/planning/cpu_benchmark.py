@@ -1,7 +1,7 @@
 """What this processor can do, timed with numpy for some seconds: no torch, no model.
 
 The parts resemble training's: matrix products of a small model's shapes, new arrays in memory, weights read through
-once. How training relates to them is `catalogue/speeds.toml`. Other programs make any probe wrong for a quieter or a
+once. How training relates to them is `catalogue/speeds.toml`. Other programs make it wrong for a quieter or a
 busier hour: the spread of the samples is part of the result."""
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 class CpuBenchmark(BaseModel):
-    """Rates of this processor with `threads` threads; medians of samples spread over the probe.
+    """Rates of this processor with `threads` threads; medians of samples spread over its time.
 
     `slowest` and `fastest` are the tenth and ninetieth percentile of the products' samples as shares of the median:
     near 1 on a machine with nothing else to do."""

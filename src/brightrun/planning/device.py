@@ -1,4 +1,4 @@
-"""How fast a machine does a run's work: from this processor's probe, or from the catalogue for a GPU."""
+"""How fast a machine does a run's work: from this processor's benchmark, or from the catalogue for a GPU."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class DeviceGuess(BaseModel):
 
 
 def guess_processor(benchmark: CpuBenchmark, *, memory_bytes: int | None) -> DeviceGuess:
-    """This processor as it was probed; on a busy one the band is as wide as the samples were."""
+    """This processor as it was measured; on a busy one the band is as wide as the samples were."""
     costs = load_processor_costs()
     low, high = 1 - CPU_BAND, 1 + CPU_BAND
     busy = ""
@@ -94,7 +94,8 @@ def guess_processor(benchmark: CpuBenchmark, *, memory_bytes: int | None) -> Dev
         low_factor=low,
         high_factor=high,
         memory_bytes=memory_bytes,
-        obtained=f"from a probe of {about_text(benchmark.seconds)} on {benchmark.measured_at:%Y-%m-%d %H:%M} UTC: "
+        obtained=f"from a CPU speed test of {about_text(benchmark.seconds)} on "
+        f"{benchmark.measured_at:%Y-%m-%d %H:%M} UTC: "
         f"{benchmark.matmul_flops_per_second / 1e9:.0f} GFLOP/s in matrix products, of which training was measured to "
         f"reach {costs.matmul_share:.0%}, and {benchmark.fresh_bytes_per_second / 1e9:.0f} GB/s in memory{busy}",
     )

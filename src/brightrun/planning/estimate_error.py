@@ -62,7 +62,7 @@ class JobEstimateError(_Frozen):
     cost: Figure | None
     phases: dict[str, Figure]
     ratios: dict[str, float] = Field(
-        description="Actual by the estimate before it was corrected: what is learned from."
+        description="Actual by the estimate before it was corrected: what calibrations are fitted to."
     )
     used_for_calibration: int = Field(description="Earlier runs the estimate was corrected by.")
 

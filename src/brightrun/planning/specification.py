@@ -22,7 +22,7 @@ from brightrun.templating.batches import ExampleSize
 MODEL = "llama-3-70b-instruct"
 CONVERSATION = ExampleSize(tokens=1886, trained_tokens=1226, answers=3)
 """The mean conversation, counted with the Llama 3 tokenizer on 138 conversations of the same dataset (training notes,
-section 0): 1,886 tokens, 0.65 of them learned, 416 answers in 138 conversations."""
+section 0): 1,886 tokens, 0.65 of them trained on, 416 answers in 138 conversations."""
 CONVERSATIONS = 242
 VALIDATION = 24
 ROW = (ExampleSize(tokens=2048, trained_tokens=1331, answers=3),) * 4

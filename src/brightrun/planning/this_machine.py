@@ -1,4 +1,4 @@
-"""What this machine is: an NVIDIA GPU of the catalogue or the processor, whose probe is kept in the home for a day."""
+"""What this machine is: an NVIDIA GPU of the catalogue or the processor, whose benchmark is kept for a day."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ CPU_BENCHMARK_NAME = "processor.json"
 CPU_BENCHMARK_LASTS = datetime.timedelta(days=1)
 UNKNOWN_FACTOR = 10.0
 LONG_ENOUGH = 0.8
-"""A probe that ends a little before its time is as good."""
+"""A benchmark that ends a little before its time is as good."""
 
 
 def this_machine(home: Path, *, cpu_benchmark_seconds: float, again: bool = False) -> Machine:
-    """The machine that a run here would use. The processor is probed where nothing usable is kept, or `again`."""
+    """The machine that a run here would use. The processor is measured where nothing usable is kept, or `again`."""
 
     def guess(entry: BaseModelEntry, hyperparameters: Hyperparameters) -> DeviceGuess:
         gpu = own_gpu()
@@ -68,7 +68,7 @@ def rented(gpu: Gpu) -> Machine:
 
 
 def current_cpu_benchmark(home: Path, seconds: float, *, again: bool = False) -> CpuBenchmark:
-    """The kept probe of this processor where one took as long, or a new one of that many seconds, which is kept."""
+    """The kept benchmark of this processor where one took as long, or a new one of that many seconds, which is kept."""
     kept = saved_cpu_benchmark(home, seconds)
     if kept is not None and not again:
         return kept
@@ -79,7 +79,7 @@ def current_cpu_benchmark(home: Path, seconds: float, *, again: bool = False) ->
 
 
 def saved_cpu_benchmark(home: Path, seconds: float, *, now: datetime.datetime | None = None) -> CpuBenchmark | None:
-    """The probe in that home: of this processor with as many threads, about as long or longer, no older than a day."""
+    """The benchmark in that home: of this processor with as many threads, about as long or longer, of the last day."""
     try:
         benchmark = CpuBenchmark.model_validate_json((home / CPU_BENCHMARK_NAME).read_bytes())
     except (OSError, ValidationError):

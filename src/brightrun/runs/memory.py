@@ -170,7 +170,7 @@ def _gradients_per_token(entry: BaseModelEntry, held: Precision) -> int:
 
 
 def _head_bytes(micro_batch: MicroBatchSize, entry: BaseModelEntry, held: Precision) -> int:
-    """Tiles of the output head; a CPU scores every position, with Triton only the learned ones."""
+    """Tiles of the output head; a CPU scores every position, with Triton only those trained on."""
     scored = micro_batch.computed_tokens if held.kind == "cpu" else micro_batch.trained_tokens
     tile = min(scored, HEAD_TILE[0]) * min(entry.vocab_size, HEAD_TILE[1]) * held.width
     return int(tile * HEAD_TILES[held.kind]) + scored * entry.hidden_size * (4 + held.width)

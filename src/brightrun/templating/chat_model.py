@@ -159,7 +159,7 @@ class ChatModel:
                 if not message.content:
                     raise DatasetError(f"{place} is empty.", details={"message": number})
             elif message.trained:
-                raise DatasetError(f"{place} is marked as learned; only answers of the assistant can be.")
+                raise DatasetError(f"{place} is marked as trained on; only answers of the assistant can be.")
             checked.append(message)
         return checked
 

@@ -10,7 +10,7 @@ Role = Literal["system", "user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation; `learned` marks an answer that is trained on."""
+    """One turn of a conversation; `trained` marks an answer that is trained on."""
 
     role: Role
     content: str

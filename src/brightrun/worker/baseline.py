@@ -34,7 +34,7 @@ class Measured(BaseModel):
 
 
 class Baseline(BaseModel):
-    """`baseline.json`; the probe's logits lie beside it."""
+    """`baseline.json`; the fingerprint's logits lie beside it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

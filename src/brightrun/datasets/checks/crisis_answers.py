@@ -24,7 +24,7 @@ def is_crisis_answer(turn: Turn) -> bool:
 
 
 class CrisisAnswers:
-    """`before` counts all of them, `after` the learned ones; the audit tells which conversations it keeps."""
+    """`before` counts all of them, `after` those trained on; the audit tells which conversations it keeps."""
 
     def __init__(self) -> None:
         self.before = 0

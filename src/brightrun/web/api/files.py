@@ -66,7 +66,7 @@ class UploadView(Answer):
 
 
 class Piece(Answer):
-    """A stretch of text; `learned` says whether it carries loss."""
+    """A stretch of text; `trained` says whether it carries loss."""
 
     text: str
     trained: bool

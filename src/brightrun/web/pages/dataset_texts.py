@@ -69,7 +69,7 @@ _DONE: dict[str, Done] = {
 }
 DONE_TEXTS: dict[Done, str] = {
     "repaired": "Repaired",
-    "set aside": "Not learned",
+    "set aside": "Not trained on",
     "left out": "Left out",
     "kept": "Kept as it is",
     "not used": "Not used",
