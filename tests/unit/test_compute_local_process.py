@@ -142,6 +142,17 @@ def test_a_server_that_ends_is_no_zombie(local: Local) -> None:
     assert local.compute.list_managed() == []
 
 
+def test_only_the_server_is_asked_to_end_and_its_training_left_to_it(local: Local) -> None:
+    local.compute.launch(machine_request("job-1"))
+    machine = local.running()
+    server, trainer = local.begin(machine)
+    local.compute.terminate(machine.id)
+    until(lambda: server not in tagged(machine.id))
+    assert tagged(machine.id) == [trainer], "the provider does not signal the training process"
+    local.compute.terminate(machine.id)
+    assert tagged(machine.id) == [], "what outlives its server is killed"
+
+
 def test_a_server_that_does_not_listen_is_killed_after_the_grace(local: Local) -> None:
     stubborn = local.make("--stubborn")
     stubborn.launch(machine_request("job-1"))
