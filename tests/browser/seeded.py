@@ -147,7 +147,7 @@ def _running(studio: Studio, dataset: str) -> str:
     )
     add_curve(studio, job, 42)
     tell(studio, job, "A machine was found in 12 seconds.")
-    tell(studio, job, "The loss doubled at step 30; it came back by itself.", kind="warning")
+    tell(studio, job, "The loss doubled at step 30; it came back by itself.")
     return job.id
 
 
