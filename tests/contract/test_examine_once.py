@@ -174,7 +174,7 @@ def test_a_limit_changes_nothing_until_a_conversation_reaches_it(trained: Studio
         assert kept.audit == audit_dataset(sample_dataset, chat=chat, options=read)
     below = fetched(trained, sample_dataset, chat, max_seq_length=longest - 1, overlength_policy="drop")
     assert below.audit.dropped >= 1
-    assert len(below.conversations) == below.audit.conversations - len(below.left_out)
+    assert len(list(below.conversations())) == below.audit.conversations - len(below.left_out)
     refused = fetched(trained, sample_dataset, chat, max_seq_length=longest - 1)
     assert refused.audit.refused
 
@@ -187,9 +187,12 @@ def test_lengths_are_those_of_the_encoded_examples(tmp_path: Path, sample_datase
         units: tuple[ExampleUnit, ...] = ("conversation", "answer")
         for unit in units:
             encoded = training_examples(prepared, chat, Hyperparameters(example_unit=unit))
-            assert list(example_sizes(found.conversations, unit)) == [each.size for each in encoded], (chat.name, unit)
+            assert list(example_sizes(found.conversations(), unit)) == [each.size for each in encoded], (
+                chat.name,
+                unit,
+            )
         whole = [each.encoded.answer_spans for each in validation_examples(prepared, chat)]
-        assert [list(each.answer_spans) for each in found.conversations] == whole
+        assert [list(each.answer_spans) for each in found.conversations()] == whole
         assert read_examined(tmp_path / str(number)) == found
 
 

@@ -5,7 +5,7 @@ What is left to do for a run (drawing the split, dealing the conversations out) 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,9 +20,10 @@ from brightrun.datasets.new_folder import new_folder
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.prepared import PreparedConversation, PreparedMessage
 from brightrun.datasets.repair_log import RepairLogEntry
-from brightrun.templating.chat_model import ChatModel
+from brightrun.templating.chat_model import ChatModel, EncodedConversation
 
-CONVERSATIONS, REPAIR_LOG, EXAMINED = "conversations.jsonl", "repair_log.jsonl", "examined.json"
+CONVERSATIONS, LENGTHS, REPAIR_LOG = "conversations.jsonl", "lengths.jsonl", "repair_log.jsonl"
+EXAMINED = "examined.json"
 
 
 class ExaminedConversation(BaseModel):
@@ -42,7 +43,7 @@ class ExaminedConversation(BaseModel):
 
 
 class ExaminedDataset(BaseModel):
-    """A folder with every conversation that can be trained on, in the file's order, and all that is known of them.
+    """A folder with every conversation that can be trained on, in the file's order, and what is known of them together.
 
     The audit may have refused the dataset. `groups` are the ids of near-duplicates, `left_out` those with nothing to
     train on.
@@ -52,7 +53,6 @@ class ExaminedDataset(BaseModel):
 
     folder: Path = Field(Path(), exclude=True)
     audit: AuditReport
-    conversations: tuple[ExaminedConversation, ...]
     left_out: tuple[str, ...]
     groups: tuple[tuple[str, ...], ...]
     hashes: dict[str, str] = Field(description="sha256 of the folder's files by name.")
@@ -65,6 +65,12 @@ class ExaminedDataset(BaseModel):
     @property
     def repair_log(self) -> Path:
         return self.folder / REPAIR_LOG
+
+    def conversations(self) -> Iterator[ExaminedConversation]:
+        """In the order of `path`, read one at a time: a dataset may have a million."""
+        with (self.folder / LENGTHS).open("rb") as lines:
+            for line in lines:
+                yield ExaminedConversation.model_validate_json(line)
 
 
 def examine_dataset(
@@ -81,10 +87,13 @@ def examine_dataset(
         DatasetError: the file cannot be read as conversations. One that its audit refuses is examined all the same.
         NotEnoughDisk: the disk is full.
     """
-    conversations: list[ExaminedConversation] = []
     left_out: list[str] = []
     with new_folder(out) as folder:
-        with (folder / REPAIR_LOG).open("wb") as repair_log, (folder / CONVERSATIONS).open("wb") as kept:
+        with (
+            (folder / REPAIR_LOG).open("wb") as repair_log,
+            (folder / CONVERSATIONS).open("wb") as kept,
+            (folder / LENGTHS).open("wb") as lengths,
+        ):
             examination = Examination(
                 path, chat, options, log=lambda entry: _write_entry(repair_log, entry), progress=progress
             )
@@ -93,24 +102,15 @@ def examine_dataset(
                     left_out.append(conversation.id)
                     continue
                 kept.write(_prepared(conversation).model_dump_json().encode() + b"\n")
-                conversations.append(
-                    ExaminedConversation(
-                        id=conversation.id,
-                        persona=conversation.persona,
-                        arc=conversation.arc,
-                        tokens=len(encoded.input_ids),
-                        answer_spans=tuple(encoded.answer_spans),
-                    )
-                )
-            sync(repair_log)
-            sync(kept)
+                lengths.write(_examined(conversation, encoded).model_dump_json().encode() + b"\n")
+            for stream in (repair_log, kept, lengths):
+                sync(stream)
         examined = ExaminedDataset(
             folder=out,
             audit=examination.report(),
-            conversations=tuple(conversations),
             left_out=tuple(left_out),
             groups=tuple(map(tuple, examination.groups.together)),
-            hashes={name: file_sha256(folder / name) for name in (CONVERSATIONS, REPAIR_LOG)},
+            hashes={name: file_sha256(folder / name) for name in (CONVERSATIONS, LENGTHS, REPAIR_LOG)},
         )
         write_durably(folder / EXAMINED, examined.model_dump_json() + "\n")
     return examined
@@ -124,6 +124,16 @@ def read_examined(folder: Path) -> ExaminedDataset | None:
     except (OSError, ValueError):
         return None
     return None if changed else examined.model_copy(update={"folder": folder})
+
+
+def _examined(conversation: Conversation, encoded: EncodedConversation) -> ExaminedConversation:
+    return ExaminedConversation(
+        id=conversation.id,
+        persona=conversation.persona,
+        arc=conversation.arc,
+        tokens=len(encoded.input_ids),
+        answer_spans=tuple(encoded.answer_spans),
+    )
 
 
 def _prepared(conversation: Conversation) -> PreparedConversation:

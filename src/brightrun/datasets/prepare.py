@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from brightrun.contract.job_spec import file_sha256
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.durable import sync, write_durably
-from brightrun.datasets.examined import REPAIR_LOG, ExaminedConversation, ExaminedDataset, examine_dataset
+from brightrun.datasets.examined import REPAIR_LOG, ExaminedDataset, examine_dataset
 from brightrun.datasets.new_folder import check_folder, new_folder, scratch_folder
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.split import Split, SplitCandidate, split_conversations
@@ -44,11 +44,9 @@ class PreparedDataset(BaseModel):
     train_path: Path
     train_sha256: str
     train: PartitionCounts
-    train_conversations: tuple[ExaminedConversation, ...] = Field(exclude=True, repr=False)
     validation_path: Path
     validation_sha256: str
     validation: PartitionCounts
-    validation_conversations: tuple[ExaminedConversation, ...] = Field(exclude=True, repr=False)
     split_sha256: str
     audit: AuditReport
     split: Split
@@ -98,7 +96,7 @@ def divide_dataset(
     audit = examined.audit.model_copy(update={"file_name": source_name})
     _refuse(audit)
     split = split_conversations(
-        (SplitCandidate(each.id, each.persona, each.arc) for each in examined.conversations),
+        (SplitCandidate(each.id, each.persona, each.arc) for each in examined.conversations()),
         validation_fraction=validation_fraction,
         seed=seed,
         groups=examined.groups,
@@ -107,7 +105,7 @@ def divide_dataset(
     )
     with new_folder(out) as folder:
         partitions = _write_partitions(folder, split, examined)
-        shutil.copyfile(examined.repair_log, folder / REPAIR_LOG)
+        _copy(examined.repair_log, folder / REPAIR_LOG)
         write_durably(folder / AUDIT, audit.model_dump_json(indent=2) + "\n")
         write_durably(folder / SPLIT, split.model_dump_json(indent=2) + "\n")
         hashes = {name: file_sha256(folder / name) for name in (TRAIN, VALIDATION)}
@@ -117,45 +115,43 @@ def divide_dataset(
         source_sha256=audit.sha256,
         train_path=out / TRAIN,
         train_sha256=hashes[TRAIN],
-        train=_counts(partitions[TRAIN]),
-        train_conversations=partitions[TRAIN],
+        train=partitions[TRAIN],
         validation_path=out / VALIDATION,
         validation_sha256=hashes[VALIDATION],
-        validation=_counts(partitions[VALIDATION]),
-        validation_conversations=partitions[VALIDATION],
+        validation=partitions[VALIDATION],
         split_sha256=split.sha256(),
         audit=audit,
         split=split,
     )
 
 
-def _write_partitions(
-    folder: Path, split: Split, examined: ExaminedDataset
-) -> dict[str, tuple[ExaminedConversation, ...]]:
-    """Deal the conversations out to the two sides, in the file's order; each side's as they were examined."""
+def _write_partitions(folder: Path, split: Split, examined: ExaminedDataset) -> dict[str, PartitionCounts]:
+    """Deal the conversations out to the two sides, in the file's order, and count what each has."""
     validation = frozenset(split.validation)
-    partitions: dict[str, list[ExaminedConversation]] = {TRAIN: [], VALIDATION: []}
+    counts = {TRAIN: [0, 0, 0], VALIDATION: [0, 0, 0]}
     with (
         examined.path.open("rb") as lines,
         (folder / TRAIN).open("wb") as train,
         (folder / VALIDATION).open("wb") as validation_stream,
     ):
         files = {TRAIN: train, VALIDATION: validation_stream}
-        for line, conversation in zip(lines, examined.conversations, strict=True):
+        for line, conversation in zip(lines, examined.conversations(), strict=True):
             partition = VALIDATION if conversation.id in validation else TRAIN
             files[partition].write(line)
-            partitions[partition].append(conversation)
+            more = (1, len(conversation.answer_spans), conversation.trained_tokens)
+            counts[partition] = [total + added for total, added in zip(counts[partition], more, strict=True)]
         sync(train)
         sync(validation_stream)
-    return {name: tuple(conversations) for name, conversations in partitions.items()}
+    return {
+        partition: PartitionCounts(conversations=conversations, answers=answers, trained_tokens=trained)
+        for partition, (conversations, answers, trained) in counts.items()
+    }
 
 
-def _counts(conversations: Sequence[ExaminedConversation]) -> PartitionCounts:
-    return PartitionCounts(
-        conversations=len(conversations),
-        answers=sum(len(each.answer_spans) for each in conversations),
-        trained_tokens=sum(each.trained_tokens for each in conversations),
-    )
+def _copy(source: Path, target: Path) -> None:
+    with source.open("rb") as given, target.open("wb") as stream:
+        shutil.copyfileobj(given, stream)
+        sync(stream)
 
 
 def _refuse(audit: AuditReport) -> None:

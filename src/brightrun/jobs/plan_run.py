@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
 from brightrun.contract.hyperparameters import Hyperparameters
-from brightrun.datasets.examined import ExaminedDataset, examine_dataset
+from brightrun.datasets.examined import ExaminedConversation, ExaminedDataset, examine_dataset
 from brightrun.datasets.new_folder import scratch_folder
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.prepare import PreparedDataset, divide_dataset
@@ -130,9 +130,12 @@ def measure_data(
             validation_fraction=draft.validation_fraction,
             seed=draft.seed,
         )
-    hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
-    sizes = tuple(example_sizes(prepared.train_conversations, hyperparameters.example_unit))
-    return MeasuredData(base, prepared, sizes, _validation(prepared, hyperparameters.sample_answers))
+        hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
+        kept = frozenset(prepared.split.validation)
+        train = (each for each in examined.conversations() if each.id not in kept)
+        sizes = tuple(example_sizes(train, hyperparameters.example_unit))
+        validation = [each for each in examined.conversations() if each.id in kept]
+    return MeasuredData(base, prepared, sizes, _validation(validation, hyperparameters.sample_answers))
 
 
 def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarget) -> Planned:
@@ -166,9 +169,9 @@ def _read_options(request: RunRequest, base: BaseChoice) -> ReadOptions:
     )
 
 
-def _validation(prepared: PreparedDataset, count: int) -> ValidationSet:
+def _validation(conversations: Sequence[ExaminedConversation], count: int) -> ValidationSet:
     """Sizes of the validation examples, and how many tokens stand before each answer that will be asked for."""
-    spans = {each.id: each.answer_spans for each in prepared.validation_conversations}
+    spans = {each.id: each.answer_spans for each in conversations}
     places = sampled_answers({name: len(answers) for name, answers in spans.items()}, count)
     before = tuple(spans[place.conversation_id][place.number - 1][0] for place in places)
-    return ValidationSet(tuple(example_sizes(prepared.validation_conversations, "conversation")), before)
+    return ValidationSet(tuple(example_sizes(conversations, "conversation")), before)
