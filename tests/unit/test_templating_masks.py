@@ -137,7 +137,7 @@ def test_a_control_string_in_any_text_is_refused_by_its_number(chat: ChatModel, 
 
 
 def test_only_answers_can_be_trained_on(chat: ChatModel) -> None:
-    with pytest.raises(DatasetError, match=r"Message 2 \(user\) is marked as learned"):
+    with pytest.raises(DatasetError, match=r"Message 2 \(user\) is marked as trained on"):
         chat.encode_conversation((CONVERSATION[0], replace(CONVERSATION[1], trained=True)))
 
 
