@@ -12,7 +12,7 @@ from brightrun.datasets.sensitive_data import without_secrets
 Severity = Literal["info", "warning", "error"]
 EXAMPLES_SHOWN = 5
 EXCERPT_CHARACTERS = 120
-_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f\ud800-\udfff]")  # a terminal would obey some of them
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # a terminal would obey some of them
 
 
 class FindingExample(BaseModel):

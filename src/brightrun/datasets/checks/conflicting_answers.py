@@ -17,7 +17,7 @@ EXPLANATION = (
 FIX = "Keep the best answer of each question. Where several are meant, as in talk that varies, keep them all."
 
 _MIN_WORDS = 3  # `Hello!` opens conversations of all kinds
-_FEW = 2
+_FEW = 2  # questions
 _LOW_HALF = 0xFFFF_FFFF
 
 
@@ -29,11 +29,11 @@ class ConflictingAnswers:
         self._seen = HashTable()
         self._conflicts: set[int] = set()
         self._number = 0
-        self._conversations = 0
+        self._has_a_third = False
 
     def inspect(self, conversation: Conversation) -> None:
         self._number += 1
-        if len(conversation.turns) < _FEW or not conversation.turns[1].trainable:
+        if len(conversation.turns) < 2 or not conversation.turns[1].trainable:
             return
         asked, answer = conversation.turns[0], conversation.turns[1]
         question = comparable(asked.content)
@@ -48,11 +48,11 @@ class ConflictingAnswers:
             self._count(key, conversation, before & _LOW_HALF)
 
     def findings(self) -> list[Finding]:
-        few = self._found.count <= _FEW and self._conversations <= _FEW
+        few = self._found.count <= _FEW and not self._has_a_third
         return self._found.finding(NAME, "info" if few else "warning", EXPLANATION, FIX)
 
     def _count(self, key: int, conversation: Conversation, other: int) -> None:
-        self._conversations += 1
+        self._has_a_third = self._has_a_third or key in self._conflicts
         if key not in self._conflicts:
             self._conflicts.add(key)
             asked = excerpt(conversation.turns[0].content)

@@ -21,6 +21,7 @@ _CONTINUATION = f"\x80-\xbf{_HIGH}"
 _RUN = re.compile(
     f"(?:[\xc2-\xdf][{_CONTINUATION}]|[\xe0-\xef][{_CONTINUATION}]{{2}}|[\xf0-\xf4][{_CONTINUATION}]{{3}})+"
 )
+_CERTAIN = re.compile("â‚¬|â€.?")  # the euro sign; quotation marks and dashes, the last byte of which may be lost
 _LEAD = re.compile("[\xc2-\xf4]")  # alone, as it is fast
 _PUNCTUATION = frozenset("‚„…–—‘’“”‹›«»")  # may follow a letter in an honest text, as in `Spaß“`
 _BYTES = {character: character.encode("cp1252") for character in _HIGH}
@@ -43,9 +44,8 @@ def garbled_fragment(text: str) -> Garbled | None:
     """
     if text.isascii() or _LEAD.search(text) is None:
         return None
-    if (start := text.find("â€")) >= 0:
-        written = text[start : start + 3]
-        return Garbled(written, _decoded(written) or "a quotation mark or dash")
+    if (certain := _CERTAIN.search(text)) is not None:
+        return Garbled(certain.group(), _decoded(certain.group()) or "a quotation mark or dash")
     for match in _RUN.finditer(text):
         meant = _decoded(match.group())
         if meant is not None and _is_likely(match.group(), meant, text[: match.start()][-1:]):
