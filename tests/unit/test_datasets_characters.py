@@ -71,6 +71,7 @@ def test_utf8_read_as_another_encoding_is_garbled(meant: str, encoding: str) -> 
         "𝒳 ☕ 5 €",
         "tânăr…”",
         "São Paulo",
+        "É…É… sim",
     ],
 )
 def test_honest_letters_are_not_garbled(honest: str) -> None:
@@ -148,6 +149,7 @@ def test_html_that_only_users_wrote_is_information() -> None:
         ("a\n```\nb\n```\nc", "a\n         \nc"),
         ("it's a ` alone", "it's a ` alone"),
         ("~~~\nb", "     "),
+        ("a ``b`c`` d `e` f", "a d f"),
         ("a `b\n\nc` d", "a `b\n\nc` d"),
     ],
 )

@@ -327,3 +327,14 @@ def test_a_model_that_is_told_to_be_an_ai_may_say_so() -> None:
 
 def test_the_sample_has_none_of_it() -> None:
     assert not {item.check for item in audit(sample_dataset_path()).findings} & EVERY_CHECK
+
+
+@pytest.mark.parametrize(
+    "unit", ["`a", "``a`b", "```\n", "sk-a", '"[name] ', "{{ a", "<a x=1 ", "4111 ", "a@a.", "â€", "a。"]
+)
+def test_hostile_texts_are_looked_through_in_no_time(unit: str) -> None:
+    """What took the square of its length would take minutes here."""
+    text = unit * (60_000 // len(unit))
+    for check in content_checks(llama3()):
+        check.inspect(talk(text, f"{text}b"))
+        check.findings()

@@ -30,6 +30,7 @@ from tests.unit.test_datasets_builders import (
         ("How late is it there?", "“How late is it there?”", True),
         ("How late is it there?", "How late is it there? It is five.", False),
         ("Thank you!", "Thank you!", False),
+        ("What is due today?", "\uff37hat is due today?", True),
         ("我今天应该先付房租还是先还信用卡？", "我今天应该先付房租还是先还信用卡？", True),
     ],
 )
@@ -44,6 +45,7 @@ def test_an_echo_has_the_same_words(question: str, answer: str, *, echo: bool) -
         "One honest beginning. " + "Then it loops on! " * 5,
         "same line here\n" * 6,
         "我很抱歉听到这个消息。" * 5,
+        "We rest now. We rest now. We rest now. We rest now.",
         "- rest well\n\n" * 9,
     ],
 )
@@ -68,7 +70,7 @@ def test_a_refrain_is_no_loop(text: str) -> None:
 
 def test_words_without_an_end_are_a_loop_and_long_honest_texts_are_none() -> None:
     assert is_word_loop("well I think so and " * 20)
-    assert is_word_loop(LONG + " and then" * 500)
+    assert is_word_loop(" ".join(map(str, range(3000))) + " and then" * 550), "the end counts"
     assert not is_word_loop(" ".join(answer_about(str(number)) for number in range(60)))
     assert not is_word_loop("ha " * 20)
 

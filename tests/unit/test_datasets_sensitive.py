@@ -117,3 +117,8 @@ def test_one_check_digit_of_ten_makes_a_card(digits: str, gap: str) -> None:
     numbers = [f"4{digits[1:]}{last}" for last in range(10)]
     grouped = [gap.join(number[at : at + 4] for at in range(0, 16, 4)) for number in numbers]
     assert sum(found_in_answer(ExposedSecrets(), f"Card {number}") for number in grouped) == 1
+
+
+def test_what_is_two_things_at_once_is_told_once() -> None:
+    (told,) = found_in(ContactData(), "How?", "Write to +4912345678@post.de please.")
+    assert told.examples[0].detail == "mail address +491…t.de"

@@ -10,15 +10,15 @@ from typing import NamedTuple
 # Prefixes that providers publish so that leaked keys can be found. The literal is looked for first, which is fast;
 # those with an underscore only where there is one.
 _KEYS = {
-    "sk-": r"\bsk-(?=[\w-]*\d)[\w-]{20,}",  # OpenAI, Anthropic and others of their manner
+    "sk-": r"\bsk-(?=[\w-]{0,200}\d)[\w-]{20,}",  # OpenAI, Anthropic and others of their manner
     "xox": r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",  # Slack
     "glpat-": r"\bglpat-[\w-]{20,}",  # GitLab
     "AKIA": r"\bAKIA[0-9A-Z]{16}\b",  # Amazon, lasting and temporary
     "ASIA": r"\bASIA[0-9A-Z]{16}\b",
     "AIza": r"\bAIza[\w-]{35}",  # Google
-    "eyJ": r"\beyJ[\w-]{8,}\.eyJ[\w-]{8,}(?:\.[\w-]*)?",  # a JSON Web Token
-    "earer ": r"\b[Bb]earer (?=[\w.~+/-]*\d)[\w.~+/-]{20,}=*",
-    "PRIVATE KEY": r"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----|[\s\S]*)",
+    "eyJ": r"(?<![\w-])eyJ[\w-]{8,1000}\.eyJ[\w-]{8,}(?:\.[\w-]*)?",  # a JSON Web Token
+    "earer ": r"\b[Bb]earer (?=[\w.~+/-]{0,200}\d)[\w.~+/-]{20,}=*",
+    "PRIVATE KEY": r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[\s\S]*?-----END [A-Z ]{0,40}PRIVATE KEY-----|[\s\S]*)",
 }
 _KEYS_WITH_UNDERSCORE = {
     "k_live_": r"\b[sr]k_live_\w{16,}",  # Stripe

@@ -22,6 +22,7 @@ _THINGS = (
     "place|signature|insert|enter|your|placeholder|redacted|tbd|todo"
 )
 _MAX_WORDS = 8
+_LOOKED_BACK = 1000  # characters
 _WORDS = re.compile(rf"\b(?:{_THINGS})s?\b", re.IGNORECASE)
 # In square brackets, with up to eight words.
 _BRACKETS = re.compile(r"\[([A-Za-z][A-Za-z'’_ /-]{1,60}[A-Za-z0-9])\](?![(\[:])")
@@ -105,5 +106,6 @@ def _names_a_thing(inner: str) -> bool:
 
 def _is_quoted(prose: str, at: int) -> bool:
     """Whether a quotation that begins in the same paragraph is not over."""
-    before = prose[prose.rfind("\n\n", 0, at) + 1 : at]
+    start = max(at - _LOOKED_BACK, prose.rfind("\n\n", max(0, at - _LOOKED_BACK), at) + 1)
+    before = prose[max(0, start) : at]
     return len(_OPENS_A_QUOTATION.findall(before)) > len(_ENDS_A_QUOTATION.findall(before))

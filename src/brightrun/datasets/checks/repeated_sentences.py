@@ -63,7 +63,7 @@ def _may_repeat(text: str) -> bool:
     """A fast look that passes few honest texts: between equal marks, at least two pieces came before."""
     for mark in "\n" + _marks(text):
         pieces = text.split(mark)
-        if len(pieces) >= _TIMES and len(pieces) - pieces.count("") - len(set(pieces)) >= _TIMES - 2:
+        if len(pieces) >= _TIMES and len(pieces) - pieces.count("") - len({*pieces} - {""}) >= _TIMES - 2:
             return True
     return False
 
