@@ -37,8 +37,3 @@ def count_words(text: str) -> int:
         words += count / characters
     rest = sum(_HAS_LETTER_OR_DIGIT.search(word) is not None for word in text.split())  # no marks that stood between
     return rest + math.ceil(words)
-
-
-def is_written_without_blanks(text: str) -> bool:
-    """Whether at least a third of the characters are of a script that writes no blanks between words."""
-    return not text.isascii() and 3 * len(_WITHOUT_BLANKS.findall(text)) > len(text)
