@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from brightrun.datasets.audit import AuditReport, ReadOptions, audit_dataset
+from brightrun.datasets.checks.content import content_checks
 from brightrun.datasets.prepare import prepare_dataset
 from brightrun.errors import DatasetError
 from brightrun.templating.chat_model import ChatModel
@@ -55,6 +56,13 @@ def test_findings(report: AuditReport) -> None:
     assert found["unanswered_end"].count == 1
     assert found["emotional_context"].count == 44
     assert report.crisis_answers.before == report.crisis_answers.after == 9
+
+
+def test_no_text_is_spoiled(report: AuditReport) -> None:
+    """Its consultants quote what clients may write, with places to fill in, and name toll-free helplines."""
+    built = {type(check).__module__.rpartition(".")[2] for check in content_checks(llama3())}
+    assert len(built) > 10
+    assert not built & {item.check for item in report.findings}
 
 
 def test_every_answer_uses_a_prompted_name_once_the_profile_is_given(source: Path) -> None:

@@ -12,6 +12,7 @@ from brightrun.datasets.audit_report import AuditReport, CrisisCounts
 from brightrun.datasets.checks import duplicates, input_not_in_history, json_syntax, near_duplicates
 from brightrun.datasets.checks.check import Check, RepairCheck
 from brightrun.datasets.checks.constant_scores import ConstantScores
+from brightrun.datasets.checks.content import content_checks
 from brightrun.datasets.checks.control_tokens import ControlTokenCheck
 from brightrun.datasets.checks.crisis_answers import CrisisAnswers
 from brightrun.datasets.checks.emotional_context import EmotionalContext
@@ -124,6 +125,7 @@ class Examination:
             ConstantScores(),
             NoSignal(),
             EmotionalContext(),
+            *content_checks(self._chat),
         ]
         self._control = ControlTokenCheck(self._chat.special_tokens)
         self._length = Overlength(log, limit=options.max_seq_length, policy=options.overlength_policy)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brightrun.datasets.sensitive_data import without_secrets
+
 Severity = Literal["info", "warning", "error"]
 EXAMPLES_SHOWN = 5
 EXCERPT_CHARACTERS = 120
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # a terminal would obey some of them
 
 
 class FindingExample(BaseModel):
@@ -66,8 +70,8 @@ class Tally:
 
 
 def excerpt(text: str, *, end: bool = False) -> str:
-    """The beginning (or end) of a text on one line, for a report."""
-    line = " ".join(text.split())
+    """The beginning (or end) of a text on one line, for a report: secrets masked, control characters as U+FFFD."""
+    line = _CONTROL.sub("\ufffd", " ".join(without_secrets(text).split()))
     if len(line) <= EXCERPT_CHARACTERS:
         return line
     return "…" + line[-EXCERPT_CHARACTERS:] if end else line[:EXCERPT_CHARACTERS] + "…"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
+from brightrun.datasets.word_count import count_words
 
 MIN_WORDS = 40
+_LONG_IN_ANY_SCRIPT = 1000  # characters; not counted, which takes time
 NAME = "short_answers"
 EXPLANATION = f"These answers have fewer than {MIN_WORDS} words; many of them teach the model to answer briefly."
 FIX = "Keep them if the consultant would answer so; otherwise write them out or remove the conversations."
@@ -17,8 +19,10 @@ class ShortAnswers:
 
     def inspect(self, conversation: Conversation) -> None:
         for turn in conversation.answers:
-            words = len(turn.content.split())
-            if turn.trainable and words < MIN_WORDS:
+            if not turn.trainable or len(turn.content) > _LONG_IN_ANY_SCRIPT:
+                continue
+            words = count_words(turn.content)
+            if words < MIN_WORDS:
                 self._found.add(
                     f"{words} words: {excerpt(turn.content)}", conversation=conversation.id, turn=turn.number
                 )

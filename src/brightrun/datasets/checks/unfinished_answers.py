@@ -7,6 +7,7 @@ import re
 from brightrun.datasets.checks.truncated_answers import is_truncated
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
+from brightrun.datasets.word_count import count_words
 
 NAME = "unfinished_answers"
 EXPLANATION = "These answers end without a sentence's end and may have been cut. They are trained on as they are."
@@ -14,6 +15,7 @@ FIX = "Read the examples; where an answer was cut, export it again or remove the
 
 _LIST_ITEM = re.compile(r"\s*(?:[-*•–#>|]|\d+[.)])")
 _SIGNATURE_WORDS = 5
+_ENDS_WITHOUT_A_MARK = re.compile("[\u0e01-\u0e59\u0e81-\u0ed9]$")  # Thai and Lao have no full stop
 
 
 def seems_unfinished(text: str) -> bool:
@@ -22,9 +24,11 @@ def seems_unfinished(text: str) -> bool:
     if not ending or is_truncated(ending) or not (ending[-1].isalnum() or ending[-1] in ",;:-–—(&/"):
         return False
     *earlier, last = ending.splitlines()
+    if _ENDS_WITHOUT_A_MARK.search(ending):
+        return False
     if ending[-1] in ",;(&/":
         return True
-    short = bool(earlier) and len(last.split()) <= _SIGNATURE_WORDS
+    short = bool(earlier) and count_words(last) <= _SIGNATURE_WORDS
     return not (short or _LIST_ITEM.match(last) or _is_address(last))
 
 
