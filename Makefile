@@ -55,11 +55,11 @@ $(VENV)/torch.installed: $(BIN)/python constraints.txt
 
 $(VENV)/worker.installed: $(VENV)/torch.installed pyproject.toml constraints.txt
 	@echo "Installing the training stack; this takes a few minutes the first time."
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker,tables]'
 	touch $@
 
 $(VENV)/dev.installed: $(VENV)/worker.installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker,tables,dev]'
 	touch $@
 
 clean:

@@ -66,7 +66,7 @@ UNREADABLE = {
     "not JSON": Bad(_text('{"conversations": [\n  oops\n]}'), "line 2, column 3: not valid JSON", "Fix"),
     "empty": Bad(_text(""), "file is empty", "download"),
     "meta line only": Bad(_record({"_meta": {"total_pairs": 89}}), "holds only a `_meta` line", "no example"),
-    "unknown format": Bad(_record({"rows": 1}), "in no format we know: at line 1 it has the keys `rows`", "Convert"),
+    "unknown format": Bad(_record({"rows": 1}), "in no format we know: at line 1 it has the keys `rows`", "--map"),
     "no answers": Bad(_record(chat_record(["Only me."])), "line 1: the conversation has no answers", "Remove"),
     "roles": Bad(_roles_out_of_order, "/conversations/0/training_pairs/3/conversation_history/1", "alternate"),
     "absent": Bad(lambda _path: None, "file", "Check the path"),
@@ -99,11 +99,11 @@ def test_a_file_that_cannot_be_read(case: str, command: str, cli: CommandLine) -
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_with_json_the_error_is_json_too(command: str, cli: CommandLine) -> None:
-    (cli.folder / "file").write_text("hello")
+    (cli.folder / "file").write_text('{"messages": ]}')
     answer = cli(*COMMANDS[command], "--model", MODEL, "--json")
     error = answer.json["error"]
     assert answer.status == 2
-    assert (error["code"], error["details"]["line"], error["details"]["column"]) == ("invalid_training_file", 1, 1)
+    assert (error["code"], error["details"]["line"], error["details"]["column"]) == ("invalid_training_file", 1, 14)
     assert (error["message"], error["hint"]) == answer.error()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from brightrun.cli.start_run import ready_run
 from brightrun.contract.job_spec import JobSpec
+from brightrun.datasets.options import ReadingChoices
 from brightrun.errors import RunFolderError
 from brightrun.jobs.plan_run import RunRequest
 from tests.unit.command_line import MODEL, CommandLine, pull_wee_model
@@ -90,7 +91,7 @@ def test_the_spec_is_frozen_and_found_again(cli: CommandLine, sample_dataset: Pa
         ({"overrides": {"r": "8"}}, "r (16 there, 8 asked)"),
         ({"recipe": "aggressive"}, "learning_rate (0.0002 there, 0.0003 asked)"),
         ({"client_profile": "system_prompt"}, "client_profile (keep there, system_prompt asked)"),
-        ({"repair_json": True}, "repair_json (False there, True asked)"),
+        ({"choices": ReadingChoices(repair_json=True)}, "repair_json (False there, True asked)"),
     ],
 )
 def test_another_request_for_the_same_folder_is_refused_by_name(

@@ -105,7 +105,6 @@ def test_not_utf8_names_the_byte(tmp_path: Path) -> None:
     assert "0xe9" in error.message
     whole = b'{\n "a": "\xe9"}'
     assert refusal(written(tmp_path / "whole", whole)).details["byte"] == whole.index(b"\xe9")
-    assert "UTF-16" in refusal(written(tmp_path / "wide", "{}".encode("utf-16"))).message
 
 
 def test_conversation_without_answers(tmp_path: Path) -> None:
@@ -159,7 +158,6 @@ def doubled_pair(container: Json) -> None:
     [
         (swap_roles, "/conversations/0/training_pairs/3/conversation_history/1", "roles are out of order"),
         (drop_field, "/conversations/1/training_pairs/2/system_prompt", "missing"),
-        (double_id, "/conversations/2/conversation_metadata/conversation_id", "stands twice"),
         (null_answer, "/conversations/0/training_pairs/1/target_response", "null"),
         (
             answer_on_client_turn,
@@ -188,7 +186,7 @@ def test_structure_is_checked_with_the_place(
     ("roles", "place"),
     [
         (("user", "user", "assistant"), "line 1, /messages/1"),
-        (("assistant", "user", "assistant"), "line 1, /messages/0"),
+        (("assistant", "user", "user", "assistant"), "line 1, /messages/2"),
         (("user", "assistant", "assistant"), "line 1, /messages/2"),
         (("user", "system", "assistant"), "line 1, /messages/1"),
     ],
@@ -202,11 +200,11 @@ def test_roles_out_of_order_in_messages(tmp_path: Path, roles: tuple[str, ...], 
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ({"role": "tool", "content": "x"}, "tool calls are not supported"),
+        ({"role": "tool", "content": "x"}, "tool calling"),
         ({"role": "user"}, "missing"),
         ({"role": "user", "content": [{"type": "image_url"}]}, "only text"),
         ({"role": "user", "content": 4}, "expected text"),
-        ({"role": "user", "content": "x", "weight": 0.5}, "expected 0 or 1"),
+        ({"role": "user", "content": "x", "weight": 0.5}, "a weight of 0 or 1"),
         ("hello", "expected an object"),
     ],
 )
@@ -222,13 +220,13 @@ def test_lines_of_a_conversation_that_are_apart(tmp_path: Path) -> None:
     assert "'one'" in error.message
 
 
-def test_twenty_problems_are_told_at_once_and_no_more(tmp_path: Path) -> None:
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     records = [chat_record(["Only me."]) for _ in range(30)]
     error = refusal(write_lines(tmp_path / "file", records))
     problems = error.details["problems"]
     assert isinstance(problems, list)
-    assert len(problems) == 20
-    assert "19 more problems" in error.message
+    assert len(problems) == error.details["count"] == 30
+    assert "29 more problems" in error.message
     few = refusal(write_lines(tmp_path / "few", [*records[:2], chat_record(said("rent"))])).details["problems"]
     assert few == [
         {"place": "line 1", "problem": "the conversation has no answers"},
@@ -253,9 +251,13 @@ def test_a_number_without_end_is_a_clear_error(tmp_path: Path) -> None:
     assert "line 1" in refusal(written(tmp_path / "file", b'{"messages": ' + b"9" * 5000 + b"}")).message
 
 
-def test_ids_of_plain_formats_must_be_unique_when_given(tmp_path: Path) -> None:
-    records = [{**chat_record(said(topic)), "id": 0} for topic in ("rent", "sleep")]
-    assert "stands twice" in refusal(write_lines(tmp_path / "file", records)).message
+def test_repeated_ids_become_unique_and_are_told(tmp_path: Path) -> None:
+    records = [{**chat_record(said(topic)), "id": 0} for topic in ("rent", "sleep", "wills")]
+    report = audit(write_lines(tmp_path / "file", records))
+    assert [example.conversation for example in finding(report, "repeated_ids").examples] == ["0-2", "0-3"]
+    container = three_conversations()
+    double_id(container)
+    assert finding(audit(write_json(tmp_path / "container", container)), "repeated_ids").count == 1
 
 
 def test_other_fields_and_words_are_open(tmp_path: Path) -> None:

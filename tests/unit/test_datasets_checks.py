@@ -102,9 +102,9 @@ def test_all_answers_excluded_is_refused(tmp_path: Path) -> None:
 def test_one_conversation_without_a_trained_answer_is_a_warning(tmp_path: Path) -> None:
     texts = said("rent")
     texts[1] += "\\"
-    report = audit_texts(tmp_path, texts, said("school"))
+    report = audit_texts(tmp_path, texts, said("school"), said("taxes"))
     assert not report.refused
-    assert report.trainable_conversations == 1
+    assert report.trainable_conversations == 2
     assert finding(report, "no_trained_answers").severity == "warning"
 
 

@@ -177,7 +177,7 @@ def test_code_and_look_alikes_are_no_markers(text: str) -> None:
 
 
 def test_the_models_own_strings_are_left_to_the_check_that_refuses_them(tmp_path: Path) -> None:
-    report = audited(tmp_path, ["How late is it?", f"{LONG}<|eot_id|>"], said("sleep"))
+    report = audited(tmp_path, ["How late is it?", f"{LONG}<|eot_id|>"], said("sleep"), said("rent"))
     assert checks(report, "error") == {"control_tokens"}
     assert "foreign_markers" not in checks(report, "warning")
 

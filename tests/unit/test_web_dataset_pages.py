@@ -351,7 +351,9 @@ def test_every_check_has_a_title_of_its_own() -> None:
     names: set[str] = set()
     for module in (REPOSITORY / "src" / "brightrun" / "datasets").rglob("*.py"):
         if module.parent.name == "checks" or module.stem == "client_profile":
-            names.update(re.findall(r'^NAME\w* = "(\w+)"$', module.read_text(encoding="utf-8"), re.MULTILINE))
+            text = module.read_text(encoding="utf-8")
+            names.update(re.findall(r'^NAME\w* = "(\w+)"$', text, re.MULTILINE))
+            names.update(re.findall(r'^CHECK = ReadingCheck\(\s*"(\w+)"', text, re.MULTILINE))
     assert len(names) > 20
     for name in names:
         finding = Finding(check=name, severity="warning", count=1, explanation="", fix="")

@@ -10,10 +10,11 @@ import typer
 from rich.text import Text
 
 from brightrun.cli.models import REFERENCE_MODEL, chat_model_for
+from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import byte_progress, plain_table, print_json, results
 from brightrun.cli.show_audit import show_audit, show_split
 from brightrun.datasets.audit import audit_dataset
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import ReadingChoices, ReadOptions
 from brightrun.datasets.prepare import PreparedDataset, prepare_dataset
 from brightrun.datasets.preview import preview_conversation
 from brightrun.datasets.split import Split
@@ -41,9 +42,6 @@ File = Annotated[Path, typer.Argument(help="The file of conversations.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Model = Annotated[str, typer.Option(help="Base model whose tokenizer and chat template are used.")]
 NoRepair = Annotated[bool, typer.Option("--no-repair", help="Leave damaged answers out instead of repairing them.")]
-RepairJson = Annotated[
-    bool, typer.Option("--repair-json", help="Remove stray backslashes that make the file invalid JSON.")
-]
 Profile = Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt, or keep as is.")]
 MaxLength = Annotated[int | None, typer.Option("--max-seq-length", min=16, help="Longest conversation in tokens.")]
 Over = Annotated[OverlengthPolicy, typer.Option(help="Refuse a longer conversation, or leave it out and log it.")]
@@ -55,18 +53,20 @@ Previous = Annotated[Path | None, typer.Option(help="An earlier split.json; its 
 
 
 @app.command()
+@with_reading_choices
 def audit(
     file: File,
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
-    repair_json: RepairJson = False,
     client_profile: Profile = ProfileChoice.keep,
     max_seq_length: MaxLength = None,
     overlength_policy: Over = OverlengthPolicy.refuse,
     json: Json = False,
+    *,
+    choices: ReadingChoices,
 ) -> None:
     """Read a file and tell what was found in it. Exit status 0: usable, perhaps with warnings; 2: refused."""
-    options = _options(no_repair, repair_json, client_profile, max_seq_length, overlength_policy)
+    options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy)
     with byte_progress(f"Auditing {file.name}") as progress:
         report = audit_dataset(file, chat=chat_model_for(model), options=options, progress=progress)
     if json:
@@ -78,18 +78,20 @@ def audit(
 
 
 @app.command()
+@with_reading_choices
 def preview(
     file: File,
     conversation: Annotated[str, typer.Option(help="Which conversation: its number from 1, or its id.")] = "1",
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
-    repair_json: RepairJson = False,
     client_profile: Profile = ProfileChoice.keep,
     json: Json = False,
+    *,
+    choices: ReadingChoices,
 ) -> None:
     """Show a conversation as the model sees it; what is trained on is green and underlined."""
     chat = chat_model_for(model)
-    options = _options(no_repair, repair_json, client_profile, None, OverlengthPolicy.refuse)
+    options = _options(choices, no_repair, client_profile, None, OverlengthPolicy.refuse)
     shown = preview_conversation(file, conversation, chat=chat, options=options)
     pieces = chat.preview_spans(shown.messages())
     encoded = chat.encode_conversation(shown.messages())
@@ -115,12 +117,12 @@ def preview(
 
 
 @app.command()
+@with_reading_choices
 def prepare(
     file: File,
     out: Annotated[Path, typer.Option(help="Folder to write; it must not exist yet.")],
     model: Model = REFERENCE_MODEL,
     no_repair: NoRepair = False,
-    repair_json: RepairJson = False,
     client_profile: Profile = ProfileChoice.keep,
     max_seq_length: MaxLength = None,
     overlength_policy: Over = OverlengthPolicy.refuse,
@@ -128,11 +130,13 @@ def prepare(
     seed: Seed = 42,
     previous: Previous = None,
     json: Json = False,
+    *,
+    choices: ReadingChoices,
 ) -> None:
     """Write train.jsonl, validation.jsonl, the audit, the split and the repair log of every repair and omission."""
     if out.exists():
         raise DatasetError(f"{out} exists already.", hint="Choose another folder with --out; nothing was written.")
-    options = _options(no_repair, repair_json, client_profile, max_seq_length, overlength_policy)
+    options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy)
     prepared = _prepare(file, out, model, options, validation_fraction, seed, previous)
     if json:
         print_json(prepared)
@@ -146,6 +150,7 @@ def prepare(
 
 
 @app.command()
+@with_reading_choices
 def split(
     file: File,
     out: Annotated[Path | None, typer.Option(help="Write the split to this file.")] = None,
@@ -154,6 +159,8 @@ def split(
     seed: Seed = 42,
     previous: Previous = None,
     json: Json = False,
+    *,
+    choices: ReadingChoices,
 ) -> None:
     """Show which conversations train and which are kept for validation, by persona and emotional arc."""
     from tempfile import TemporaryDirectory
@@ -162,7 +169,7 @@ def split(
         raise DatasetError(f"{out} cannot be written.", hint="Give --out a file name in a folder that exists.")
     with TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared"
-        prepared = _prepare(file, target, model, ReadOptions(), validation_fraction, seed, previous)
+        prepared = _prepare(file, target, model, ReadOptions(**dict(choices)), validation_fraction, seed, previous)
     if out is not None:
         write_model(out, prepared.split)
     if json:
@@ -195,11 +202,11 @@ def _read_split(path: Path | None) -> Split | None:
 
 
 def _options(
-    no_repair: bool, repair_json: bool, profile: ProfileChoice, max_seq_length: int | None, over: OverlengthPolicy
+    choices: ReadingChoices, no_repair: bool, profile: ProfileChoice, max_seq_length: int | None, over: OverlengthPolicy
 ) -> ReadOptions:
     values: dict[str, Any] = {
+        **choices.model_dump(),
         "repair": not no_repair,
-        "repair_json": repair_json,
         "client_profile": profile.value,
         "max_seq_length": max_seq_length,
         "overlength_policy": over.value,

@@ -14,10 +14,12 @@ from typer.core import TyperGroup
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.estimate_accuracy import estimate_accuracy
+from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import byte_progress, plain_table, print_json, results
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.this_device import this_machine
 from brightrun.cli.train import parse_settings
+from brightrun.datasets.options import ReadingChoices
 from brightrun.errors import DatasetError
 from brightrun.jobs.base_model import any_base
 from brightrun.jobs.plan_run import Planned, PlanTarget, RunRequest, measure_data, plan_measured
@@ -50,6 +52,7 @@ app.command("estimate-accuracy")(estimate_accuracy)
 
 
 @app.command("file")
+@with_reading_choices
 def plan_file(
     file: Annotated[Path, typer.Argument(help="The file of conversations.")],
     model: Annotated[str, typer.Option(help="Base model; a Llama 3 need not be pulled.")] = EMBEDDED_MODEL,
@@ -61,15 +64,16 @@ def plan_file(
     ] = None,
     max_cost: Annotated[float | None, typer.Option("--max-cost", min=0.01, help="A cap in dollars to hold.")] = None,
     benchmark: Annotated[bool, typer.Option("--cpu-benchmark", help="Time this processor again first.")] = False,
-    repair_json: Annotated[bool, typer.Option("--repair-json", help="Fix stray backslashes outside strings.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
+    *,
+    choices: ReadingChoices,
 ) -> None:
     """Tokens, steps, memory, hours and dollars of a run, and which GPUs hold it. Exit status 2: it would be refused."""
     if not file.is_file():
         raise DatasetError(f"There is no file {file}.", hint="Check the path; it is read from this folder.")
     target = _target(gpu, spot=spot, benchmark=benchmark, max_cost=max_cost)
     base = any_base(model, read_settings().models)
-    request = RunRequest(file, recipe, parse_settings(set_ or []), repair_json=repair_json)
+    request = RunRequest(file, recipe, parse_settings(set_ or []), choices=choices)
     with TemporaryDirectory() as scratch, byte_progress(f"Reading {file.name}") as progress:
         measured = measure_data(request, base, Path(scratch) / "data", progress=progress)
     planned = plan_measured(request, measured, target)

@@ -71,10 +71,10 @@ def _found_again(request: RunRequest, folder: RunFolder, entry: BaseModelEntry) 
         differences.append(f"the dataset ({spec.dataset.source_name} there)")
     if entry.name != spec.model.name:
         differences.append(f"the base model ({spec.model.name} there)")
-    for name, before, asked in (
-        ("client_profile", audit.options.client_profile, request.client_profile),
-        ("repair_json", audit.options.repair_json, request.repair_json),
-    ):
+    then, now_asked = audit.options.reading_choices().model_dump(), request.choices.model_dump()
+    then["client_profile"], now_asked["client_profile"] = audit.options.client_profile, request.client_profile
+    for name, before in then.items():
+        asked = now_asked[name]
         if asked != before:
             differences.append(f"{name} ({before} there, {asked} asked)")
     there = spec.hyperparameters.model_dump()

@@ -12,6 +12,7 @@ import typer
 
 from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.dataset import ProfileChoice
+from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import print_json, problems, results
 from brightrun.cli.show_audit import show_audit
 from brightrun.cli.show_plan import show_plan
@@ -21,6 +22,7 @@ from brightrun.contract.actuals import measure
 from brightrun.contract.events import read_event_log
 from brightrun.contract.job_event import JobEvent
 from brightrun.contract.states import JobStatus
+from brightrun.datasets.options import ReadingChoices
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
 from brightrun.format import duration_text
@@ -29,6 +31,7 @@ from brightrun.planning.estimate_error import JobEstimateError, compare_job, kin
 from brightrun.platforms import Ability, require
 
 
+@with_reading_choices
 def train(
     file: Annotated[Path, typer.Argument(help="The file of conversations.")],
     model: Annotated[str, typer.Option(help="Base model, one that was pulled.")] = EMBEDDED_MODEL,
@@ -41,13 +44,14 @@ def train(
     client_profile: Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt.")] = (
         ProfileChoice.keep
     ),
-    repair_json: Annotated[bool, typer.Option("--repair-json", help="Fix stray backslashes outside strings.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Audit and plan, write nothing.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    *,
+    choices: ReadingChoices,
 ) -> None:
     """Audit, plan, train, compare. Killed half-way? The same command goes on and ends with the same adapter."""
     require(Ability.TRAINING)
-    request = RunRequest(file, recipe, parse_settings(set_ or []), client_profile.value, repair_json)
+    request = RunRequest(file, recipe, parse_settings(set_ or []), client_profile.value, choices)
     folder = out or _default_folder(file, model)
     if resume and not (folder / "job.json").exists():
         raise RunFolderError(f"There is no run in {folder} to go on with.", hint="Give its folder with --out.")

@@ -41,12 +41,19 @@ class AuditReport(_Frozen):
 
     format: str = Field(description="Detected from the content.")
     file_name: str
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="What the file's columns or keys were read as, where that was guessed or said.",
+    )
     sha256: str = Field(description="sha256 of the file's bytes.")
     conversations: int
     turns: int = Field(description="Client turns and answers; unanswered last client turns included.")
     answers: int
     trainable: int = Field(description="Answers that are trained on.")
     trainable_conversations: int = Field(description="Conversations with at least one trained answer, none dropped.")
+    independent_conversations: int = Field(
+        0, description="Of those, how many can be divided between training and validation: near-duplicates count once."
+    )
     repaired: int = Field(description="Answers that were repaired.")
     repaired_user_turns: int
     excluded: int = Field(

@@ -55,6 +55,7 @@ class Conversation:
     client_background: str | None = None
     stated_turns: int | None = None
     quality_tier: str | None = None
+    title: str | None = None
     labels: tuple[Labels, ...] = field(default=())
 
     @property

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from brightrun.contract.job_spec import file_sha256
 from brightrun.datasets.audit_report import AuditReport, CrisisCounts
-from brightrun.datasets.checks import duplicates, input_not_in_history, json_syntax, near_duplicates
+from brightrun.datasets.checks import duplicates, near_duplicates, undividable
 from brightrun.datasets.checks.check import Check, RepairCheck
 from brightrun.datasets.checks.constant_scores import ConstantScores
 from brightrun.datasets.checks.content import content_checks
@@ -34,13 +34,14 @@ from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding
 from brightrun.datasets.fingerprints import DuplicateGroups, Fingerprints
 from brightrun.datasets.options import ReadOptions
-from brightrun.datasets.problems import Problems
+from brightrun.datasets.problems import Problems, UnreadableRecordError
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.file_text import Progress
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.repair_log import Log, discard
+from brightrun.datasets.split import count_units, why_undividable
 from brightrun.datasets.totals import Totals
-from brightrun.errors import BrightRunError
+from brightrun.errors import BrightRunError, DatasetError, MaskDisagreement
 from brightrun.templating.chat_model import ChatModel, EncodedConversation
 
 _COUNTED = (
@@ -98,9 +99,10 @@ class Examination:
         self._counts_tokens = counts_tokens or options.max_seq_length is not None
         self._path, self._chat, self._options = path, chat, options
         self._progress = progress
-        self._notes = Notes(Problems(path.name), repair_json=options.repair_json, log=log)
+        self._notes = Notes(Problems(path.name), options, log)
         self._format = ""
         self._totals = Totals()
+        self._kept, self._not_kept = 0, set[str]()
         self._build_checks(log)
 
     def _build_checks(self, log: Log) -> None:
@@ -149,7 +151,7 @@ class Examination:
 
     def refuse(self) -> None:
         """Raise DatasetError with the places found so far that make the file unusable, if there are any."""
-        self._notes.problems.refuse()
+        self._notes.refuse()
 
     def examine(self, conversation: Conversation) -> Examined:
         """Fix, check and count one conversation. Raises what the chat model raises."""
@@ -165,10 +167,16 @@ class Examination:
         else:
             examined = Examined(conversation, kept=True, encoded=None)
         self._crisis.inspect(conversation, kept=examined.kept)
+        if examined.kept:
+            self._kept += 1
+        else:
+            self._not_kept.add(conversation.id)
         return examined
 
     def _measured(self, conversation: Conversation) -> Examined:
-        encoded = self._encode(conversation)
+        encoded = self._encoded_or_left_out(conversation)
+        if encoded is None:
+            return Examined(conversation, kept=False, encoded=None)
         tokens, trained = len(encoded.input_ids), encoded.trained_tokens
         answers = len(encoded.answer_spans)
         if self._length.is_dropped(conversation.id, tokens=tokens, trained_tokens=trained, answers=answers):
@@ -176,6 +184,18 @@ class Examination:
             return Examined(conversation, kept=False, encoded=None)
         self._totals.add_encoded(encoded)
         return Examined(conversation, kept=True, encoded=encoded)
+
+    def _encoded_or_left_out(self, conversation: Conversation) -> EncodedConversation | None:
+        """None where the base model cannot take the conversation and such ones are to be left out. Else, it raises."""
+        try:
+            return self._encode(conversation)
+        except (DatasetError, MaskDisagreement) as error:
+            if self._options.unreadable == "refuse":
+                raise
+            problem = UnreadableRecordError(conversation.place, error.message, hint=error.hint)
+            self._notes.leave_out(problem, conversation.id)
+            self._notes.read -= 1
+            return None
 
     def _encode(self, conversation: Conversation) -> EncodedConversation:
         """Raises what the chat model raises, with the conversation's place put before the message."""
@@ -195,6 +215,7 @@ class Examination:
         findings = self._findings()
         return AuditReport(
             format=self._format,
+            columns=self._notes.columns,
             file_name=self._path.name,
             sha256=file_sha256(self._path),
             **{name: totals.counts[name] for name in _COUNTED},
@@ -205,6 +226,7 @@ class Examination:
             template_sha256=self._chat.template_sha256,
             options=self._options,
             header=header,
+            independent_conversations=self._independent(),
             personas=totals.personas(),
             arcs=totals.arcs(),
             coverage=totals.coverage(),
@@ -240,13 +262,20 @@ class Examination:
 
     def _findings(self) -> list[Finding]:
         counts = self._totals.counts
+        independent = self._independent()
         self._nothing.conclude(trainable=counts["trainable"], answers=counts["answers"])
         found = self.findings_so_far()
-        found += json_syntax.findings(self._notes.json_repairs)
-        found += input_not_in_history.findings(self._notes.input_not_in_history)
+        found += self._notes.findings()
+        if counts["trainable"]:
+            found += undividable.findings(why_undividable(self._kept, independent))
         found += duplicates.findings(self.groups.exact)
         found += near_duplicates.findings(self.groups.near)
         return in_order(found)
+
+    def _independent(self) -> int:
+        """How many conversations that are kept stand on their own, near-duplicates counted once."""
+        groups = [[name for name in group if name not in self._not_kept] for group in self.groups.together]
+        return count_units(self._kept, groups)
 
     def findings_so_far(self) -> list[Finding]:
         """What the checks found in the conversations that were examined, without what only the whole file tells."""

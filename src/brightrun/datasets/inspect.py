@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from brightrun.datasets.checks import constant_scores, input_not_in_history, no_signal
+from brightrun.datasets.checks import constant_scores, no_signal
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.examination import Examination, in_order
-from brightrun.datasets.findings import Finding, Tally
+from brightrun.datasets.findings import Finding
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problems import Problems
 from brightrun.datasets.readers.detect import open_dataset
@@ -44,10 +44,10 @@ def inspect_each(path: Path, *, chat: ChatModel, options: ReadOptions) -> Iterat
     Raises:
         DatasetError: the file is unusable.
     """
-    notes = Notes(Problems(path.name), repair_json=options.repair_json)
+    notes = Notes(Problems(path.name), options)
     for number, (written, from_reading) in enumerate(_read(path, notes), start=1):
         yield _inspected(path, number, written, from_reading, chat, options)
-    notes.problems.refuse()
+    notes.refuse()
 
 
 def inspect_conversation(path: Path, number: int, *, chat: ChatModel, options: ReadOptions) -> InspectedConversation:
@@ -56,11 +56,11 @@ def inspect_conversation(path: Path, number: int, *, chat: ChatModel, options: R
     Raises:
         DatasetError: the file is unusable, or has fewer conversations.
     """
-    notes = Notes(Problems(path.name), repair_json=options.repair_json)
+    notes = Notes(Problems(path.name), options)
     count = 0
     for count, (written, from_reading) in enumerate(_read(path, notes), start=1):
         if count == number:
-            notes.problems.refuse()  # a broken conversation before it was passed over: the number would be wrong
+            notes.refuse()  # a broken conversation before it was passed over: the number would be wrong
             return _inspected(path, number, written, from_reading, chat, options)
     raise DatasetError(f"{path.name} has no conversation {number}.", hint=f"Give a number from 1 to {count}.")
 
@@ -71,7 +71,7 @@ def find_number(path: Path, wanted: str, *, options: ReadOptions) -> int:
     Raises:
         DatasetError: the file is unusable, or no conversation is meant.
     """
-    notes = Notes(Problems(path.name), repair_json=options.repair_json)
+    notes = Notes(Problems(path.name), options)
     count, begins = 0, None
     for count, (written, _) in enumerate(_read(path, notes), start=1):
         if written.id == wanted:
@@ -91,8 +91,7 @@ def find_number(path: Path, wanted: str, *, options: ReadOptions) -> int:
 def _read(path: Path, notes: Notes) -> Iterator[tuple[Conversation, list[Finding]]]:
     """Conversations as they stand, each with what reading it alone told."""
     for conversation in open_dataset(path, notes).conversations:
-        yield conversation, input_not_in_history.findings(notes.input_not_in_history)
-        notes.input_not_in_history = Tally()
+        yield conversation, notes.take_findings()
 
 
 def _inspected(

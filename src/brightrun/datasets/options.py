@@ -2,23 +2,62 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+ColumnMeaning = Literal["prompt", "context", "answer", "system", "id", "persona", "arc", "topic", "weight", "ignore"]
 
-class ReadOptions(BaseModel):
-    """Decisions of the person who gives the file."""
+
+class ReadingChoices(BaseModel):
+    """What the person who gives the file decided about its records; the same for every run made of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    repair_json: bool = Field(
+        default=False,
+        description=("Remove backslashes that stand outside strings when the file is not valid JSON, each logged."),
+    )
+    unreadable: Literal["refuse", "leave_out"] = Field(
+        "refuse",
+        description="Refuse a file with records that cannot be read, or leave those out, each in the repair log.",
+    )
+    merge_turns: bool = Field(
+        default=False, description="Join turns of one side that follow one another, each merge in the repair log."
+    )
+    preference: Literal["refuse", "train_on_preferred"] = Field(
+        "refuse",
+        description="Refuse records with a preferred and a rejected answer, or train on the preferred one.",
+    )
+    reasoning: Literal["refuse", "leave_out"] = Field(
+        "refuse",
+        description="Refuse answers with reasoning that the base model has no place for, or leave the reasoning out.",
+    )
+    part: str | None = Field(
+        None, description="Which list, sheet or archive member holds the conversations, where the file has several."
+    )
+    choose: tuple[str, ...] = Field(
+        (), description="Only these conversations: ids, numbers from 1, ranges such as 3-9, or words of their titles."
+    )
+    columns: Mapping[str, ColumnMeaning] = Field(
+        default_factory=dict, description="What a column or key of the file means, where it cannot be guessed."
+    )
+
+    def reading_choices(self) -> ReadingChoices:
+        """Only what concerns the file's records."""
+        return ReadingChoices(**{name: getattr(self, name) for name in ReadingChoices.model_fields})
+
+
+AS_WRITTEN = ReadingChoices()
+
+
+class ReadOptions(ReadingChoices):
+    """Decisions of the person who gives the file, and of the run that is made of it."""
 
     repair: bool = Field(
         default=True,
         description=("Turn escaped line breaks into real ones, each logged. Off: those answers are excluded."),
-    )
-    repair_json: bool = Field(
-        default=False,
-        description=("Remove backslashes that stand outside strings when the file is not valid JSON, each logged."),
     )
     client_profile: Literal["keep", "system_prompt"] = Field(
         "keep",

@@ -83,12 +83,12 @@ def problem_rows(path: Path, *, chat: ChatModel, options: ReadOptions) -> Iterat
 
 def _copies(path: Path, options: ReadOptions) -> dict[str, list[Finding]]:
     """What the whole file tells of a conversation, by its id."""
-    notes = Notes(Problems(path.name), repair_json=options.repair_json)
+    notes = Notes(Problems(path.name), options)
     found: dict[str, list[Finding]] = defaultdict(list)
     with closing(Fingerprints()) as fingerprints:
         for conversation in open_dataset(path, notes).conversations:
             fingerprints.add(conversation)
-        notes.problems.refuse()
+        notes.refuse()
         groups = fingerprints.groups()
     for check, alike in ((duplicates, groups.exact), (near_duplicates, groups.near)):
         for group in alike:

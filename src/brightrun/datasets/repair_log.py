@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-RepairKind = Literal["json_repair", "repair", "exclude", "drop", "left_out"]
+RepairKind = Literal["json_repair", "repair", "exclude", "drop", "left_out", "merge"]
 
 
 class RepairLogEntry(BaseModel):

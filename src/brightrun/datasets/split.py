@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -86,20 +86,15 @@ def split_conversations(
         DatasetError: fewer than two conversations, or all of them near-duplicates of one another.
     """
     known = list(candidates)
-    if len(known) < 2:
-        raise DatasetError(
-            f"Validation needs at least 2 conversations, one of them kept aside; there {_are(len(known))} to train on.",
-            hint="Add conversations to the file: it needs at least 2 conversations to prove anything.",
-        )
+    if (refused := why_undividable(len(known), count_units(len(known), _among(known, groups)))) is not None:
+        raise refused
     division = _Division(_units(known, groups, seed, previous), validation_fraction)
     division.promote_bare_groups()
     division.correct_total()
     held = {member.id for unit in division.units if unit.held for member in unit.members}
+    assert 0 < len(held) < len(known) or previous is not None
     if not held or len(held) == len(known):
-        raise DatasetError(
-            "The conversations cannot be divided: all of them are near-duplicates of one another.",
-            hint="Add conversations that differ, so that a validation one is not a copy of a trained one.",
-        )
+        raise DatasetError("The earlier split leaves nothing on one side.", hint="Split anew, without the earlier one.")
     return Split(
         seed=seed,
         validation_fraction=validation_fraction,
@@ -108,6 +103,31 @@ def split_conversations(
         left_out=sorted(left_out),
         strata=_strata_table(known, held),
     )
+
+
+def why_undividable(conversations: int, units: int) -> DatasetError | None:
+    """Why so many conversations cannot be divided into training and validation; None where they can.
+
+    Args:
+        units: How many of them stand on their own: near-duplicates of one another count as one.
+    """
+    if conversations < 2:
+        return DatasetError(
+            f"Validation needs at least 2 conversations, one of them kept aside; there {_are(conversations)} to train "
+            "on.",
+            hint="Add conversations to the file: it needs at least 2 conversations to prove anything.",
+        )
+    if units < 2:
+        return DatasetError(
+            "The conversations cannot be divided: all of them are near-duplicates of one another.",
+            hint="Add conversations that differ, so that a validation one is not a copy of a trained one.",
+        )
+    return None
+
+
+def count_units(conversations: int, groups: Iterable[Collection[str]]) -> int:
+    """How many of the conversations stand on their own; `groups` are near-duplicates, each id in one group at most."""
+    return conversations - sum(len(group) - 1 for group in groups if group)
 
 
 @dataclass(slots=True)
@@ -233,6 +253,11 @@ def _unit(members: list[SplitCandidate], seed: int, *, held: bool = False, fixed
     ordered = sorted(members, key=lambda item: (score(seed, item.id), item.id))
     first = ordered[0]
     return _Unit(ordered, score(seed, first.id), (first.persona, first.arc), held=held, fixed=fixed)
+
+
+def _among(known: Sequence[SplitCandidate], groups: Sequence[Sequence[str]]) -> list[list[str]]:
+    names = {item.id for item in known}
+    return [[name for name in group if name in names] for group in groups]
 
 
 def _count(units: Iterable[_Unit]) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.datasets.examined import ExaminedConversation, ExaminedDataset, examine_dataset
 from brightrun.datasets.new_folder import scratch_folder
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import AS_WRITTEN, ReadingChoices, ReadOptions
 from brightrun.datasets.prepare import PreparedDataset, divide_dataset
 from brightrun.jobs.base_model import BaseChoice
 from brightrun.planning.choice import GpuOffer, choose_gpus
@@ -36,7 +36,7 @@ class RunRequest:
     recipe: str
     overrides: Mapping[str, Override]
     client_profile: str = "keep"
-    repair_json: bool = False
+    choices: ReadingChoices = AS_WRITTEN
 
     def resolve(self, longest_tokens: int, context_length: int) -> Hyperparameters:
         """The recipe with the overrides, for data whose longest sequence has that many tokens."""
@@ -55,7 +55,7 @@ class RunRequest:
             draft.example_unit,
             draft.sample_answers,
         )
-        return (longest, *settings, self.client_profile, self.repair_json)
+        return (longest, *settings, self.client_profile, self.choices.model_dump_json())
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,7 @@ def _read_options(request: RunRequest, base: BaseChoice) -> ReadOptions:
             "max_seq_length": draft.max_seq_length if request.overrides.get("max_seq_length") else context,
             "overlength_policy": draft.overlength_policy,
             "client_profile": request.client_profile,
-            "repair_json": request.repair_json,
+            **request.choices.model_dump(),
         }
     )
 

@@ -25,6 +25,7 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.database import events, files, jobs
 from brightrun.database.tables import TrainingFile, TrainingJob
+from brightrun.datasets.options import ReadingChoices, ReadOptions
 from brightrun.errors import IdempotencyConflict, ModelError, NotFound
 from brightrun.jobs.add_dataset import fetch_dataset
 from brightrun.jobs.base_model import BaseChoice, any_base, pulled_base
@@ -74,10 +75,16 @@ def plan_job(studio: Studio, request: JobRequest, *, owner_id: str) -> Planned:
         file = owned_file(session, owner_id, request.training_file_id)
     model = _model_key(studio, request.base_model)
     base = studio.cache.get(model, lambda: any_base(request.base_model, studio.models))
-    run_request = RunRequest(Path(file.file_name), request.recipe, request.hyperparameters)
+    run_request = RunRequest(Path(file.file_name), request.recipe, request.hyperparameters, choices=choices_of(file))
     key = (file.sha256, model, run_request.data_settings(base.entry.context_length))
     measured = studio.cache.get(key, lambda: _measure(studio, run_request, base, file))
     return plan_measured(run_request, measured, target)
+
+
+def choices_of(file: TrainingFile) -> ReadingChoices:
+    """How a dataset's records are read: what its owner chose when it was added."""
+    audit = file.audit or {}
+    return ReadOptions.model_validate(audit.get("options", {})).reading_choices()
 
 
 def _model_key(studio: Studio, name: str) -> tuple[str, ...]:
@@ -157,7 +164,7 @@ def submit_job(
         return known
     target = target_for(studio, request.compute, owner_id=owner_id)
     file, base = _dataset_and_base(studio, request, owner_id)
-    run_request = RunRequest(Path(file.file_name), request.recipe, request.hyperparameters)
+    run_request = RunRequest(Path(file.file_name), request.recipe, request.hyperparameters, choices=choices_of(file))
     job_id = str(uuid.uuid4())
     with _scratch(studio) as scratch:
         made = make_run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brightrun.datasets.findings import Finding, Tally
+from brightrun.datasets.checks.reading_check import ReadingCheck
 
 NAME = "input_not_in_history"
 EXPLANATION = (
@@ -11,7 +11,4 @@ EXPLANATION = (
     "The input was put behind the history, once."
 )
 FIX = "Nothing to do; check one example to be sure that no client turn is missing or doubled."
-
-
-def findings(found: Tally) -> list[Finding]:
-    return found.finding(NAME, "warning", EXPLANATION, FIX)
+CHECK = ReadingCheck(NAME, "warning", EXPLANATION, FIX)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from brightrun.datasets.findings import Finding, Tally
+from brightrun.datasets.checks.reading_check import ReadingCheck
 
 NAME = "json_syntax"
 EXPLANATION = (
@@ -12,6 +12,7 @@ EXPLANATION = (
     "They were removed; nothing else was changed."
 )
 FIX = "Write the file again from its source with a JSON library, or keep reading it with --repair-json."
+CHECK = ReadingCheck(NAME, "warning", EXPLANATION, FIX)
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
@@ -48,10 +49,6 @@ def offer(strays: int) -> str:
             "--repair-json to remove just these, each logged."
         )
     return "Fix the file at the place named, or write it again from its source with a JSON library."
-
-
-def findings(repairs: Tally) -> list[Finding]:
-    return repairs.finding(NAME, "warning", EXPLANATION, FIX)
 
 
 def _backslashes(text: str, start: int, end: int) -> list[int]:

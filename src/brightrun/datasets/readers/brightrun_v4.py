@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+from brightrun.datasets.checks import repeated_ids
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.identities import SeenIds
 from brightrun.datasets.problems import UnreadableRecordError
@@ -21,10 +22,14 @@ from brightrun.datasets.readers.fields import (
     need_text,
 )
 from brightrun.datasets.readers.notes import Notes
-from brightrun.datasets.readers.pairs import PairMerger
+from brightrun.datasets.readers.pairs import PairMerger, read_beside
 
 NAME = "brightrun-lora-v4"
 RECOGNIZED_BY = "`training_file_metadata` and `conversations[].training_pairs`"
+
+
+_ITEM_FIELDS = frozenset({"conversation_metadata", "training_pairs"})
+_FACTS = frozenset({"conversation_id", "source_file", "created_date", "total_turns", "quality_tier", "scaffolding"})
 
 
 def matches(document: Json) -> bool:
@@ -79,11 +84,15 @@ def _conversation(item: Any, place: str, seen: SeenIds, notes: Notes) -> Convers
     value = as_object(item, place)
     where = at(place, "conversation_metadata")
     facts = as_object(need(value, "conversation_metadata", place), where)
-    name = need_text(facts, "conversation_id", where)
-    if not seen.add(name):
-        raise UnreadableRecordError(
-            at(where, "conversation_id"),
-            f"the id {name!r:.80} stands twice",
-            hint="Give every conversation its own id.",
-        )
-    return with_scaffolding(merge_pairs(need_list(value, "training_pairs", place), place, name, notes), facts)
+    own = need_text(facts, "conversation_id", where)
+    name = seen.unused(own)
+    offered = read_beside(value, _ITEM_FIELDS, place, notes) and read_beside(facts, _FACTS, where, notes)
+    conversation = merge_pairs(need_list(value, "training_pairs", place), place, name, notes)
+    if name != own:
+        notes.add(repeated_ids.CHECK, f"{place}: {own!r:.80} is now {name!r:.80}", conversation=name)
+    return with_scaffolding(conversation if offered else not_offered(conversation), facts)
+
+
+def not_offered(conversation: Conversation) -> Conversation:
+    """The conversation with none of its answers offered for training."""
+    return conversation.with_turns(tuple(replace(turn, target=False) for turn in conversation.turns))

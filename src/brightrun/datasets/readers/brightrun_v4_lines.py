@@ -10,16 +10,20 @@ from itertools import groupby
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.identities import SeenIds
 from brightrun.datasets.problems import UnreadableRecordError
-from brightrun.datasets.readers.fields import Json, Record, as_object, need_text
+from brightrun.datasets.readers.fields import Record, as_object, need_text
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.pairs import PairMerger
+from brightrun.datasets.readers.record_fields import RecordFields
 
 NAME = "brightrun-lora-v4-jsonl"
 RECOGNIZED_BY = "lines with `conversation_history`, `current_user_input` and `target_response`"
 
 
-def matches(record: Json) -> bool:
-    return sum(key in record for key in ("conversation_history", "current_user_input", "target_response")) >= 2
+_KEYS = ("conversation_history", "current_user_input", "target_response")
+
+
+def matches(fields: RecordFields) -> bool:
+    return sum(key in fields for key in _KEYS) >= 2
 
 
 def read(records: Iterator[Record], notes: Notes) -> Iterator[Conversation]:

@@ -1,27 +1,28 @@
-"""Which format a file has, told from its content, never its name. An unknown one is refused."""
+"""Which format a file has, told from its content, never its name. An unknown one is refused by what it is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from brightrun.datasets.conversation import Conversation
-from brightrun.datasets.readers import (
-    alpaca,
-    brightrun_v3,
-    brightrun_v4,
-    brightrun_v4_lines,
-    brightrun_v4_single,
-    openai_chat,
-    sharegpt,
-)
+from brightrun.datasets.problems import Problems, UnreadableRecordError
+from brightrun.datasets.readers import brightrun_v3, brightrun_v4, brightrun_v4_single, foreign, tables
+from brightrun.datasets.readers.choose import chosen
+from brightrun.datasets.readers.documents import records_of
 from brightrun.datasets.readers.fields import Record, keys, kind, maybe_count, maybe_object
 from brightrun.datasets.readers.file_text import Progress, is_blank, is_json_lines, json_lines, whole_text
-from brightrun.datasets.readers.json_text import parse_json
+from brightrun.datasets.readers.json_text import parse_json, parse_objects_in_a_row
 from brightrun.datasets.readers.notes import Notes
+from brightrun.datasets.readers.record_fields import RecordFields, is_absent
+from brightrun.datasets.readers.record_formats import RECORD_FORMATS, fields_of
+from brightrun.datasets.readers.source import Source, is_spreadsheet
+from brightrun.datasets.readers.text_pairs import columns_of
 from brightrun.errors import DatasetError
+
+_LOOKED_AT = 20  # records, before a file is called unknown: the first may be the damaged one
 
 
 class OpenedDataset(NamedTuple):
@@ -29,15 +30,6 @@ class OpenedDataset(NamedTuple):
 
     format: str
     conversations: Iterator[Conversation]
-
-
-class RecordFormat(NamedTuple):
-    """A format whose file is many values, one per line or element."""
-
-    name: str
-    recognized_by: str
-    matches: Callable[[dict[str, Any]], bool]
-    read: Callable[[Iterator[Record], Notes], Iterator[Conversation]]
 
 
 class DocumentFormat(NamedTuple):
@@ -53,84 +45,151 @@ DOCUMENT_FORMATS = tuple(
     DocumentFormat(module.NAME, module.RECOGNIZED_BY, module.matches, module.read)
     for module in (brightrun_v4, brightrun_v4_single, brightrun_v3)
 )
-RECORD_FORMATS = tuple(
-    RecordFormat(module.NAME, module.RECOGNIZED_BY, module.matches, module.read)
-    for module in (brightrun_v4_lines, openai_chat, sharegpt, alpaca)
-)
 
 
 def open_dataset(path: Path, notes: Notes, progress: Progress | None = None) -> OpenedDataset:
     """Detect the format and begin to read.
 
     Raises:
-        DatasetError: no such file, empty, unknown format, or (while reading) unusable in places that are
+        DatasetError: no such file, empty, another kind of file, or (while reading) unusable in places that are
         named.
     """
     try:
         if path.is_dir():
             raise DatasetError(f"{path} is a folder.", hint="Give the file of conversations itself.")
-        if is_blank(path):
-            raise DatasetError(f"{path.name} is empty.", hint="Export or download the file again.")
-        lines = is_json_lines(path)
+        source = Source(path, notes.choices.part)
+        opened = _open(source, notes, progress)
     except OSError as error:
         raise DatasetError(
             f"{path} cannot be read: {error.strerror or error}.",
             hint="Check the path and the file's permissions.",
         ) from error
-    if lines:
-        return _open_records(path, json_lines(path, notes, progress), notes)
-    return _open_document(path, notes, progress)
+    return opened._replace(conversations=chosen(_counted(opened.conversations, notes), notes))
 
 
-def _open_document(path: Path, notes: Notes, progress: Progress | None) -> OpenedDataset:
-    value: Any = None
-    with notes.collecting():
-        value = parse_json(whole_text(path), notes)
-    notes.problems.refuse()
-    if isinstance(value, list):
-        return _open_records(path, (Record(f"/{index}", item) for index, item in enumerate(value)), notes)
+def _open(source: Source, notes: Notes, progress: Progress | None) -> OpenedDataset:
+    path, head = source.path, source.head
+    if head.startswith(b"PAR1"):
+        return _open_records(path, tables.parquet_rows(source, progress), notes)
+    if head.startswith(b"PK\x03\x04") and is_spreadsheet(path):
+        return _open_records(path, tables.excel_rows(source, notes), notes)
+    foreign.refuse_binary(path, head)
+    if is_blank(source):
+        raise DatasetError(f"{path.name} is empty.", hint="Export or download the file again.")
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if start not in (b"{", b"[", b'"') and not head.strip().decode("utf-8", "ignore")[:1].isdecimal():
+        return _open_text(source, notes, progress)
+    if is_json_lines(source):
+        return _open_records(path, json_lines(source, notes, progress), notes)
+    return _open_document(source, notes, progress)
+
+
+def _open_text(source: Source, notes: Notes, progress: Progress | None) -> OpenedDataset:
+    """A table, or a text that is refused by what it is. `null` and the like are JSON, and no records."""
+    delimiter = tables.csv_delimiter(source.head)
+    if delimiter is None:
+        if source.head.strip() in (b"null", b"true", b"false"):
+            return _open_document(source, notes, progress)
+        raise foreign.text_refused(source.path, source.head)
+    return _open_records(source.path, tables.csv_rows(source, delimiter, notes, progress), notes)
+
+
+def _open_document(source: Source, notes: Notes, progress: Progress | None) -> OpenedDataset:
+    path = source.path
+    value: Any
+    try:
+        value = _value(whole_text(source), notes)
+    except UnreadableRecordError as problem:
+        raise notes.problems.refused_whole(problem) from problem
+    if isinstance(value, _InARow):
+        return _open_records(path, (Record(f"line {line}", item) for line, item in value.values), notes)
     if isinstance(value, dict):
         for known in DOCUMENT_FORMATS:
             if known.matches(value):
                 return OpenedDataset(known.name, _told(known.read(value, notes), path, value, progress))
-    return _open_records(path, iter([Record("line 1", value)]), notes)
+    return _open_records(path, records_of(value, path, notes, member=source.member), notes)
+
+
+class _InARow(NamedTuple):
+    values: list[tuple[int, Any]]
+
+
+def _value(text: str, notes: Notes) -> Any:
+    """The JSON value of a text, or all of them where several stand in a row."""
+    try:
+        return parse_json(text, notes)
+    except UnreadableRecordError as problem:
+        if "extra data" not in problem.problem:
+            raise
+    return _InARow(list(parse_objects_in_a_row(text)))
 
 
 def _open_records(path: Path, records: Iterator[Record], notes: Notes) -> OpenedDataset:
-    first = next(records, None)
+    first: list[Record] = []
     metas = 0
-    while first is not None and isinstance(first.value, dict) and "_meta" in first.value:
-        notes.header.pairs = maybe_count(maybe_object(first.value, "_meta"), "total_pairs")
-        metas += 1
-        first = next(records, None)
-    if first is None:
-        _refuse_empty(path, metas, notes)
-    if isinstance(first.value, dict):
-        for known in RECORD_FORMATS:
-            if known.matches(first.value):
-                return OpenedDataset(known.name, known.read(chain([first], records), notes))
-    return _refuse_unknown(path, first)
+    problem: UnreadableRecordError | None = None
+    for record in records:
+        if isinstance(record.value, dict) and "_meta" in record.value:
+            notes.header.pairs = maybe_count(maybe_object(record.value, "_meta"), "total_pairs")
+            metas += 1
+            continue
+        first.append(record)
+        try:
+            fields = fields_of(record.value, record.place, notes)
+        except UnreadableRecordError as error:
+            problem = problem or error
+        else:
+            for known in RECORD_FORMATS:
+                if known.matches(fields):
+                    notes.columns = {**columns_of(fields, known.name), **notes.choices.columns}
+                    return OpenedDataset(known.name, known.read(chain(first, records), notes))
+        if len(first) == _LOOKED_AT:
+            break
+    if not first:
+        raise _empty(path, metas, notes)
+    if problem is not None and isinstance(first[0].value, dict):
+        raise notes.problems.refused_whole(problem)
+    raise _unknown(path, first[0])
 
 
-def _refuse_empty(path: Path, metas: int, notes: Notes) -> NoReturn:
+def _counted(conversations: Iterator[Conversation], notes: Notes) -> Iterator[Conversation]:
+    for conversation in conversations:
+        notes.read += 1
+        yield conversation
+
+
+def _empty(path: Path, metas: int, notes: Notes) -> DatasetError:
     notes.problems.refuse()
     holds = "only a `_meta` line" if metas else "an empty list"
-    raise DatasetError(
+    return DatasetError(
         f"{path.name} holds {holds} and no conversations.",
         hint="A `_meta` line is no example; export or download the file again.",
     )
 
 
-def _refuse_unknown(path: Path, first: Record) -> NoReturn:
-    found = f"the keys {keys(first.value)}" if isinstance(first.value, dict) else kind(first.value)
-    where = first.place or "the top"
+def _unknown(path: Path, first: Record) -> DatasetError:
+    value, where = first.value, first.place or "the top"
+    known = foreign.named_object(RecordFields(value, first.place)) if isinstance(value, dict) else None
+    if known is not None:
+        what, hint = known
+        return DatasetError(
+            f"{path.name} holds {what}, by its keys {keys(value)}; it is no file of conversations.",
+            hint=hint,
+            details={"found": list(value), "kind": what},
+        )
+    if isinstance(value, dict) and value and all(is_absent(held) for held in value.values()):
+        return _empty(path, 0, Notes(Problems(path.name)))
+    found = f"the keys {keys(value)}" if isinstance(value, dict) else kind(value)
     names = [(known.name, known.recognized_by) for known in DOCUMENT_FORMATS]
     names += [(known.name, known.recognized_by) for known in RECORD_FORMATS]
     recognized_by = [f"{what} ({name})" for name, what in names]
-    raise DatasetError(
+    return DatasetError(
         f"{path.name} is in no format we know: at {where} it has {found}. Looked for " + "; ".join(recognized_by) + ".",
-        hint="Convert the file to one of these formats; OpenAI chat JSONL is the simplest.",
-        details={"found": list(first.value) if isinstance(first.value, dict) else kind(first.value)},
+        hint=(
+            "Say which key is the question and which the answer with --map KEY=prompt --map KEY=answer, or convert the "
+            "file; OpenAI chat JSONL is the simplest."
+        ),
+        details={"found": list(value) if isinstance(value, dict) else kind(value)},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from brightrun.datasets.blank_text import is_blank_text
 from brightrun.datasets.problems import UnreadableRecordError
 
 Json = dict[str, Any]
@@ -42,13 +43,17 @@ def need_list(container: Json, key: str, place: str) -> list[Any]:
 
 
 def need_text(container: Json, key: str, place: str) -> str:
-    """A text that is not blank."""
-    value = need(container, key, place)
+    """A text that shows something."""
+    return text_of(need(container, key, place), at(place, key))
+
+
+def text_of(value: Any, place: str) -> str:
+    """The value as a text that shows something; `place` is the value's own."""
     if not isinstance(value, str):
-        raise UnreadableRecordError(at(place, key), f"expected text, found {kind(value)}")
-    if not value.strip():
-        raise UnreadableRecordError(at(place, key), "the text is empty")
-    return _encodable(value, at(place, key))
+        raise UnreadableRecordError(place, f"expected text, found {kind(value)}")
+    if is_blank_text(value):
+        raise UnreadableRecordError(place, "the text is empty")
+    return _encodable(value, place)
 
 
 def maybe_object(container: Json, key: str) -> Json:
@@ -59,7 +64,7 @@ def maybe_object(container: Json, key: str) -> Json:
 
 def maybe_text(container: Json, key: str) -> str | None:
     value = container.get(key)
-    return _encodable(value, f"/{key}") if isinstance(value, str) and value.strip() else None
+    return _encodable(value, f"/{key}") if isinstance(value, str) and not is_blank_text(value) else None
 
 
 def maybe_count(container: Json, key: str) -> int | None:

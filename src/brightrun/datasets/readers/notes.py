@@ -6,9 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from brightrun.datasets.findings import Tally
+from brightrun.datasets.checks import unreadable_records
+from brightrun.datasets.checks.reading_check import ReadingCheck
+from brightrun.datasets.checks.unread_fields import UnreadFields
+from brightrun.datasets.findings import Finding, Tally
+from brightrun.datasets.options import AS_WRITTEN, ReadingChoices
 from brightrun.datasets.problems import Problems, UnreadableRecordError
-from brightrun.datasets.repair_log import Log, discard
+from brightrun.datasets.repair_log import Log, RepairLogEntry, discard
 
 
 @dataclass(slots=True)
@@ -24,17 +28,53 @@ class Notes:
     """Gathered while a file is read; complete when its last conversation was yielded."""
 
     problems: Problems
-    repair_json: bool = False
+    choices: ReadingChoices = AS_WRITTEN
     log: Log = discard
     header: FileHeader = field(default_factory=FileHeader)
-    json_repairs: Tally = field(default_factory=Tally)
-    input_not_in_history: Tally = field(default_factory=Tally)
+    unread: UnreadFields = field(default_factory=UnreadFields)
+    columns: dict[str, str] = field(default_factory=dict)  # what each column was read as
+    read: int = 0  # conversations that were yielded
     answers_only: bool = False  # the format has lines for answers only, so a last client turn is not in it
+    _found: dict[ReadingCheck, Tally] = field(default_factory=dict)
+
+    def add(
+        self, check: ReadingCheck, detail: str, *, conversation: str | None = None, turn: int | None = None
+    ) -> None:
+        """Count something that is read and told."""
+        self._found.setdefault(check, Tally()).add(detail, conversation=conversation, turn=turn)
+
+    def found(self, check: ReadingCheck) -> int:
+        """How often."""
+        return self._found[check].count if check in self._found else 0
+
+    def findings(self) -> list[Finding]:
+        """Everything that reading told so far."""
+        found = [finding for check, tally in self._found.items() for finding in check.findings(tally)]
+        return found + self.unread.findings()
+
+    def take_findings(self) -> list[Finding]:
+        """What reading told since the last call."""
+        found = self.findings()
+        self._found, self.unread = {}, UnreadFields()
+        return found
 
     @contextmanager
     def collecting(self) -> Iterator[None]:
-        """Turn an unreadable record into a problem of the file and go on with the next."""
+        """Turn an unreadable record into a problem of the file, or leave it out, and go on with the next."""
         try:
             yield
         except UnreadableRecordError as problem:
-            self.problems.add(problem)
+            self.leave_out(problem)
+
+    def leave_out(self, problem: UnreadableRecordError, conversation: str | None = None) -> None:
+        """Remember what cannot be read; where that was chosen, it is left out and logged."""
+        self.problems.add(problem)
+        if self.choices.unreadable == "leave_out":
+            check = unreadable_records.CHECK
+            reason = f"{problem.place}: {problem.problem}"
+            self.add(check, reason, conversation=conversation)
+            self.log(RepairLogEntry(kind="left_out", check=check.name, reason=reason, conversation=conversation))
+
+    def refuse(self) -> None:
+        """Raise DatasetError where what could not be read makes the file unusable."""
+        self.problems.refuse(self.read, leave_out=self.choices.unreadable == "leave_out")

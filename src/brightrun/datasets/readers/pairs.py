@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from brightrun.datasets.checks import input_not_in_history
 from brightrun.datasets.conversation import Conversation, Labels, Turn
 from brightrun.datasets.problems import UnreadableRecordError
+from brightrun.datasets.readers import meanings
 from brightrun.datasets.readers.fields import (
     Json,
     as_object,
@@ -21,8 +23,15 @@ from brightrun.datasets.readers.fields import (
     need_text,
 )
 from brightrun.datasets.readers.notes import Notes
+from brightrun.datasets.readers.record_fields import RecordFields, plain_name
 from brightrun.datasets.readers.role_order import check_has_answers, check_role_order
 from brightrun.templating.messages import Role
+
+# What a training pair has in this format; the ones that are not read tell about the text and its making.
+PAIR_FIELDS = frozenset({
+    "id", "conversation_id", "turn_number", "conversation_metadata", "system_prompt", "conversation_history",
+    "current_user_input", "emotional_context", "target_response", "training_metadata", "response_strategy",
+})  # fmt: skip
 
 Said = tuple[Role, str]
 _ROLES: dict[object, Role] = {"user": "user", "assistant": "assistant"}
@@ -35,6 +44,7 @@ class PairMerger:
         self._notes = notes
         self._known: list[Said] = []
         self._targets: set[int] = set()
+        self._answers = 0
         self._system: str | None = None
         self._first: Json | None = None
         self._labels: list[Labels] = []
@@ -43,12 +53,15 @@ class PairMerger:
         """Take the next pair; raises UnreadableRecordError where it contradicts itself or those before it."""
         number = _turn_number(pair, place)
         answer = _target(pair, number, place)
+        offered = read_beside(pair, PAIR_FIELDS, place, self._notes)
         said = self._said_before(pair, place, name, number, is_answer=answer is not None)
         self._check_system(pair, place)
         self._check_agreement(said, number, place)
         if answer is not None:
             said.append(("assistant", answer))
-            self._targets.add(len(said))
+            if offered:
+                self._targets.add(len(said))
+            self._answers += 1
             self._labels.append(_labels(pair, len(said)))
         if len(said) != number:
             raise UnreadableRecordError(
@@ -58,7 +71,7 @@ class PairMerger:
         self._known = said
 
     def conversation(self, name: str, place: str) -> Conversation:
-        check_has_answers(len(self._targets), place)
+        check_has_answers(self._answers, place)
         facts = maybe_object(self._first or {}, "conversation_metadata")
         turns = tuple(
             Turn(number, role, content, target=number in self._targets)
@@ -82,7 +95,7 @@ class PairMerger:
         where = at(place, "conversation_history")
         history = need_list(pair, "conversation_history", place)
         said = [_message(item, at(where, index)) for index, item in enumerate(history)]
-        check_role_order([role for role, _ in said], [at(where, index) for index in range(len(said))])
+        check_role_order([role for role, _ in said], [at(where, index) for index in range(len(said))], greets=False)
         client: Said = ("user", need_text(pair, "current_user_input", place))
         if said and said[-1] == client:
             return said
@@ -92,7 +105,9 @@ class PairMerger:
                 "roles are out of order: the history ends with another client message than current_user_input",
             )
         if is_answer:
-            self._notes.input_not_in_history.add("history does not end with the input", conversation=name, turn=number)
+            self._notes.add(
+                input_not_in_history.CHECK, "history does not end with the input", conversation=name, turn=number
+            )
         return [*said, client]
 
     def _check_agreement(self, said: list[Said], number: int, place: str) -> None:
@@ -124,6 +139,30 @@ class PairMerger:
                 at(place, "system_prompt"),
                 "the system prompt differs from that of the conversation's first pair, so they cannot be merged",
             )
+
+
+def read_beside(value: Json, known: frozenset[str], place: str, notes: Notes) -> bool:
+    """Read what stands beside the fields of the format; whether the answers are to be learned.
+
+    Raises:
+        UnreadableRecordError: something that changes what is to be learned and is not supported.
+    """
+    others = {key: held for key, held in value.items() if plain_name(key) not in known}
+    if not others:
+        return True
+    fields = RecordFields(others, place)
+    meanings.refuse_meanings(fields)
+    refused = fields.take(*meanings.REJECTED, *meanings.REASONING)
+    if refused is not None:
+        raise UnreadableRecordError(
+            refused.place,
+            f"`{refused.key}` is not part of this format, and changes what is to be learned",
+            hint="Remove the field, or write the conversations as `messages`.",
+        )
+    offered = meanings.take_weight(fields) is not False and meanings.take_desirable(fields) is not False
+    for plain, key, held in fields.left():
+        notes.unread.add("", plain, key, held)
+    return offered
 
 
 def _turn_number(pair: Json, place: str) -> int:

@@ -1,4 +1,4 @@
-"""The order every conversation must have: the client begins, then answer and client take turns."""
+"""The order every conversation must have: answer and client take turns; a greeting may come before the client."""
 
 from __future__ import annotations
 
@@ -13,16 +13,22 @@ WORDS: dict[Role, str] = {
     "system": "system prompt",
 }
 
+_MERGE = "Turns must alternate. Join turns of one side that follow one another with --merge-turns, or repair the file."
+_SYSTEM = "A system prompt can only stand at the beginning; move it there, or remove it."
 
-def check_role_order(roles: Sequence[Role], places: Sequence[str]) -> None:
-    """Raises UnreadableRecordError: two turns of one side in a row, an answer first, or nothing at all."""
-    expected: Role = "user"
+
+def check_role_order(roles: Sequence[Role], places: Sequence[str], *, greets: bool = True) -> None:
+    """Raises UnreadableRecordError: two turns of one side in a row, a system prompt between turns.
+
+    `greets`: the assistant may begin.
+    """
+    expected: Role = "assistant" if greets and roles[:1] == ["assistant"] else "user"
     for number, (role, place) in enumerate(zip(roles, places, strict=True), start=1):
         if role != expected:
             raise UnreadableRecordError(
                 place,
                 f"roles are out of order: turn {number} should be the {WORDS[expected]}, found the {WORDS[role]}",
-                hint=("Turns must alternate, beginning with the client; merge or remove the one that is out of order."),
+                hint=_MERGE if role != "system" else _SYSTEM,
                 details={"turn": number},
             )
         expected = "assistant" if role == "user" else "user"

@@ -1,0 +1,122 @@
+"""What fields beside the text mean, in every format: honored, refused by name, or told as not read.
+
+A field is known by its plain name (see `record_fields.plain_name`), so spelling does not matter.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from brightrun.datasets.problems import UnreadableRecordError
+from brightrun.datasets.readers.fields import kind
+from brightrun.datasets.readers.record_fields import Field, RecordFields
+
+# Ask that an answer, or a record, be learned or not.
+WEIGHT = (
+    "weight", "loss_weight", "sample_weight", "train", "trainable", "training", "train_on", "learn", "loss",
+)  # fmt: skip
+# Tell, where they are true or false, whether an answer was wanted: the unpaired preferences of KTO.
+DESIRABLE = ("label", "kto_tag", "desirable", "is_desirable", "preferred_label")
+# An answer that was preferred to another one.
+PREFERRED = ("chosen", "chosen_response", "preferred", "preferred_output", "preferred_response", "chosen_output")
+REJECTED = (
+    "rejected", "rejected_response", "rejected_output", "rejected_answer", "rejected_message", "rejected_messages",
+    "rejected_responses", "non_preferred", "non_preferred_output", "dispreferred", "dispreferred_output",
+)  # fmt: skip
+REASONING = ("reasoning_content", "reasoning", "thinking", "thoughts", "thinking_blocks", "reasoning_text")
+SYSTEM = ("system", "system_prompt", "system_message", "system_instruction", "developer", "instructions")
+TOOLS = (
+    "tool_calls", "tool_call", "tools", "functions", "function_call", "function_calls", "tool_results",
+    "tool_call_id", "tool_choice", "tool_config", "tool_responses",
+)  # fmt: skip
+IMAGES = ("images", "image", "image_url", "image_path", "image_urls")
+SOUNDS = ("audios", "audio", "audio_path", "audio_url")
+FILMS = ("videos", "video", "video_path", "video_url")
+PARTIAL = ("train_detail", "training_detail", "loss_mask", "weights", "token_weights", "labels_mask")
+REINFORCEMENT = ("reference_answer", "reward_model", "ground_truth", "verifier", "reward")
+
+_YES_NO = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False, "yes": True, "no": False}
+
+
+class _Refused(NamedTuple):
+    names: tuple[str, ...]
+    what: str
+    hint: str
+
+
+_REFUSED = (
+    _Refused(
+        TOOLS,
+        "tool calling (`{key}`), which cannot be trained on yet",
+        "Leave such records out with --unreadable leave-out, or write the calls as text.",
+    ),
+    _Refused(
+        IMAGES,
+        "images (`{key}`): a vision record, and only text can be trained on",
+        "Leave such records out with --unreadable leave-out, or remove the field where the text does without it.",
+    ),
+    _Refused(
+        SOUNDS,
+        "sound (`{key}`), and only text can be trained on",
+        "Leave such records out with --unreadable leave-out, or remove the field where the text does without it.",
+    ),
+    _Refused(
+        FILMS,
+        "video (`{key}`), and only text can be trained on",
+        "Leave such records out with --unreadable leave-out, or remove the field where the text does without it.",
+    ),
+    _Refused(
+        PARTIAL,
+        "weights for parts of a text (`{key}`); a turn is trained on as a whole or not at all",
+        "Give the turn a `weight` of 0 or 1 instead.",
+    ),
+)
+
+
+def refuse_meanings(fields: RecordFields) -> None:
+    """Refuse by its name what stands beside a text, changes what is to be learned, and is not supported.
+
+    Raises:
+        UnreadableRecordError
+    """
+    for meaning in _REFUSED:
+        field = fields.take(*meaning.names)
+        if field is not None:
+            raise UnreadableRecordError(field.place, meaning.what.format(key=field.key), hint=meaning.hint)
+
+
+def take_weight(fields: RecordFields) -> bool | None:
+    """Whether the text is to be learned; None where nothing says so. Several fields must all ask for it.
+
+    Raises:
+        UnreadableRecordError: a weight that is neither 0 nor 1.
+    """
+    asked: bool | None = None
+    while (field := fields.take(*WEIGHT)) is not None:
+        asked = _weight(field) and asked is not False
+    return asked
+
+
+def take_desirable(fields: RecordFields) -> bool | None:
+    """Whether the answer was wanted; None where no field says so. A label that is no truth value is not one."""
+    for name in DESIRABLE:
+        value = fields.peek(name)
+        if isinstance(value, bool) or (isinstance(value, str) and value.strip().casefold() in {"true", "false"}):
+            fields.take(name)
+            return value if isinstance(value, bool) else value.strip().casefold() == "true"
+    return None
+
+
+def _weight(field: Field) -> bool:
+    value = field.value
+    if isinstance(value, bool):
+        return value
+    known = _YES_NO.get(str(value).strip().casefold())
+    if known is None:
+        shown = f"{value!r:.40}" if isinstance(value, int | float | str) else kind(value)
+        raise UnreadableRecordError(
+            field.place,
+            f"expected a weight of 0 or 1, found {shown}: an answer is trained on wholly or not at all",
+            hint=f"Write 1 or 0 into `{field.key}`, or leave the field out where every answer is to be learned.",
+        )
+    return known
