@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from brightrun.cli.input_file import readable_file
 from brightrun.cli.models import REFERENCE_MODEL, chat_model_for
 from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import byte_progress, plain_table, print_json, results
@@ -38,7 +39,10 @@ class OverlengthPolicy(StrEnum):
     drop = "drop"
 
 
-File = Annotated[Path, typer.Argument(help="The file of conversations.")]
+File = Annotated[
+    Path,
+    typer.Argument(callback=readable_file, allow_dash=True, help="The file of conversations; - is standard input."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Model = Annotated[str, typer.Option(help="Base model whose tokenizer and chat template are used.")]
 NoRepair = Annotated[bool, typer.Option("--no-repair", help="Leave damaged answers out instead of repairing them.")]

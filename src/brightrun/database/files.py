@@ -35,12 +35,12 @@ def get_for_use(session: Session, file_id: str, *, owner_id: str) -> TrainingFil
     return session.scalars(query.with_for_update(read=True).execution_options(populate_existing=True)).one_or_none()
 
 
-def find_same(session: Session, *, owner_id: str, sha256: str) -> TrainingFile | None:
-    """The owner's newest file of these very bytes."""
+def list_same(session: Session, *, owner_id: str, sha256: str) -> list[TrainingFile]:
+    """The owner's files of these very bytes, newest first: one for each way of reading them."""
     query = select(TrainingFile).where(
         TrainingFile.owner_id == owner_id, TrainingFile.sha256 == sha256, TrainingFile.deleted_at.is_(None)
     )
-    return session.scalars(query.order_by(TrainingFile.created_at.desc(), TrainingFile.id.desc()).limit(1)).first()
+    return list(session.scalars(query.order_by(TrainingFile.created_at.desc(), TrainingFile.id.desc())))
 
 
 def known_hashes(session: Session, hashes: Collection[str]) -> set[str]:

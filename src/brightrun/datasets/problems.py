@@ -21,12 +21,15 @@ class UnreadableRecordError(Exception):
         problem: str,
         *,
         hint: str | None = None,
+        offers: tuple[str, str] | None = None,
         details: Mapping[str, object] | None = None,
     ) -> None:
+        """`offers`: a choice of reading, and its value, with which the record can be read."""
         super().__init__(f"{place}: {problem}")
         self.place = place
         self.problem = problem
         self.hint = hint
+        self.offers = offers
         self.details = dict(details or {})
 
 
@@ -72,6 +75,11 @@ class Problems:
         self.add(problem)
         return self._error("", offers=False)
 
+    def _offered(self, *, leave_out: bool) -> dict[str, str]:
+        """The choices with which the file might be read."""
+        found = dict(problem.offers for problem in self.found if problem.offers is not None)
+        return found or ({"unreadable": "leave_out"} if leave_out else {})
+
     def _error(self, too_many: str, *, offers: bool) -> DatasetError:
         first = self.found[0]
         more = self.count - 1
@@ -84,6 +92,7 @@ class Problems:
             hint=hint,
             details={
                 **first.details,
+                "choices": self._offered(leave_out=offers),
                 "place": first.place,
                 "count": self.count,
                 "problems": [{"place": item.place, "problem": item.problem, **item.details} for item in self.found],

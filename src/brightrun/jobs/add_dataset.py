@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brightrun.contract.job_spec import file_sha256
+from sqlalchemy.orm import Session
+
+from brightrun.contract.job_spec import canonical_sha256, file_sha256
 from brightrun.database import files
 from brightrun.database.tables import TrainingFile
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import AS_WRITTEN, ReadingChoices, ReadOptions
 from brightrun.datasets.readers.file_text import Progress
 from brightrun.errors import NotFound
 from brightrun.jobs.examine_once import examine_once, forget_examined
@@ -17,13 +19,20 @@ from brightrun.templating.llama3 import llama3_chat_model
 
 
 def add_dataset(
-    studio: Studio, *, owner_id: str, file_name: str, source: Path, progress: Progress | None = None
+    studio: Studio,
+    *,
+    owner_id: str,
+    file_name: str,
+    source: Path,
+    choices: ReadingChoices = AS_WRITTEN,
+    progress: Progress | None = None,
 ) -> TrainingFile:
-    """Store a file and its audit; the same bytes of the same owner are the same dataset.
+    """Store a file and its audit; the same bytes of the same owner, read the same way, are the same dataset.
 
     A refused dataset is stored too, with its audit, so that its owner can read why.
 
     Args:
+        choices: How its records are read, in every job that is made of it.
         progress: Called with bytes audited and bytes in all.
 
     Raises:
@@ -32,14 +41,15 @@ def add_dataset(
     """
     sha256 = file_sha256(source)
     with studio.database.reading() as session:
-        known = files.find_same(session, owner_id=owner_id, sha256=sha256)
+        known = _find_same(session, owner_id, sha256, choices)
     if known is not None:
         return known
     examined = examine_once(
-        studio, sha256, llama3_chat_model(), ReadOptions(), source=lambda _: source, progress=progress
+        studio, sha256, llama3_chat_model(), ReadOptions(**dict(choices)), source=lambda _: source, progress=progress
     )
     audit = examined.audit
-    key = f"training_files/{owner_id}/{sha256}"
+    reading = "" if choices == AS_WRITTEN else f"-{canonical_sha256(choices.model_dump(mode='json'))[:16]}"
+    key = f"training_files/{owner_id}/{sha256}{reading}"
     stored = studio.storage.put(key, source, sha256=sha256)
     row = TrainingFile(
         owner_id=owner_id,
@@ -55,7 +65,22 @@ def add_dataset(
         created_at=studio.clock(),
     )
     with studio.database.session() as session:
-        return files.find_same(session, owner_id=owner_id, sha256=sha256) or files.add(session, row)
+        return _find_same(session, owner_id, sha256, choices) or files.add(session, row)
+
+
+def choices_of(file: TrainingFile) -> ReadingChoices:
+    """How a dataset's records are read: what its owner chose when it was added."""
+    return ReadOptions.model_validate((file.audit or {}).get("options", {})).reading_choices()
+
+
+def read_options_of(file: TrainingFile) -> ReadOptions:
+    """The choices of `choices_of`, with nothing that a run would add."""
+    return ReadOptions(**dict(choices_of(file)))
+
+
+def _find_same(session: Session, owner_id: str, sha256: str, choices: ReadingChoices) -> TrainingFile | None:
+    same = files.list_same(session, owner_id=owner_id, sha256=sha256)
+    return next((file for file in same if choices_of(file) == choices), None)
 
 
 def remove_dataset(studio: Studio, *, owner_id: str, file_id: str) -> None:

@@ -25,9 +25,8 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.database import events, files, jobs
 from brightrun.database.tables import TrainingFile, TrainingJob
-from brightrun.datasets.options import ReadingChoices, ReadOptions
 from brightrun.errors import IdempotencyConflict, ModelError, NotFound
-from brightrun.jobs.add_dataset import fetch_dataset
+from brightrun.jobs.add_dataset import choices_of, fetch_dataset
 from brightrun.jobs.base_model import BaseChoice, any_base, pulled_base
 from brightrun.jobs.examine_once import examine_once
 from brightrun.jobs.history import calibrate_plan
@@ -79,12 +78,6 @@ def plan_job(studio: Studio, request: JobRequest, *, owner_id: str) -> Planned:
     key = (file.sha256, model, run_request.data_settings(base.entry.context_length))
     measured = studio.cache.get(key, lambda: _measure(studio, run_request, base, file))
     return plan_measured(run_request, measured, target)
-
-
-def choices_of(file: TrainingFile) -> ReadingChoices:
-    """How a dataset's records are read: what its owner chose when it was added."""
-    audit = file.audit or {}
-    return ReadOptions.model_validate(audit.get("options", {})).reading_choices()
 
 
 def _model_key(studio: Studio, name: str) -> tuple[str, ...]:

@@ -141,6 +141,7 @@ class Builder:
                 message.place,
                 "the answer comes with reasoning, which cannot be trained on",
                 hint="Train on the answers alone with --reasoning leave-out.",
+                offers=("reasoning", "leave_out"),
             )
         self._notes.add(reasoning_left_out.CHECK, f"{message.place}: {excerpt(reasoning)}")
 
@@ -196,7 +197,10 @@ class Builder:
 def preference_refused(key: str, place: str) -> UnreadableRecordError:
     """The refusal of a record that has a preferred and a rejected answer."""
     return UnreadableRecordError(
-        place, f"a preference record (`{key}`): it says which of two answers is better", hint=_PREFERENCE_HINT
+        place,
+        f"a preference record (`{key}`): it says which of two answers is better",
+        hint=_PREFERENCE_HINT,
+        offers=("preference", "train_on_preferred"),
     )
 
 

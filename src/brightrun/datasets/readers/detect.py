@@ -57,6 +57,8 @@ def open_dataset(path: Path, notes: Notes, progress: Progress | None = None) -> 
     try:
         if path.is_dir():
             raise DatasetError(f"{path} is a folder.", hint="Give the file of conversations itself.")
+        if path.exists() and not path.is_file():
+            raise DatasetError(f"{path} is a pipe or a device.", hint="Write it to a file first, and give that.")
         source = Source(path, notes.choices.part)
         opened = _open(source, notes, progress)
     except OSError as error:

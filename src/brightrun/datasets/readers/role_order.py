@@ -29,6 +29,7 @@ def check_role_order(roles: Sequence[Role], places: Sequence[str], *, greets: bo
                 place,
                 f"roles are out of order: turn {number} should be the {WORDS[expected]}, found the {WORDS[role]}",
                 hint=_MERGE if role != "system" else _SYSTEM,
+                offers=None if role == "system" or not greets else ("merge_turns", "true"),
                 details={"turn": number},
             )
         expected = "assistant" if role == "user" else "user"

@@ -149,7 +149,7 @@ def _choose_member(path: Path, names: list[str], part: str | None) -> str:
     raise DatasetError(
         f"{path.name} is an archive of {len(names)} files: {listed}.",
         hint="Say which one holds the conversations with --part NAME.",
-        details={"members": names[:1000]},
+        details={"parts": dict.fromkeys(names[:1000])},
     )
 
 

@@ -109,6 +109,7 @@ def _sheet(path: Path, names: list[str], part: str | None) -> str:
     raise DatasetError(
         f"{path.name} has {len(names)} sheets: {', '.join(names[:10])}.",
         hint="Say which one holds the conversations with --part NAME.",
+        details={"parts": dict.fromkeys(names[:1000])},
     )
 
 

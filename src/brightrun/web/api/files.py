@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from brightrun.catalogue.folders import find_pulled
 from brightrun.catalogue.models import find_model
 from brightrun.database import files
 from brightrun.datasets.audit_report import AuditReport
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import ColumnMeaning, ReadingChoices
 from brightrun.datasets.preview import preview_conversation
 from brightrun.datasets.sample_dataset import sample_dataset_path
-from brightrun.errors import ModelError, NotFound
-from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, remove_dataset
+from brightrun.errors import InputError, ModelError, NotFound
+from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, read_options_of, remove_dataset
 from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.studio import Studio
 from brightrun.templating.chat_model import ChatModel
@@ -46,6 +46,48 @@ _FORM: dict[str, Any] = {
         },
     }
 }
+
+
+class ReadingQuery(BaseModel):
+    """How the file's records are to be read; the same choices hold in every job that is made of the dataset."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    repair_json: bool = Field(default=False, description="Remove backslashes that stand outside strings, each logged.")
+    unreadable: Literal["refuse", "leave_out"] = Field(
+        "refuse", description="Refuse a file with unreadable records, or leave those out, each logged."
+    )
+    merge_turns: bool = Field(default=False, description="Join turns of one side that follow one another, each logged.")
+    preference: Literal["refuse", "train_on_preferred"] = Field(
+        "refuse", description="Refuse preference records, or train on the preferred answers."
+    )
+    reasoning: Literal["refuse", "leave_out"] = Field(
+        "refuse", description="Refuse answers that come with reasoning, or leave the reasoning out."
+    )
+    part: str | None = Field(
+        None, max_length=500, description="Which list, sheet or archive member, where the file has several."
+    )
+    choose: list[str] = Field(
+        default_factory=list, description="Only these conversations: ids, numbers, ranges, words of titles."
+    )
+    column: list[str] = Field(
+        default_factory=list, description="What a column means, as `NAME=MEANING`: prompt, answer, system, ignore …"
+    )
+
+    def choices(self) -> ReadingChoices:
+        """Raises InputError where a column's meaning is unknown."""
+        columns: dict[str, str] = {}
+        for pair in self.column:
+            name, mark, meaning = pair.rpartition("=")
+            if not mark or meaning not in get_args(ColumnMeaning):
+                raise InputError(
+                    f"column {pair!r:.80} does not say what a column means.",
+                    hint=f"Write NAME=MEANING; meanings are {', '.join(get_args(ColumnMeaning))}.",
+                    details={"param": "column"},
+                )
+            columns[name] = meaning
+        given = self.model_dump(exclude={"column", "choose"})
+        return ReadingChoices.model_validate({**given, "choose": tuple(self.choose), "columns": columns})
 
 
 class Deleted(Answer):
@@ -89,6 +131,7 @@ async def upload_file(
     studio: StudioDep,
     options: OptionsDep,
     principal: CurrentPrincipal,
+    reading: Annotated[ReadingQuery, Query()],
     content_sha256: Annotated[
         str | None,
         Header(alias="x-content-sha256", pattern="^[0-9a-fA-F]{64}$", description="Refuse a file with other bytes."),
@@ -109,8 +152,9 @@ async def upload_file(
 
         def add() -> FileView:
             row = add_dataset(
-                studio, owner_id=principal.owner_id, file_name=received.name, source=received.path, progress=progress
-            )
+                studio, owner_id=principal.owner_id, file_name=received.name, source=received.path,
+                choices=reading.choices(), progress=progress,
+            )  # fmt: skip
             return FileView.of(row)
 
         return await run_in_threadpool(add)
@@ -185,9 +229,9 @@ def preview_file(
     """A conversation as the model sees it, and which parts of it are trained on."""
     with scratch_folder(studio.home) as folder:
         path = folder / "dataset"
-        fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)
+        row = fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)
         chat = _chat_model(studio, model)
-        messages = preview_conversation(path, conversation, chat=chat, options=ReadOptions())
+        messages = preview_conversation(path, conversation, chat=chat, options=read_options_of(row))
     encoded = chat.encode_conversation(messages.messages())
     pieces = [Piece(text=text, trained=trained) for text, trained in chat.preview_spans(messages.messages())]
     return Preview(

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problem_rows import problem_rows
-from brightrun.jobs.add_dataset import fetch_dataset
+from brightrun.jobs.add_dataset import fetch_dataset, read_options_of
 from brightrun.templating.llama3 import llama3_chat_model
 from brightrun.web.deps import CurrentPrincipal, FileId, StudioDep
 from brightrun.web.problems import declared
@@ -37,11 +37,11 @@ def get_problem_rows(studio: StudioDep, principal: CurrentPrincipal, file_id: Fi
         path = stack.enter_context(scratch_folder(studio.home)) / "dataset"
         row = fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)
         headers = {"content-disposition": attachment(f"{PurePath(row.file_name).stem}-problems.jsonl")}
-        lines = _lines(path, stack.pop_all())
+        lines = _lines(path, read_options_of(row), stack.pop_all())
     return StreamingResponse(lines, media_type=_LINES, headers=headers)
 
 
-def _lines(path: Path, held: ExitStack) -> Iterator[str]:
+def _lines(path: Path, options: ReadOptions, held: ExitStack) -> Iterator[str]:
     with held:
-        for row in problem_rows(path, chat=llama3_chat_model(), options=ReadOptions()):
+        for row in problem_rows(path, chat=llama3_chat_model(), options=options):
             yield row.model_dump_json(exclude_none=True) + "\n"

@@ -12,9 +12,8 @@ from fastapi.responses import RedirectResponse, Response
 from brightrun.database.tables import TrainingFile
 from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.inspect import InspectedConversation, find_number, inspect_conversation
-from brightrun.datasets.options import ReadOptions
 from brightrun.errors import DatasetError, NotFound
-from brightrun.jobs.add_dataset import fetch_dataset
+from brightrun.jobs.add_dataset import fetch_dataset, read_options_of
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.llama3 import llama3_chat_model
 from brightrun.web.deps import CurrentPrincipal, FileId, StudioDep
@@ -49,7 +48,7 @@ def find_conversation(
         path = folder / "dataset"
         row = fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)
         try:
-            number = find_number(path, find.strip(), options=ReadOptions())
+            number = find_number(path, find.strip(), options=read_options_of(row))
         except DatasetError as error:
             raise NotFound(f"{row.file_name} has no conversation {find}.", hint=error.hint) from error
     return RedirectResponse(f"/datasets/{quote(file_id)}/conversations/{number}", 303)
@@ -69,7 +68,7 @@ def show_conversation(
                 f"{row.file_name} has no conversation {number:,}.",
                 hint=f"Give a number from 1 to {row.conversations:,}, or a conversation's id.",
             )
-        looked = inspect_conversation(path, number, chat=chat, options=ReadOptions())
+        looked = inspect_conversation(path, number, chat=chat, options=read_options_of(row))
     values = _shown(row, looked) | _as_read(looked, chat)
     return page(request, "conversation.html", active="datasets", **values)
 

@@ -4,7 +4,14 @@ import { toast } from "./api_client.js";
 const form = document.querySelector("form[data-upload]");
 const place = (name) => document.querySelector(`[data-upload-${name}]`);
 const ASK_MS = 800;
+const CHOICES = {
+  unreadable: "Leave these records out",
+  merge_turns: "Join the turns",
+  preference: "Train on the preferred answers",
+  reasoning: "Leave the reasoning out",
+};
 let sending = null;
+let last = { file: null, reading: new URLSearchParams() };
 
 if (form) {
   const input = form.querySelector("input[type=file]");
@@ -42,10 +49,11 @@ function take(files) {
   if (file.size > Number(form.dataset.mostBytes)) {
     return complain({ message: `${file.name} is larger than ${form.dataset.most}.`, hint: "Divide it into smaller files." });
   }
-  send(file);
+  send(file, new URLSearchParams());
 }
 
-function send(file) {
+function send(file, reading) {
+  last = { file, reading };
   const carrier = new XMLHttpRequest();
   const id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const body = new FormData();
@@ -66,7 +74,7 @@ function send(file) {
   carrier.addEventListener("load", () => end(carrier.status, carrier.response));
   carrier.addEventListener("abort", () => end(-1, null));
   carrier.addEventListener("error", () => end(0, null));
-  carrier.open("POST", form.dataset.upload);
+  carrier.open("POST", reading.size ? `${form.dataset.upload}?${reading}` : form.dataset.upload);
   carrier.responseType = "json";
   carrier.setRequestHeader("accept", "application/json");
   carrier.setRequestHeader("x-upload-id", id);
@@ -105,6 +113,30 @@ function tell(words, part) {
   else bar.value = Math.round(part * 1000);
 }
 
+// Reads the same file again, with one more choice. What was chosen before stays chosen.
+function offer(name, value, words) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "button small";
+  button.textContent = words;
+  button.addEventListener("click", () => {
+    const reading = new URLSearchParams(last.reading);
+    reading.set(name, value);
+    complain(null);
+    send(last.file, reading);
+  });
+  return button;
+}
+
+function offers(details) {
+  const known = Object.entries(details?.choices ?? {}).filter(([name]) => name in CHOICES);
+  const parts = Object.keys(details?.parts ?? {}).slice(0, 12);
+  return [
+    ...known.map(([name, value]) => offer(name, value, CHOICES[name])),
+    ...parts.map((part) => offer("part", part, `Read ${part}`)),
+  ];
+}
+
 function complain(error) {
   const problems = error?.details?.problems ?? [];
   place("message").textContent = error?.message ?? "";
@@ -115,5 +147,6 @@ function complain(error) {
     return item;
   });
   place("places").replaceChildren(...items);
+  place("choices").replaceChildren(...offers(error?.details));
   place("wrong").hidden = error === null;
 }
