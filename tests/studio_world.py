@@ -87,7 +87,7 @@ class World:
         for name in ("train.jsonl", "validation.jsonl", "audit.json"):
             (data / name).write_text("{}\n", encoding="utf-8")
         with self.database.session() as session:
-            file = files.find_same(session, owner_id=OWNER, sha256=_NO_HASH) or files.add(session, _file(now))
+            [file] = files.list_same(session, owner_id=OWNER, sha256=_NO_HASH) or [files.add(session, _file(now))]
             job = TrainingJob(
                 id=job_id,
                 owner_id=OWNER,

@@ -105,11 +105,11 @@ def test_an_unused_dataset_is_deleted_for_its_owner_only(database: Database) -> 
         file = add_file(session)
         with pytest.raises(NotFound):
             files.delete(session, file.id, owner_id="someone else", now=LATER)
-        assert files.find_same(session, owner_id=OWNER, sha256="a" * 64) is file
+        assert files.list_same(session, owner_id=OWNER, sha256="a" * 64) == [file]
         assert files.delete(session, file.id, owner_id=OWNER, now=LATER).deleted_at == LATER
         assert files.get(session, file.id) is None
         assert files.get_for_use(session, file.id, owner_id=OWNER) is None
-        assert files.find_same(session, owner_id=OWNER, sha256="a" * 64) is None
+        assert files.list_same(session, owner_id=OWNER, sha256="a" * 64) == []
         assert files.list_page(session, owner_id=OWNER).items == []
         with pytest.raises(NotFound):
             files.delete(session, file.id, owner_id=OWNER, now=LATER)

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from brightrun.cli.input_file import readable_file
-from brightrun.cli.models import REFERENCE_MODEL, chat_model_for
+from brightrun.cli.models import REFERENCE_MODEL, chat_model_for, context_of
 from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import byte_progress, plain_table, print_json, results
 from brightrun.cli.show_audit import show_audit, show_split
@@ -70,7 +70,7 @@ def audit(
     choices: ReadingChoices,
 ) -> None:
     """Read a file and tell what was found in it. Exit status 0: usable, perhaps with warnings; 2: refused."""
-    options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy)
+    options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy, context_of(model))
     with byte_progress(f"Auditing {file.name}") as progress:
         report = audit_dataset(file, chat=chat_model_for(model), options=options, progress=progress)
     if json:
@@ -140,7 +140,7 @@ def prepare(
     """Write train.jsonl, validation.jsonl, the audit, the split and the repair log of every repair and omission."""
     if out.exists():
         raise DatasetError(f"{out} exists already.", hint="Choose another folder with --out; nothing was written.")
-    options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy)
+    options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy, context_of(model))
     prepared = _prepare(file, out, model, options, validation_fraction, seed, previous)
     if json:
         print_json(prepared)
@@ -171,9 +171,18 @@ def split(
 
     if out is not None and (out.is_dir() or not out.parent.is_dir()):
         raise DatasetError(f"{out} cannot be written.", hint="Give --out a file name in a folder that exists.")
+    options = ReadOptions(**dict(choices), context_length=context_of(model))
     with TemporaryDirectory() as scratch:
         target = Path(scratch) / "prepared"
-        prepared = _prepare(file, target, model, ReadOptions(**dict(choices)), validation_fraction, seed, previous)
+        prepared = _prepare(
+            file,
+            target,
+            model,
+            options,
+            validation_fraction,
+            seed,
+            previous,
+        )
     if out is not None:
         write_model(out, prepared.split)
     if json:
@@ -206,13 +215,19 @@ def _read_split(path: Path | None) -> Split | None:
 
 
 def _options(
-    choices: ReadingChoices, no_repair: bool, profile: ProfileChoice, max_seq_length: int | None, over: OverlengthPolicy
+    choices: ReadingChoices,
+    no_repair: bool,
+    profile: ProfileChoice,
+    max_seq_length: int | None,
+    over: OverlengthPolicy,
+    context: int | None = None,
 ) -> ReadOptions:
     values: dict[str, Any] = {
         **choices.model_dump(),
         "repair": not no_repair,
         "client_profile": profile.value,
         "max_seq_length": max_seq_length,
+        "context_length": context,
         "overlength_policy": over.value,
     }
     return ReadOptions.model_validate(values)

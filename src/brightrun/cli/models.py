@@ -33,6 +33,12 @@ def pulled_model(name: str) -> tuple[Path, BaseModelEntry]:
     return folder, entry_of_folder(folder)
 
 
+def context_of(name: str) -> int:
+    """How many tokens a model can read. Raises ModelError where it is unknown."""
+    folder = find_pulled(name, read_settings().models)
+    return (find_model(name) if folder is None else entry_of_folder(folder)).context_length
+
+
 def chat_model_for(name: str) -> ChatModel:
     """The tokenizer and template of a model: its own where it is pulled, Meta's file for Llama 3 where not.
 

@@ -19,6 +19,7 @@ from brightrun.datasets.checks.emotional_context import EmotionalContext
 from brightrun.datasets.checks.escaped_newlines import EscapedNewlines
 from brightrun.datasets.checks.escaped_user_turns import EscapedUserTurns
 from brightrun.datasets.checks.header_counts import HeaderCheck, HeaderCounts
+from brightrun.datasets.checks.injected_system import InjectedSystem
 from brightrun.datasets.checks.no_signal import NoSignal
 from brightrun.datasets.checks.no_trained_answers import NoTrainedAnswers
 from brightrun.datasets.checks.not_targets import NotTargets
@@ -96,7 +97,7 @@ class Examination:
         counts_tokens: bool = True,
     ) -> None:
         """`counts_tokens`: off where only checks of words are wanted; tokens are counted for a limit all the same."""
-        self._counts_tokens = counts_tokens or options.max_seq_length is not None
+        self._counts_tokens = counts_tokens or options.max_seq_length is not None or options.context_length is not None
         self._path, self._chat, self._options = path, chat, options
         self._progress = progress
         self._notes = Notes(Problems(path.name), options, log)
@@ -127,10 +128,13 @@ class Examination:
             ConstantScores(),
             NoSignal(),
             EmotionalContext(),
+            InjectedSystem(self._chat.injected_system),
             *content_checks(self._chat),
         ]
         self._control = ControlTokenCheck(self._chat.special_tokens)
-        self._length = Overlength(log, limit=options.max_seq_length, policy=options.overlength_policy)
+        self._length = Overlength(
+            log, limit=options.max_seq_length, policy=options.overlength_policy, context_length=options.context_length
+        )
         self._crisis = CrisisAnswers()
         self._nothing = NoTrainedAnswers(log)
 

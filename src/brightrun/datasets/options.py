@@ -63,6 +63,9 @@ class ReadOptions(ReadingChoices):
         "keep",
         description="Leave the system prompt as it is, or append the client's persona and background to it.",
     )
+    context_length: int | None = Field(
+        None, ge=16, description="Longest text in tokens that the base model can read. Not set: not known yet."
+    )
     max_seq_length: int | None = Field(
         None, ge=16, description="Longest example in tokens. Not set: as long as the data needs."
     )

@@ -53,12 +53,15 @@ def examine_once(
         DatasetError: the file cannot be read as conversations. A refusing audit does not raise.
         NotEnoughDisk
     """
-    unlimited = options.model_copy(update={"max_seq_length": None, "overlength_policy": "refuse"})
+    unlimited = options.model_copy(
+        update={"max_seq_length": None, "context_length": None, "overlength_policy": "refuse"}
+    )
     whole = _kept_or_made(studio, sha256, chat, unlimited, source, progress)
-    limit = options.max_seq_length
+    limits = [each for each in (options.max_seq_length, options.context_length) if each is not None]
+    limit = min(limits, default=None)
     if limit is not None and whole.audit.longest_tokens > limit:
         return _kept_or_made(studio, sha256, chat, options, source, progress)
-    audit = whole.audit.model_copy(update={"options": options, "max_seq_length": limit})
+    audit = whole.audit.model_copy(update={"options": options, "max_seq_length": options.max_seq_length})
     return whole.model_copy(update={"audit": audit})
 
 

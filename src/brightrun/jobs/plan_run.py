@@ -162,6 +162,7 @@ def _read_options(request: RunRequest, base: BaseChoice) -> ReadOptions:
     return ReadOptions.model_validate(
         {
             "max_seq_length": draft.max_seq_length if request.overrides.get("max_seq_length") else context,
+            "context_length": context,
             "overlength_policy": draft.overlength_policy,
             "client_profile": request.client_profile,
             **request.choices.model_dump(),

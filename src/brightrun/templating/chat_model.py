@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 
-from brightrun.errors import DatasetError, MaskDisagreement
+from brightrun.errors import BrightRunError, DatasetError, MaskDisagreement
 from brightrun.templating import masks
 from brightrun.templating.messages import Message
 from brightrun.templating.template import ChatTemplate
 from brightrun.templating.tokenizer import Tokenizer
 
+_WORDS_OF_A_PROMPT = 4  # fewer are a role's name
 IGNORE_INDEX = -100  # what PyTorch's cross entropy leaves out by default (`ignore_index`)
 
 
@@ -90,6 +91,22 @@ class ChatModel:
         """A sha256 over everything that decides which tokens a conversation becomes, and which are trained on."""
         facts = (self._tokenizer.fingerprint, self._template.fingerprint, self.end_of_turn, self.bos_id, self.name)
         return sha256(repr(facts).encode()).hexdigest()
+
+    @cached_property
+    def injected_system(self) -> str | None:
+        """The system prompt that the template writes where the messages have none; None where it writes none.
+
+        A preamble that it writes in any case, such as a date, is not one.
+        """
+        asked, system = "What time is it?", "Answer briefly."
+        try:
+            alone = self.render([Message("user", asked)])
+            with_system = self.render([Message("system", system), Message("user", asked)])
+        except BrightRunError:  # the template refuses one of them: then it does not write it either
+            return None
+        texts = [text.strip() for text in self._control.split(alone.partition(asked)[0])]
+        own = [text for text in texts if len(text.split()) >= _WORDS_OF_A_PROMPT and text not in with_system]
+        return max(own, key=len, default=None)
 
     def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
         """The text of `messages`, ending in the header of the next answer where `add_generation_prompt`.

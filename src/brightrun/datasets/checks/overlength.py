@@ -21,15 +21,28 @@ FIX = (
     "Set max_seq_length to {longest}, which holds all of them, or overlength_policy=drop to leave them out, "
     "each in the repair log."
 )
+EXPLANATION_CONTEXT = (
+    "These conversations are longer than what the base model can read ({limit} tokens). Nothing is cut, so the file is "
+    "refused."
+)
+FIX_CONTEXT = (
+    "Divide the conversations, choose a base model that reads {longest} tokens, or set overlength_policy=drop to leave "
+    "them out, each in the repair log."
+)
 _NAMED = 200
 
 
 class Overlength:
     """Decides about every conversation by its tokens."""
 
-    def __init__(self, log: Log, *, limit: int | None, policy: Literal["refuse", "drop"]) -> None:
+    def __init__(
+        self, log: Log, *, limit: int | None, policy: Literal["refuse", "drop"], context_length: int | None = None
+    ) -> None:
+        """`limit`: the longest that was asked for; what the base model can read is a limit, too."""
         self._log = log
-        self._limit = limit
+        limits = [each for each in (limit, context_length) if each is not None]
+        self._limit = min(limits, default=None)
+        self._context = context_length
         self._policy = policy
         self._long = Tally(shown=_NAMED)
         self._longest = 0
@@ -61,9 +74,12 @@ class Overlength:
         return True
 
     def findings(self) -> list[Finding]:
+        by_context = self._policy == "refuse" and self._limit == self._context
+        explanation = EXPLANATION_CONTEXT if by_context else EXPLANATION[self._policy]
+        beyond = self._context is not None and self._longest > self._context
         return self._long.finding(
             NAME,
             "error" if self._policy == "refuse" else "warning",
-            EXPLANATION[self._policy].format(limit=self._limit),
-            FIX.format(longest=self._longest),
+            explanation.format(limit=self._limit),
+            (FIX_CONTEXT if beyond else FIX).format(longest=self._longest),
         )

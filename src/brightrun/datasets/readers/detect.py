@@ -81,6 +81,7 @@ def _open(source: Source, notes: Notes, progress: Progress | None) -> OpenedData
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start not in (b"{", b"[", b'"') and not head.strip().decode("utf-8", "ignore")[:1].isdecimal():
         return _open_text(source, notes, progress)
+    foreign.refuse_text_like_json(path, head)
     if is_json_lines(source):
         return _open_records(path, json_lines(source, notes, progress), notes)
     return _open_document(source, notes, progress)
@@ -109,7 +110,15 @@ def _open_document(source: Source, notes: Notes, progress: Progress | None) -> O
         for known in DOCUMENT_FORMATS:
             if known.matches(value):
                 return OpenedDataset(known.name, _told(known.read(value, notes), path, value, progress))
-    return _open_records(path, records_of(value, path, notes, member=source.member), notes)
+    return _open_records(path, records_of(value, path, notes, is_record=_is_record, member=source.member), notes)
+
+
+def _is_record(value: Any) -> bool:
+    try:
+        fields = RecordFields(value, "")
+    except UnreadableRecordError:
+        return True
+    return any(known.matches(fields) for known in RECORD_FORMATS) or foreign.named_object(fields) is not None
 
 
 class _InARow(NamedTuple):
@@ -143,7 +152,7 @@ def _open_records(path: Path, records: Iterator[Record], notes: Notes) -> Opened
         else:
             for known in RECORD_FORMATS:
                 if known.matches(fields):
-                    notes.columns = {**columns_of(fields, known.name), **notes.choices.columns}
+                    notes.columns = dict(notes.choices.columns) or columns_of(fields, known.name)
                     return OpenedDataset(known.name, known.read(chain(first, records), notes))
         if len(first) == _LOOKED_AT:
             break

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,19 @@ from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.record_fields import is_absent, plain_name
 from brightrun.errors import DatasetError
 
-_OF_A_RECORD = frozenset(("contents", "chosen", "rejected", "prompt", "completion", "history",
-                          "input", "output", "tools", "images", "preferred_output", "chat_messages"))  # fmt: skip
-
 _MESSAGES = frozenset((*MESSAGES, *CONVERSATIONS))
 # What tells that the items of a list so named are whole records.
 _RECORD_KEYS = frozenset(("prompt", "instruction", "question", "contents", "mapping", *MESSAGES, *CONVERSATIONS))
 
 
-def records_of(value: Any, path: Path, notes: Notes, *, member: str | None = None) -> Iterator[Record]:
+def records_of(
+    value: Any, path: Path, notes: Notes, *, is_record: Callable[[Any], bool], member: str | None = None
+) -> Iterator[Record]:
     """The records of a parsed document.
+
+    Args:
+        is_record: Whether a value is one record of a known format.
+        member: The archive member that was read, where `part` named it.
 
     Raises:
         DatasetError: it holds several lists, and which is meant is not said.
@@ -34,15 +37,27 @@ def records_of(value: Any, path: Path, notes: Notes, *, member: str | None = Non
         table = _table(value)
         if table is not None:
             return iter(table)
+        wrapped = any(_holds_records(key, held) for key, held in value.items())
+        if is_record(value) and not wrapped:
+            return iter([Record("line 1", value)])
         lists = {
             key: held
             for key, held in value.items()
-            if plain_name(key) not in _OF_A_RECORD and isinstance(held, list) and held and _are_records(held)
-            if plain_name(key) not in _MESSAGES or _RECORD_KEYS & {plain_name(each) for each in held[0]}
+            if isinstance(held, list)
+            and held
+            and _are_records(held)
+            and (plain_name(key) not in _MESSAGES or _holds_records(key, held))
         }
         if lists:
             return _under_a_key(value, lists, path, notes, member)
     return iter([Record("line 1", value)])
+
+
+def _holds_records(key: str, held: Any) -> bool:
+    """Whether a list is named as messages are, and holds whole conversations."""
+    if plain_name(key) not in _MESSAGES or not isinstance(held, list) or not held or not isinstance(held[0], dict):
+        return False
+    return bool(_RECORD_KEYS & {plain_name(each) for each in held[0]})
 
 
 def _under_a_key(value: Json, lists: Json, path: Path, notes: Notes, member: str | None) -> Iterator[Record]:

@@ -19,8 +19,10 @@ _UTF8_MARK = codecs.BOM_UTF8
 def is_json_lines(source: Source) -> bool:
     """Whether the file is one JSON value per line, told from its first two lines that are not blank."""
     first, second = _first_lines(source)
-    objects = len(first) > 1 and first.startswith(b"{") and second.startswith(b"{")
-    return objects or (first.startswith(b"[{") and first.endswith(b"}]") and second.startswith(b"[{"))
+    if first[:2] == b"[{":
+        return first.endswith(b"}]") and second.startswith(b"[{")
+    whole = first.endswith(b"}") or second.endswith(b"}")  # else, one value was printed over several lines
+    return first.startswith(b"{") and second.startswith(b"{") and whole and len(first) > 1
 
 
 def is_blank(source: Source) -> bool:
@@ -79,12 +81,12 @@ def decode(data: bytes, *, offset: int, line: int) -> str:
 
 
 def _first_lines(source: Source) -> tuple[bytes, bytes]:
-    """The first two lines that are not blank; empty where there are none."""
+    """The first two lines that are not blank, as they begin; empty where there are none."""
     found: list[bytes] = []
     with source.open() as stream:
         for raw in stream:
-            line = raw.removeprefix(_UTF8_MARK).strip()
-            if line:
+            line = raw.removeprefix(_UTF8_MARK).rstrip()
+            if line.strip():
                 found.append(line)
             if len(found) == 2:
                 break

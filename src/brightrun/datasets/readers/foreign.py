@@ -109,6 +109,12 @@ def refuse_binary(path: Path, head: bytes) -> None:
         raise _error(path, "not text", "Give a file of conversations: JSONL, JSON, CSV, Excel or Parquet.")
 
 
+def refuse_text_like_json(path: Path, head: bytes) -> None:
+    """Raises DatasetError for texts of a known kind that begin as JSON may: with a bracket or a digit."""
+    if head.lstrip()[:1] not in (b"{", b'"'):
+        _refuse(path, head, _TEXTS)
+
+
 def text_refused(path: Path, head: bytes) -> DatasetError:
     """The refusal of a text that is neither JSON nor a table, by what it is."""
     _refuse(path, head, _TEXTS)

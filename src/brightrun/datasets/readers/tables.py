@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,10 @@ def csv_delimiter(head: bytes) -> str | None:
     mark = max(counts, key=lambda each: counts[each])
     names = next(csv.reader([first], delimiter=mark), [])
     plausible = counts[mark] >= _MIN_COLUMNS and all(len(name) <= 80 and "\n" not in name for name in names)
-    return mark if plausible and len(set(names)) == len(names) else None
+    lines = head.decode("utf-8", "ignore").splitlines(keepends=True)
+    rows = [row for row in islice(csv.reader(lines, delimiter=mark), 3) if row]
+    fits = len(rows) < _MIN_COLUMNS or len(rows[1]) >= _MIN_COLUMNS
+    return mark if plausible and fits and len(set(names)) == len(names) else None
 
 
 def csv_rows(source: Source, delimiter: str, notes: Notes, progress: Progress | None) -> Iterator[Record]:

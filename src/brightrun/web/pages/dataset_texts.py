@@ -54,6 +54,7 @@ _TITLES = {
     "greetings": "Conversations that the assistant opens",
     "header_counts": "The file counts itself wrongly",
     "html_remnants": "HTML left in texts",
+    "injected_system": "A system prompt that the base model adds",
     "input_not_in_history": "Client messages missing from a history",
     "joined_systems": "System prompts that were joined",
     "json_syntax": "Stray backslashes in the file",
