@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from brightrun import __version__
 from brightrun.cli import (
@@ -25,10 +27,12 @@ from brightrun.cli import (
     token,
     train,
 )
-from brightrun.cli.show import print_json, problems
+from brightrun.cli.show import paragraphs, print_json, problems, results
 from brightrun.errors import BrightRunError, InputError
+from brightrun.plain_text import shell_word
 
 _HELP = "Add --help to a command to see its arguments and options."
+_DASH = "A name that begins with - is given with its folder: "
 
 app = typer.Typer(
     name="brightrun",
@@ -54,7 +58,7 @@ app.command("settings")(settings_list.settings)
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"brightrun {__version__}")
+        results.show_line(f"brightrun {__version__}")
         raise typer.Exit
 
 
@@ -72,7 +76,8 @@ def _options(
 
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted."""
-    _write_utf8()
+    _write_any_letter()
+    sys.excepthook = _show_trace
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     try:
@@ -85,23 +90,37 @@ def main() -> None:
         sys.exit(error.exit_status)
     except typer.TyperException as error:
         if message := error.format_message():  # empty where the help was shown instead
-            _tell(InputError(message, hint=_HELP), as_json="--json" in arguments)
+            _tell(InputError(message, hint=_dash_hint(arguments) or _HELP), as_json="--json" in arguments)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
 
 
-def _write_utf8() -> None:
-    """Windows writes to a file or a pipe in its own code page, which lacks most letters; JSON is UTF-8 anyway."""
+def _write_any_letter() -> None:
+    """Windows writes to a file or a pipe in its own code page, which lacks most letters; JSON is UTF-8 anyway.
+
+    A terminal keeps its encoding, and a letter that it lacks is written out.
+    """
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and not stream.isatty():
-            stream.reconfigure(encoding="utf-8")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
+
+
+def _show_trace(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    """A trace quotes names; they are text in it too."""
+    problems.print(paragraphs("".join(traceback.format_exception(error))), soft_wrap=True, end="")
+
+
+def _dash_hint(arguments: list[str]) -> str:
+    """How a file is given whose name was taken for an option; "" where there is none."""
+    named = next((each for each in arguments if each.startswith("-") and Path(each).exists()), None)
+    return "" if named is None else f"{_DASH}{shell_word(f'./{named}')}"
 
 
 def _tell(error: BrightRunError, *, as_json: bool) -> None:
     """The error on one line and its fix on the next; a terminal wraps them itself."""
     if as_json:
         print_json(error.as_dict())
-    problems.print(f"[bold red]error:[/] {escape(error.message)}", highlight=False, soft_wrap=True)
+    problems.show_line(("error:", "bold red"), f" {error.message}")
     if error.hint:
-        problems.print(f"[bold]hint:[/] {escape(error.hint)}", highlight=False, soft_wrap=True)
+        problems.show_line(("hint:", "bold"), f" {error.hint}")

@@ -25,6 +25,7 @@ from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
 from brightrun.format import duration_text
 from brightrun.jobs.plan_run import RunRequest
+from brightrun.plain_text import command, shell_word
 from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of
 from brightrun.platforms import Ability, require
 
@@ -83,7 +84,7 @@ def train_once(request: RunRequest, model: str, out: Path, *, quiet: bool, dry_r
     began = datetime.now(UTC)
     last = run_and_watch(ready.folder) if not _is_finished(ready) else None
     if last is None:
-        problems.print(f"The run in {out} is finished already.", highlight=False)
+        problems.show_line(f"The run in {out} is finished already.")
     comparison = Comparison.model_validate_json(ready.folder.comparison.read_bytes())
     accuracy = None if ready.resumed else _estimate_error(ready, began)
     if not quiet:
@@ -123,23 +124,18 @@ def _print_estimate_accuracy(accuracy: JobEstimateError) -> None:
         parts.append(f"{duration_text(time.actual)} ({duration_text(time.estimate)} planned)")
     if (memory := accuracy.memory) is not None:
         parts.append(f"{memory.actual / 1e9:.1f} GB ({memory.estimate / 1e9:.1f} GB planned)")
-    results.print(f"[bold]Took[/]  {', '.join(parts)}", highlight=False, soft_wrap=True)
+    results.show_line(("Took", "bold"), f"  {', '.join(parts)}")
 
 
 def _print_result(ready: ReadyRun, comparison: Comparison, accuracy: JobEstimateError | None) -> None:
     folder = ready.folder
-    results.print(
-        f"\n[bold green]Made[/]  {folder.adapter}  (adapter, model card, self-test, manifest)",
-        highlight=False,
-    )
-    results.print(f"[bold]Shown[/] {comparison.overall.sentence}", highlight=False, soft_wrap=True)
+    results.print()
+    results.show_line(("Made", "bold green"), f"  {folder.adapter}  (adapter, model card, self-test, manifest)")
+    results.show_line(("Shown", "bold"), f" {comparison.overall.sentence}")
     if accuracy is not None:
         _print_estimate_accuracy(accuracy)
-    results.print(
-        f"[bold]Next[/]  open {folder.report}, or talk to both: brightrun chat {folder.root}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    talk = command("brightrun chat", folder.root)
+    results.show_line(("Next", "bold"), f"  open {shell_word(folder.report)}, or talk to both: {talk}")
 
 
 def _default_folder(file: Path, model: str) -> Path:
