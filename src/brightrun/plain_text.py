@@ -5,9 +5,10 @@ Knows no other room.
 
 from __future__ import annotations
 
+import re
 import shlex
 import unicodedata
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 
 _NEVER_SHOWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """General categories (Unicode Standard, table 4-4): control codes, surrogates, line and paragraph separators."""
@@ -16,6 +17,9 @@ _NEEDED_IN_WORDS = frozenset(
     "\u0600\u0601\u0602\u0603\u0604\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd"  # signs that have a shape
 )
 """Format characters (Cf) that stay; the others hide, turn text round, or show nothing."""
+_MAX_NAME_BYTES = 255
+"""Of ext4, APFS and NTFS alike, or less."""
+_ENDING = re.compile(r"(?:\.[A-Za-z0-9]{1,10}){0,2}\Z")
 _ANSI_C = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\", "'": "\\'"}
 
 
@@ -36,6 +40,28 @@ def visible(text: str, *, lines: bool = False) -> str:
         return text
     kept = "\n\t" if lines else ""
     return "".join(letter if letter in kept or is_shown(letter) else _written_out(letter) for letter in text)
+
+
+def plain_file_name(text: str) -> str:
+    """What a file may be called: the text without folders, at most 255 bytes, with `_` where nothing would be shown.
+
+    A name that is too long keeps its ending. "" where nothing is left.
+    """
+    last = PurePosixPath(text.replace("\\", "/")).name
+    name = "".join(letter if is_shown(letter) else "_" for letter in last).strip()
+    ending = (_ENDING.search(name) or ("",))[0]
+    return f"{cut(name.removesuffix(ending), _MAX_NAME_BYTES - len(ending))}{ending}" if name.strip(".") else ""
+
+
+def file_stem(title: str, *, otherwise: str) -> str:
+    """A title as the beginning of a file's name, in its own script: runs of anything but letters become a dash."""
+    signs = (sign if unicodedata.category(sign)[0] in "LMN" or sign in "._-" else " " for sign in title)
+    return cut("-".join("".join(signs).split()).strip("-.")[:80], 200) or otherwise
+
+
+def cut(text: str, most_bytes: int) -> str:
+    """The beginning of the text, in whole letters."""
+    return text.encode("utf-8")[:most_bytes].decode("utf-8", "ignore")
 
 
 def command(line: str, *names: str | PurePath) -> str:
