@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
+from rich.console import RenderableType
 
 from brightrun.catalogue.dollars import usd
 from brightrun.cli.show import plain_table, print_json, results, styled
@@ -62,7 +62,7 @@ def _show(found: dict[str, Any]) -> None:
         )
 
 
-def _pair(figure: dict[str, Any] | None, say: Callable[[float], str]) -> Text:
+def _pair(figure: dict[str, Any] | None, say: Callable[[float], str]) -> RenderableType:
     """Actual and estimate; marked where the actual lies outside the band."""
     if figure is None:
         return styled("unknown")
