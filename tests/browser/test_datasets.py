@@ -79,3 +79,14 @@ def test_a_file_is_taken_read_and_deleted_again(
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(page).to_have_url(f"{empty}/datasets")
         expect(page.get_by_role("button", name="Use the sample dataset")).to_be_visible()
+
+
+@pytest.mark.parametrize("name", ["100%25 sure.json", "a%20b.json", 'it\'s "36 chat [final]".json', "שלום <b>.json"])
+def test_a_file_keeps_the_name_it_has(chromium: Browser, tmp_path: Path, sample_dataset: Path, name: str) -> None:
+    file = tmp_path / name
+    file.write_bytes(sample_dataset.read_bytes())
+    with a_studio(tmp_path) as (studio, _), served(studio) as base, a_visit(chromium, base) as visit:
+        visit.expected.append(r"status of 404 .*/datasets\)")  # as above
+        page = visit.page("/datasets")
+        page.locator("input[type=file]").set_input_files(file)
+        expect(page.locator("h1")).to_have_text(name, timeout=30_000)

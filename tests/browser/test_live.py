@@ -113,5 +113,5 @@ def test_a_job_that_fails_says_why_and_what_to_do(chromium: Browser, trainer: Tr
         expect(page.locator(".job-now")).to_have_attribute("data-status", "failed", timeout=90_000)
         told = page.get_by_role("alert")
         expect(told).to_contain_text("The base model could not be obtained or is damaged.")
-        expect(told).to_contain_text("Pull it again: brightrun model pull tiny-llama --again")
+        expect(told).to_contain_text("Pull it again: brightrun model pull --again tiny-llama")
         expect(page).to_have_title(re.compile("^Failed"))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
+import uvicorn
 
 from brightrun.catalogue.pull.folder import pull_from_folder
 from brightrun.cli.main import main
@@ -81,3 +84,21 @@ def wee_model(folder: Path) -> Path:
 def pull_wee_model(scratch: Path, home: Path) -> None:
     """What `brightrun model pull` would do, once for many tests."""
     pull_from_folder(wee_model(scratch / MODEL), home / "models", name=MODEL, license="Apache-2.0")
+
+
+class served:  # noqa: N801 reads as what it does
+    """An app on a free port of this machine, in a thread."""
+
+    def __init__(self, app: Any) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
+        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive()

@@ -90,7 +90,7 @@ def test_a_wrong_hash_is_found_on_request_and_names_file_and_both_hashes(pulled:
     assert "model.safetensors" in message
     assert hashlib.sha256(b"WEIGHTS" * 100).hexdigest() in message
     assert hashlib.sha256(b"weights" * 100).hexdigest() in message
-    assert "model pull tiny" in caught.value.hint
+    assert "model pull --again tiny" in caught.value.hint
 
 
 def test_a_folder_without_or_with_a_broken_record_is_refused(tmp_path: Path) -> None:

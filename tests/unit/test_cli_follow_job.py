@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 import pytest
-from rich.console import Console
 
 from brightrun.cli.follow_job import Update, follow_job, read_stream
+from brightrun.cli.show import Screen
 from brightrun.cli.studio_client import StudioClient, StudioRefused, StudioUnreachable
 from brightrun.cli.watch_job import watch
 from brightrun.errors import BrightRunError, IdempotencyConflict, InputError, NotFound
@@ -209,7 +209,7 @@ def test_what_is_shown_of_a_job() -> None:
         Update("message", said),
         Update("job", _job("completed")),
     ]  # fmt: skip
-    ended = watch(_job("queued"), updates, Console(file=out, width=120))
+    ended = watch(_job("queued"), updates, Screen(file=out, width=120))
     assert ended["status"] == "completed"
     text = out.getvalue()
     for wanted in (
@@ -225,5 +225,5 @@ def test_what_is_shown_of_a_job() -> None:
 def test_what_only_a_newer_studio_knows_is_shown_too() -> None:
     out = io.StringIO()
     throttled = {**_event(1, kind="gpu_throttled"), "data": {"celsius": 91, "note": "[red]hot[/]"}}
-    watch(_job("training"), [Update("gpu_throttled", throttled), Update("job", _job("completed"))], Console(file=out))
+    watch(_job("training"), [Update("gpu_throttled", throttled), Update("job", _job("completed"))], Screen(file=out))
     assert "Gpu throttled, celsius 91, note [red]hot[/]" in out.getvalue()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from typer.main import get_command
 
 from brightrun.assembly import build_access, build_studio
@@ -25,7 +23,7 @@ from brightrun.settings import Settings
 from brightrun.web.access import LoopbackAccess
 from brightrun.web.app import create_app
 from tests.studio_world import OWNER, World
-from tests.unit.command_line import MODEL, CommandLine, pull_wee_model
+from tests.unit.command_line import MODEL, CommandLine, pull_wee_model, served
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 what must not happen unguarded
 
@@ -54,27 +52,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     home.mkdir()
     pull_wee_model(tmp_path / "source", home)
     world = World(home)
-    with _served(create_app(world.studio, LoopbackAccess(OWNER))) as url:
+    with served(create_app(world.studio, LoopbackAccess(OWNER))) as url:
         monkeypatch.setenv("BRIGHTRUN_URL", url)
         yield world
-
-
-class _served:  # noqa: N801 reads as what it does
-    """An app on a free port of this machine, in a thread."""
-
-    def __init__(self, app: Any) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=2))
-        self._thread = threading.Thread(target=self._server.run, args=([self._listener],), daemon=True)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
 
 
 def _nobody_listens() -> int:
@@ -357,7 +337,7 @@ def test_doctor_knows_a_wrong_token_from_none(
 ) -> None:
     settings = _settings(tmp_path, public_url="https://studio.example")
     studio = build_studio(settings)
-    with _served(create_app(studio, build_access(settings, studio))) as url:
+    with served(create_app(studio, build_access(settings, studio))) as url:
         monkeypatch.setenv("BRIGHTRUN_URL", url)
         monkeypatch.setenv("BRIGHTRUN_HOST", EVERYWHERE)
         outcomes = [_outcomes(cli)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime
 
-from rich.console import Console
 from rich.progress import Progress
 
+from brightrun.cli.show import Screen
 from brightrun.cli.watch_run import _Teller
 from brightrun.contract.event_data import EvaluationData, EventData, MessageData, StatusData, StepData
 from brightrun.contract.events import event_of
@@ -18,7 +18,7 @@ AT = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
 def shown(*data: EventData, **line: object) -> str:
     out = io.StringIO()
-    with Progress(console=Console(file=out, width=120)) as progress:
+    with Progress(console=Screen(file=out, width=120)) as progress:
         teller = _Teller(progress)
         for number, each in enumerate(data, start=1):
             facts = {"sequence": number, "attempt": 1, "timestamp": AT, "status": JobStatus.TRAINING, "step": 1}

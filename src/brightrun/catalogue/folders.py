@@ -14,6 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 from brightrun.catalogue.hashes import RECORD_NAME, ModelFile, Progress, require_sha256, sha256_of, shifted
 from brightrun.catalogue.models import Source
 from brightrun.errors import ModelError
+from brightrun.plain_text import command
 
 
 class ModelRecord(BaseModel):
@@ -106,7 +107,7 @@ def verify_model_folder(folder: Path, *, hashes: bool = False, progress: Progres
 
 
 def _check_size(path: Path, file: ModelFile, model: str) -> None:
-    again = f"Pull it again: brightrun model pull {model} --again"
+    again = f"Pull it again: {command('brightrun model pull --again', model)}"
     if not path.is_file():
         raise ModelError(f"{path} is missing.", hint=again, details={"file": file.name})
     size = path.stat().st_size

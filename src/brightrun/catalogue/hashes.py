@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.errors import ModelError
+from brightrun.plain_text import command
 
 RECORD_NAME = "brightrun-model.json"
 Progress = Callable[[int, int, str], None]
@@ -69,6 +70,6 @@ def require_sha256(file_name: str, *, found: str, expected: str, model: str) -> 
     if found != expected:
         raise ModelError(
             f"{file_name} of {model} is damaged: its sha256 is {found}, expected {expected}.",
-            hint=f"Pull it again: brightrun model pull {model} --again",
+            hint=f"Pull it again: {command('brightrun model pull --again', model)}",
             details={"file": file_name, "found": found, "expected": expected},
         )

@@ -12,10 +12,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.columns import Columns
-from rich.markup import escape
-from rich.panel import Panel
 
-from brightrun.cli.show import print_json, problems, results
+from brightrun.cli.show import panel, print_json, problems, results, styled
 from brightrun.contract.run_folder import RunFolder
 from brightrun.errors import BrightRunError, RunFolderError
 from brightrun.platforms import Ability, require
@@ -58,7 +56,8 @@ def _opening(folder: RunFolder, system: str | None) -> Messages:
 
 def _read_question() -> str:
     try:
-        return results.input("\n[bold]You[/] ").strip()
+        results.print()
+        return results.input(styled(("You", "bold"), " ")).strip()
     except EOFError:
         return ""
 
@@ -76,7 +75,7 @@ def _exchange(ask: Any, histories: dict[str, Messages], question: str, max_token
 def _show(answers: dict[str, Any]) -> None:
     half = max((results.width - 3) // 2, 30)
     panels = [
-        Panel(escape(answers[side]["text"]), title=side, width=half, border_style=color)
+        panel(side, answers[side]["text"], width=half, border_style=color)
         for side, color in (("base", "dim"), ("tuned", "green"))
     ]
     results.print(Columns(panels))

@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 from rich.columns import Columns
-from rich.markup import escape
-from rich.panel import Panel
 
-from brightrun.cli.show import plain_table, print_json, results
+from brightrun.cli.show import panel, paragraphs, plain_table, print_json, results, styled
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.run_folder import RunFolder
 from brightrun.errors import RunFolderError
@@ -31,7 +29,8 @@ def compare(
     if json:
         print_json(comparison)
         return
-    results.print(f"[bold]{escape(comparison.overall.sentence)}[/]\n", highlight=False)
+    results.print(styled((comparison.overall.sentence, "bold")))
+    results.print()
     _show_groups("by persona", comparison.by_persona)
     _show_groups("by emotional arc", comparison.by_arc)
     for sample in comparison.samples[:answers]:
@@ -39,8 +38,7 @@ def compare(
     adapter_check = comparison.adapter_check
     results.print(
         f"Proof: adapter off differs from the base by {adapter_check.adapter_off_max_difference:g}, adapter on by "
-        f"{adapter_check.adapter_on_max_difference:.3g}. Bundle: {len(manifest.files)} files match their sha256.",
-        highlight=False,
+        f"{adapter_check.adapter_on_max_difference:.3g}. Bundle: {len(manifest.files)} files match their sha256."
     )
 
 
@@ -57,13 +55,13 @@ def _show_groups(title: str, groups: dict[str, LossChange]) -> None:
 
 def _show_sample(sample: SampleAnswer) -> None:
     asked = sample.prompt[-1]["content"]
-    results.print(f"[bold]Client[/] {escape(asked)}", highlight=False)
+    results.print(paragraphs(("Client", "bold"), f" {asked}"))
     half = max((results.width - 3) // 2, 30)
     results.print(
         Columns(
             [
-                Panel(escape(sample.base.text), title="base", width=half),
-                Panel(escape(sample.tuned.text), title="tuned", width=half, border_style="green"),
+                panel("base", sample.base.text, width=half, border_style="none"),
+                panel("tuned", sample.tuned.text, width=half, border_style="green"),
             ]
         )
     )

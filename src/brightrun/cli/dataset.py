@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from brightrun.cli.input_file import readable_file
 from brightrun.cli.models import REFERENCE_MODEL, chat_model_for, context_of
 from brightrun.cli.reading import with_reading_choices
-from brightrun.cli.show import byte_progress, plain_table, print_json, results
+from brightrun.cli.show import byte_progress, paragraphs, plain_table, print_json, results
 from brightrun.cli.show_audit import show_audit, show_split
 from brightrun.datasets.audit import audit_dataset
 from brightrun.datasets.options import ReadingChoices, ReadOptions
@@ -108,16 +107,13 @@ def preview(
             }
         )  # fmt: skip
         return
-    results.print(f"[bold]Conversation {shown.id}[/]", highlight=False)
+    results.show_line((f"Conversation {shown.id}", "bold"))
     results.print(
         f"{len(encoded.input_ids):,} tokens, of them {encoded.trained_tokens:,} trained on (green, underlined) "
-        f"in {len(encoded.answer_spans)} answers. Template: {chat.name}.\n",
-        highlight=False,
+        f"in {len(encoded.answer_spans)} answers. Template: {chat.name}."
     )
-    painted = Text()
-    for text, trained in pieces:
-        painted.append(text, style="green underline" if trained else "dim")
-    results.print(painted)
+    results.print()
+    results.print(paragraphs(*((text, "green underline" if trained else "dim") for text, trained in pieces)))
 
 
 @app.command()
@@ -147,10 +143,8 @@ def prepare(
         return
     show_audit(prepared.audit)
     show_split(prepared.split)
-    results.print(
-        f"\nWritten to {out}: train.jsonl, validation.jsonl, audit.json, split.json, repair_log.jsonl",
-        highlight=False,
-    )
+    results.print()
+    results.show_line(f"Written to {out}: train.jsonl, validation.jsonl, audit.json, split.json, repair_log.jsonl")
 
 
 @app.command()

@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from brightrun.cli.show import print_json, results
 from brightrun.errors import BrightRunError
@@ -17,7 +16,7 @@ from brightrun.settings import read_settings
 if TYPE_CHECKING:
     from brightrun.jobs.connections import Diagnosis
 
-_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_COLORS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False) -> None:
@@ -54,9 +53,8 @@ def _findings() -> Iterator[Diagnosis]:
 
 
 def _tell(finding: Diagnosis) -> None:
-    fix = f"  [dim]{escape(finding.fix)}[/]" if finding.fix else ""
-    results.print(
-        f"[{_COLOURS[finding.outcome]}]{finding.outcome:<4}[/]  {finding.check:<24}  {escape(finding.message)}{fix}",
-        highlight=False,
-        soft_wrap=True,
+    results.show_line(
+        (f"{finding.outcome:<4}", _COLORS[finding.outcome]),
+        f"  {finding.check:<24}  {finding.message}",
+        (f"  {finding.fix}" if finding.fix else "", "dim"),
     )

@@ -31,6 +31,7 @@ from brightrun.jobs.connections import (
     running_text,
     shown_address,
 )
+from brightrun.plain_text import command
 from brightrun.settings import Settings, setting_rows
 
 
@@ -88,7 +89,9 @@ def _secret(settings: Settings) -> Diagnosis:
     except BrightRunError as error:
         return Diagnosis(check, "fail", error.message, error.hint)
     if path.stat().st_mode & 0o077:
-        return Diagnosis(check, "warn", f"Others on this machine can read {path}.", f"Close it: chmod 600 {path}")
+        return Diagnosis(
+            check, "warn", f"Others on this machine can read {path}.", f"Close it: {command('chmod 600', path)}"
+        )
     return Diagnosis(check, "ok", f"kept in {path}")
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
+from rich.console import RenderableType
 
 from brightrun.catalogue.dollars import usd
-from brightrun.cli.show import plain_table, print_json, results
+from brightrun.cli.show import plain_table, print_json, results, styled
 from brightrun.files import write_text
 from brightrun.format import about_text
 from brightrun.settings import read_settings
@@ -37,18 +37,18 @@ def estimate_accuracy(
         print_json(found)
         return
     if not found["jobs"]:
-        results.print("No job has run undisturbed to its end yet.")
+        results.show_line("No job has run undisturbed to its end yet.")
         return
     _show(found)
     if svg is not None:
-        results.print(f"Drawn: {escape(str(svg))}", highlight=False, soft_wrap=True)
+        results.show_line(f"Drawn: {svg}")
 
 
 def _show(found: dict[str, Any]) -> None:
     table = plain_table("What jobs took (and what was expected)", "job", "ended", ">time", ">memory", ">cost")
     for job in found["jobs"]:
         table.add_row(
-            escape(job["name"]),
+            job["name"],
             (job["ended_at"] or "")[:10],
             _pair(job["duration"], about_text),
             _pair(job["memory"], lambda value: f"{value / 1e9:.2f} GB"),
@@ -56,17 +56,14 @@ def _show(found: dict[str, Any]) -> None:
         )
     results.print(table, soft_wrap=True)
     for each in found["summaries"]:
-        results.print(
+        results.show_line(
             f"{each['quantity']}: {each['within']} of {each['jobs']} within the band; actual ÷ estimate "
-            f"{each['median_ratio']:.2f} in the middle, off by {100 * each['median_error']:.0f} % in the middle.",
-            highlight=False,
-            soft_wrap=True,
+            f"{each['median_ratio']:.2f} in the middle, off by {100 * each['median_error']:.0f} % in the middle."
         )
 
 
-def _pair(figure: dict[str, Any] | None, say: Callable[[float], str]) -> str:
+def _pair(figure: dict[str, Any] | None, say: Callable[[float], str]) -> RenderableType:
     """Actual and estimate; marked where the actual lies outside the band."""
     if figure is None:
-        return "unknown"
-    actual = say(figure["actual"])
-    return f"{actual if figure['within'] else f'[yellow]{actual}[/]'} ({say(figure['estimate'])})"
+        return styled("unknown")
+    return styled((say(figure["actual"]), "" if figure["within"] else "yellow"), f" ({say(figure['estimate'])})")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from brightrun.catalogue.dollars import usd
 from brightrun.catalogue.models import EMBEDDED_MODEL
@@ -23,6 +22,7 @@ from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.states import JobStatus
 from brightrun.errors import BrightRunError, DatasetError, InputError, RunFolderError
 from brightrun.format import about_text
+from brightrun.plain_text import command, shell_word
 from brightrun.settings import read_settings
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def start(
     cost = started["estimated_cost_usd"]
     expected = [] if minutes is None else [f"about {about_text(minutes * 60)}"]
     expected += [] if cost is None else [f"about {usd(cost)}"]
-    results.print(f"Started  {started['training_job_id']}  {', '.join(expected)}", highlight=False, soft_wrap=True)
-    results.print(f"Watch it: brightrun job watch {started['training_job_id']}", highlight=False, soft_wrap=True)
+    results.show_line(f"Started  {started['training_job_id']}  {', '.join(expected)}")
+    results.show_line(f"Watch it: {command('brightrun job watch', started['training_job_id'])}")
 
 
 @app.command("list")
@@ -111,13 +111,15 @@ def list_jobs(
     table.columns[0].min_width = 36  # an id that is cut is no use
     for job in page["data"]:
         step = "" if job["current_step"] is None else f"{job['current_step']}/{job['total_steps'] or '?'}"
-        table.add_row(job["id"], job["status"], step, escape(job["name"]), _minute(job["created_at"]))
+        table.add_row(job["id"], job["status"], step, job["name"], _minute(job["created_at"]))
     if page["data"]:
         results.print(table, soft_wrap=True)
     else:
-        results.print("There is no such job." if status or after else "There is no job yet: brightrun job start FILE")
+        results.show_line(
+            "There is no such job." if status or after else "There is no job yet: brightrun job start FILE"
+        )
     if page["has_more"]:
-        results.print(f"[dim]More: brightrun job list --after {page['data'][-1]['id']}[/]", highlight=False)
+        results.show_line((f"More: brightrun job list --after={shell_word(page['data'][-1]['id'])}", "dim"))
 
 
 @app.command()
@@ -151,7 +153,7 @@ def cancel(
     if json:
         print_json(cancelled)
         return
-    results.print(f"{cancelled['id']} is {cancelled['status']}.", highlight=False, soft_wrap=True)
+    results.show_line(f"{cancelled['id']} is {cancelled['status']}.")
     if export_on_stop:
         _print_adapter(cancelled)
 
@@ -165,8 +167,8 @@ def retry(job: Id, set_: Set = None, json: Json = False) -> None:
     if json:
         print_json(new)
         return
-    results.print(f"Started  {new['id']}  in place of {new['retry_of']}", highlight=False, soft_wrap=True)
-    results.print(f"Watch it: brightrun job watch {new['id']}", highlight=False, soft_wrap=True)
+    results.show_line(f"Started  {new['id']}  in place of {new['retry_of']}")
+    results.show_line(f"Watch it: {command('brightrun job watch', new['id'])}")
 
 
 @app.command()
@@ -194,18 +196,10 @@ def download(
         sha256 = file_sha256(target) if target.is_file() else None
         print_json({"job_id": manifest.job_id, "path": str(target), "files": len(manifest.files), "zip_sha256": sha256})
         return
-    results.print(
-        f"{escape(str(target))}: {len(manifest.files)} files, each the one that was delivered.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    results.show_line(f"{target}: {len(manifest.files)} files, each the one that was delivered.")
     if manifest.adapter_check.get("verified") is False:
         sentence = manifest.adapter_check.get("sentence", "nothing shows what it is worth.")
-        results.print(
-            f"[yellow]Not verified:[/] {escape(str(sentence))}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        results.show_line(("Not verified:", "yellow"), f" {sentence}")
 
 
 def _client() -> StudioClient:
@@ -236,7 +230,7 @@ def _watch(client: StudioClient, job_id: str, *, json: bool) -> None:
     try:
         job = watch_live(job, follow_job(client, job_id), problems)
     except KeyboardInterrupt:
-        problems.print(f"The job goes on. Watch it again: brightrun job watch {job_id}", highlight=False)
+        problems.show_line(f"The job goes on. Watch it again: {command('brightrun job watch', job_id)}")
         raise
     if json:
         print_json(job)
@@ -245,12 +239,12 @@ def _watch(client: StudioClient, job_id: str, *, json: bool) -> None:
         job = _until_settled(client, job)
         if job["adapter"] is not None:
             _print_adapter(job)
-        hint = job["hint"] or f"See what happened: brightrun job show {job_id}"
+        hint = job["hint"] or f"See what happened: {command('brightrun job show', job_id)}"
         raise JobNotCompleted(
             f"The job is {job['status']}: {job['message'] or job['reason'] or 'no reason is known'}", hint=hint
         )
-    results.print(f"[bold green]Completed[/]  {escape(job['message'] or '')}", highlight=False, soft_wrap=True)
-    results.print(f"Take it home: brightrun job download {job_id}", highlight=False, soft_wrap=True)
+    results.show_line(("Completed", "bold green"), f"  {job['message'] or ''}")
+    results.show_line(f"Take it home: {command('brightrun job download', job_id)}")
 
 
 def _until_settled(client: StudioClient, job: dict[str, Any]) -> dict[str, Any]:
@@ -266,14 +260,15 @@ def _until_settled(client: StudioClient, job: dict[str, Any]) -> dict[str, Any]:
 
 def _print_adapter(job: dict[str, Any]) -> None:
     if job["adapter"] is None:
-        words = f"No adapter could be kept; why is among its events: brightrun job watch {job['id']}"
+        watch_it = command("brightrun job watch", job["id"])
+        results.show_line(f"No adapter could be kept; why is among its events: {watch_it}")
     else:
-        words = f"An adapter of its last step is here; nothing is proven by it: brightrun job download {job['id']}"
-    results.print(words, highlight=False, soft_wrap=True)
+        take_it = command("brightrun job download", job["id"])
+        results.show_line(f"An adapter of its last step is here; nothing is proven by it: {take_it}")
 
 
 def _show(job: dict[str, Any]) -> None:
-    table = plain_table(escape(job["name"]), "", "")
+    table = plain_table(job["name"], "", "")
     table.show_header = False
     step = None if job["current_step"] is None else f"{job['current_step']} of {job['total_steps'] or '?'}"
     cost = job["actual_cost_usd"]
@@ -298,7 +293,7 @@ def _show(job: dict[str, Any]) -> None:
     }
     for label, value in rows.items():
         if value is not None:
-            table.add_row(label, escape(value))
+            table.add_row(label, value)
     results.print(table, soft_wrap=True)
 
 

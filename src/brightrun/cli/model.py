@@ -64,10 +64,11 @@ def pull(
     if json:
         print_json(result.record)
         return
-    results.print(
+    results.show_line(
         f"{result.record.name}: {len(result.record.files)} files, {result.record.total_bytes / 1e9:.2f} GB, "
-        f"sha256 of every file recorded.\nLicense: {result.record.license}"
+        "sha256 of every file recorded."
     )
+    results.show_line(f"License: {result.record.license}")
 
 
 def bring(model: str, *, name: str | None = None, again: bool = False) -> PullResult:
@@ -84,7 +85,7 @@ def bring(model: str, *, name: str | None = None, again: bool = False) -> PullRe
     entry = find_model(model)
     here = find_pulled(entry.name, settings.models)
     if here is not None and not again and (kept := _whole(here)) is not None:
-        problems.print(f"{entry.name} is on this machine already.", highlight=False)
+        problems.show_line(f"{entry.name} is on this machine already.")
         return kept
     if entry.source == "package":
         _require_worker()

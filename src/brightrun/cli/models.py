@@ -8,6 +8,7 @@ from brightrun.catalogue.folders import find_pulled, read_model_record
 from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import BaseModelEntry, find_model
 from brightrun.errors import ModelError
+from brightrun.plain_text import command
 from brightrun.settings import read_settings
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.llama3 import llama3_chat_model
@@ -25,11 +26,11 @@ def pulled_model(name: str) -> tuple[Path, BaseModelEntry]:
     folder = find_pulled(name, read_settings().models)
     if folder is None:
         known = find_model(name).name
-        raise ModelError(
-            f"The base model {known} is not on this machine.", hint=f"Pull it: brightrun model pull {known}"
-        )
+        hint = f"Pull it: {command('brightrun model pull', known)}"
+        raise ModelError(f"The base model {known} is not on this machine.", hint=hint)
     if read_model_record(folder).needs_conversion:
-        raise ModelError(f"{name} was pulled but not converted.", hint=f"Pull it again: brightrun model pull {name}")
+        hint = f"Pull it again: {command('brightrun model pull', name)}"
+        raise ModelError(f"{name} was pulled but not converted.", hint=hint)
     return folder, entry_of_folder(folder)
 
 
@@ -53,5 +54,5 @@ def chat_model_for(name: str) -> ChatModel:
         return llama3_chat_model()
     raise ModelError(
         f"The tokenizer of {entry.name} is not on this machine.",
-        hint=f"Pull it: brightrun model pull {entry.name}",
+        hint=f"Pull it: {command('brightrun model pull', entry.name)}",
     )

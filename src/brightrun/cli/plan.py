@@ -16,7 +16,7 @@ from brightrun.catalogue.models import EMBEDDED_MODEL
 from brightrun.cli.estimate_accuracy import estimate_accuracy
 from brightrun.cli.input_file import readable_file
 from brightrun.cli.reading import with_reading_choices
-from brightrun.cli.show import byte_progress, plain_table, print_json, results
+from brightrun.cli.show import byte_progress, plain_table, print_json, results, styled
 from brightrun.cli.show_plan import show_plan
 from brightrun.cli.this_device import this_machine
 from brightrun.cli.train import parse_settings
@@ -24,6 +24,7 @@ from brightrun.datasets.options import ReadingChoices
 from brightrun.errors import DatasetError
 from brightrun.jobs.base_model import any_base
 from brightrun.jobs.plan_run import Planned, PlanTarget, RunRequest, measure_data, plan_measured
+from brightrun.plain_text import command
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import InstanceType
 from brightrun.planning.this_machine import current_cpu_benchmark, rented
@@ -86,7 +87,7 @@ def plan_file(
     else:
         show_plan(planned.plan, planned.offers, details=True)
         if planned.prepared.audit.refused:
-            results.print(f"[red]refused[/]  data: brightrun dataset audit {file} says why", highlight=False)
+            results.show_line(("refused", "red"), f"  data: {command('brightrun dataset audit', file)} says why")
     if planned.plan.refused or planned.prepared.audit.refused:
         raise typer.Exit(2)
 
@@ -107,7 +108,8 @@ def plan_cpu_benchmark(json: Annotated[bool, typer.Option("--json", help="Print 
     table.add_row("slowest and fastest tenth", f"{found.slowest:.2f} and {found.fastest:.2f} of the median")
     results.print(table)
     if found.is_busy:
-        results.print("[yellow]Other programs were running meanwhile: plans are as wrong as that will change.[/]")
+        note = "Other programs were running meanwhile: plans are as wrong as that will change."
+        results.print(styled((note, "yellow")))
 
 
 @app.command("specification")
@@ -124,7 +126,8 @@ def plan_specification(json: Annotated[bool, typer.Option("--json", help="Print 
         for row in table.rows:
             shown.add_row(*row)
         results.print(shown)
-        results.print(f"[dim]{table.note}[/]\n", highlight=False)
+        results.print(styled((table.note, "dim")))
+        results.print()
 
 
 def _target(gpu: str | None, *, spot: bool, benchmark: bool, max_cost: float | None) -> PlanTarget:

@@ -27,10 +27,11 @@ def quickstart(
     require(Ability.TRAINING)
     request = RunRequest(sample_dataset_path(), "quickstart", parse_settings(set_ or []))
     if not json:
-        results.print("[bold]1  The base model[/]", highlight=False)
+        results.show_line(("1  The base model", "bold"))
     bring(EMBEDDED_MODEL)
     if not json:
-        results.print("\n[bold]2  The data, the plan, the training, the proof[/]", highlight=False)
+        results.print()
+        results.show_line(("2  The data, the plan, the training, the proof", "bold"))
     result = train_once(request, EMBEDDED_MODEL, out, quiet=json)
     if json:
         print_json(result)

@@ -8,12 +8,13 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from brightrun.cli.show import plain_table, problems, results
 from brightrun.errors import InputError, MachineError
+from brightrun.plain_text import visible
 from brightrun.platforms import Ability, require
 from brightrun.settings import Settings, read_settings
 
@@ -49,7 +50,7 @@ def _listen(settings: Settings) -> socket.socket:
         family, kind, protocol, _, place = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:  # the latter where it could be no name of a machine
         raise InputError(f"There is no address {settings.host} here.", hint="Give another with --host.") from error
     listener = socket.socket(family, kind, protocol)
     try:
@@ -137,7 +138,7 @@ def address(settings: Settings) -> str:
 
 
 def _print_address(settings: Settings, studio: Studio, access: Access) -> None:
-    results.print(f"[bold]The studio is at[/] {address(settings)}", highlight=False, soft_wrap=True)
+    results.show_line(("The studio is at", "bold"), f" {address(settings)}")
     table = plain_table("", "", "")
     table.show_header = False
     entered = "with an API token or a login" if access.login_required else "from this machine alone, without a login"
@@ -151,18 +152,26 @@ def _print_address(settings: Settings, studio: Studio, access: Access) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     results.print(table, soft_wrap=True)
-    results.print("[dim]Ctrl-C stops it. Jobs that train go on without it and are found again.[/]", highlight=False)
+    results.show_line(("Ctrl-C stops it. Jobs that train go on without it and are found again.", "dim"))
 
 
 def _report_end() -> None:
-    problems.print(
-        "The studio stopped. Workers on this machine go on; it finds them when it is started again.",
-        highlight=False,
-        soft_wrap=True,
-    )
+    problems.show_line("The studio stopped. Workers on this machine go on; it finds them when it is started again.")
+
+
+class _PlainFormatter(logging.Formatter):
+    """A message is one line, whatever names are in it; only a trace below it has lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 the name it has in the class above
+        return visible(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 the same
+        return visible(super().formatException(ei), lines=True)
 
 
 def _log_to_screen() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(_PlainFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from rich.padding import Padding
-
-from brightrun.cli.show import plain_table, results
+from brightrun.cli.show import indented, plain_table, results, styled
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.findings import Finding
 from brightrun.datasets.split import Split
 
-_COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+_COLORS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 def show_audit(report: AuditReport) -> None:
     """What is in the file, what was found, and whether it can be trained on."""
-    results.print(f"[bold]{report.file_name}[/]  {report.format}", highlight=False)
+    results.show_line((report.file_name, "bold"), f"  {report.format}")
     table = plain_table("", "", ">")
     table.show_header = False
     rows = {
@@ -33,29 +31,32 @@ def show_audit(report: AuditReport) -> None:
     for name, value in rows.items():
         table.add_row(name, f"{value:,}")
     results.print(table)
-    results.print(f"[dim]Tokens counted with: {report.tokenizer}[/]\n", highlight=False)
+    results.show_line((f"Tokens counted with: {report.tokenizer}", "dim"))
+    results.print()
     for finding in report.findings:
         _show_finding(finding)
-    verdict = "[bold red]Refused[/]: fix the errors above." if report.refused else "[bold green]Ready to train.[/]"
-    results.print(verdict, highlight=False)
+    if report.refused:
+        results.show_line(("Refused", "bold red"), ": fix the errors above.")
+    else:
+        results.show_line(("Ready to train.", "bold green"))
 
 
 def _show_finding(finding: Finding) -> None:
-    from rich.markup import escape
-
-    color = _COLOURS[finding.severity]
-    results.print(f"[{color}]{finding.severity:<8}[/][bold]{finding.check}[/] × {finding.count}", highlight=False)
-    results.print(Padding(escape(finding.explanation), (0, 0, 0, 8)), highlight=False)
+    results.show_line(
+        (f"{finding.severity:<8}", _COLORS[finding.severity]), (finding.check, "bold"), f" × {finding.count}"
+    )
+    results.print(indented(finding.explanation, 8))
     if finding.fix:
-        results.print(Padding(f"[dim]{escape(finding.fix)}[/]", (0, 0, 0, 8)), highlight=False)
+        results.print(indented(styled((finding.fix, "dim")), 8))
 
 
 def show_split(split: Split) -> None:
     """How the strata divide."""
-    results.print(
-        f"\n[bold]Split[/] (seed {split.seed}): {len(split.train)} conversations train, "
+    results.print()
+    results.show_line(
+        ("Split", "bold"),
+        f" (seed {split.seed}): {len(split.train)} conversations train, "
         f"{len(split.validation)} are kept for validation.",
-        highlight=False,
     )
     table = plain_table("", "persona", "emotional arc", ">train", ">validation")
     for stratum in split.strata:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.markup import escape
-
 from brightrun.catalogue.dollars import usd
-from brightrun.cli.show import plain_table, results
+from brightrun.cli.show import plain_table, results, styled
 from brightrun.format import about_text, band_text
 from brightrun.planning.choice import MAX_AT_ONCE, GpuOffer
 from brightrun.planning.cost import CostEstimate
@@ -34,7 +32,8 @@ def show_plan(plan: JobPlan, offers: Sequence[GpuOffer] = (), *, details: bool =
     for name, value in _summary(plan).items():
         table.add_row(name, value)
     results.print(table)
-    results.print(f"[dim]Time on {escape(plan.device_name)}: {escape(plan.training.obtained)}.[/]\n", highlight=False)
+    results.print(styled((f"Time on {plan.device_name}: {plan.training.obtained}.", "dim")))
+    results.print()
     if details:
         _show_phases(plan)
         _show_memory(plan)
@@ -42,9 +41,10 @@ def show_plan(plan: JobPlan, offers: Sequence[GpuOffer] = (), *, details: bool =
     for check in plan.checks:
         _show_check(check)
     if plan.fixes:
-        results.print("\n[bold]What would help[/]")
+        results.print()
+        results.show_line(("What would help", "bold"))
         for fix in plan.fixes:
-            results.print(f"  {escape(fix.words)}", highlight=False, soft_wrap=True)
+            results.show_line(f"  {fix.words}")
 
 
 def _summary(plan: JobPlan) -> dict[str, str]:
@@ -90,9 +90,9 @@ def _show_memory(plan: JobPlan) -> None:
     whole = max(memory.total_bytes, room or 0)
     filled = round(_BAR * memory.total_bytes / whole)
     color = "red" if plan.fits is False else "green"
-    bar = f"[{color}]{'█' * filled}[/]{'░' * (_BAR - filled)}"
     band = f"{memory.low_bytes / 1e9:.1f} to {memory.high_bytes / 1e9:.1f} GB"
-    results.print(f"[bold]Memory[/]  {bar}  {plan.memory_text()} ({band})", highlight=False)
+    told = f"{'░' * (_BAR - filled)}  {plan.memory_text()} ({band})"
+    results.print(styled(("Memory", "bold"), "  ", ("█" * filled, color), told))
     table = plain_table("", "part", ">GB")
     small = 0
     for part in memory.parts:
@@ -102,30 +102,30 @@ def _show_memory(plan: JobPlan) -> None:
             table.add_row(part.title, f"{part.bytes / 1e9:.2f}")
     table.add_row("everything smaller", f"{small / 1e9:.2f}")
     results.print(table)
-    results.print(f"[dim]{escape(memory.obtained)}[/]\n", highlight=False)
+    results.print(styled((memory.obtained, "dim")))
+    results.print()
 
 
 def _show_offers(plan: JobPlan, offers: Sequence[GpuOffer]) -> None:
     table = plain_table("GPUs for this job", "GPU", "fits", ">time", ">dollars", ">at once", ">longest")
     table.columns[0].no_wrap = table.columns[3].no_wrap = True
     for offer in offers:
-        name = f"[bold]{offer.gpu}[/]" if offer.gpu == plan.gpu else offer.gpu
-        holds = "[red]no[/]" if not offer.fits else "[yellow]tight[/]" if offer.tight else "[green]yes[/]"
+        name = styled((offer.gpu, "bold" if offer.gpu == plan.gpu else ""))
+        holds = styled(("no", "red") if not offer.fits else ("tight", "yellow") if offer.tight else ("yes", "green"))
         time = about_text(offer.duration.expected_seconds) if offer.fits else ""
         price = "" if not offer.fits else "no price known" if offer.cost is None else dollars(offer.cost)
         batch = "" if offer.largest_batch_size is None else f"{offer.largest_batch_size}"
         length = "" if offer.largest_micro_batch_tokens is None else f"{offer.largest_micro_batch_tokens:,}"
         table.add_row(name, holds, time, price, batch, length)
     results.print(table)
-    results.print(
-        f"[dim]At once: how many of the longest examples fit into one micro-batch ({MAX_AT_ONCE}: or more). "
-        "Longest: tokens of one example.\nPrices are the catalogue's, each with its date; no provider was asked.[/]\n",
-        highlight=False,
-    )
+    at_once = f"At once: how many of the longest examples fit into one micro-batch ({MAX_AT_ONCE}: or more)."
+    results.print(styled((f"{at_once} Longest: tokens of one example.", "dim")))
+    results.print(styled(("Prices are the catalogue's, each with its date; no provider was asked.", "dim")))
+    results.print()
 
 
 def _show_check(check: PlanCheck) -> None:
     if check.passed and not check.warning:
         return
-    mark = "[red]refused[/]" if check.passed is False else "[yellow]note[/]   "
-    results.print(f"{mark}  {check.name}: {escape(check.words)}", highlight=False, soft_wrap=True)
+    mark = ("refused", "red") if check.passed is False else ("note   ", "yellow")
+    results.show_line(mark, f"  {check.name}: {check.words}")

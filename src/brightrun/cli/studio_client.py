@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import ipaddress
+import os
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx
 
@@ -77,7 +78,7 @@ class StudioClient:
 
         def send() -> dict[str, Any]:
             with _Counted(path, progress) as stream:
-                files = {"file": (path.name, stream, "application/octet-stream")}
+                files = {"file": (_form_name(path), stream, "application/octet-stream")}
                 return self._asked("POST", FILES, files=files, headers=headers, timeout=_PATIENT)
 
         return self._again(send)
@@ -191,6 +192,13 @@ def _kinds() -> dict[str, type[BrightRunError]]:
         found.setdefault(kind.code, kind)
         waiting += kind.__subclasses__()
     return found
+
+
+def _form_name(path: Path) -> str:
+    """The file's name, percent-encoded where a form could not carry it without doubt (RFC 7578, section 4.2)."""
+    name = path.name
+    doubtful = not name.isprintable() or any(letter in name for letter in '%"\\')
+    return quote(os.fsencode(name), safe="") if doubtful else name
 
 
 def _no_studio(url: str) -> StudioUnreachable:

@@ -21,7 +21,7 @@ def this_machine(*, again: bool = False) -> Machine:
         and (again or saved_cpu_benchmark(settings.home, settings.cpu_benchmark_seconds) is None)
     ):
         time = about_text(settings.cpu_benchmark_seconds)
-        problems.print(f"[dim]Timing this processor for {time}, once a day …[/]")
+        problems.show_line((f"Timing this processor for {time}, once a day …", "dim"))
     return machine_in(settings.home, cpu_benchmark_seconds=settings.cpu_benchmark_seconds, again=again)
 
 

@@ -41,12 +41,10 @@ def create(
     if json:
         print_json(shown)
         return
-    print(issued.secret)
-    problems.print(
+    results.show_line(issued.secret)
+    problems.show_line(
         "This is the only time it is shown. Programs send it as `Authorization: Bearer …`; for `brightrun job` put it "
-        "into BRIGHTRUN_TOKEN.",
-        highlight=False,
-        soft_wrap=True,
+        "into BRIGHTRUN_TOKEN."
     )
 
 
@@ -59,7 +57,7 @@ def list_tokens(owner: Owner = LOCAL, json: Json = False) -> None:
         print_json({"data": rows})
         return
     if not rows:
-        results.print("There is no token yet. Make one: brightrun token create NAME", highlight=False)
+        results.show_line("There is no token yet. Make one: brightrun token create NAME")
         return
     table = plain_table("", "id", "name", "begins with", "made", "last used", "state")
     table.columns[0].min_width = 36  # an id that is cut is no use
@@ -87,7 +85,7 @@ def revoke(
     if json:
         print_json({**_shown(known), "revoked_now": done})
         return
-    results.print("It is revoked." if done else "It was revoked before.")
+    results.show_line("It is revoked." if done else "It was revoked before.")
 
 
 def live_tokens(database: Database) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,6 +27,7 @@ from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
 from brightrun.format import duration_text
 from brightrun.jobs.plan_run import RunRequest
+from brightrun.plain_text import command, file_stem, shell_word
 from brightrun.planning.estimate_error import JobEstimateError, compare_job, kind_of
 from brightrun.platforms import Ability, require
 
@@ -91,7 +91,7 @@ def train_once(request: RunRequest, model: str, out: Path, *, quiet: bool, dry_r
     began = datetime.now(UTC)
     last = run_and_watch(ready.folder) if not _is_finished(ready) else None
     if last is None:
-        problems.print(f"The run in {out} is finished already.", highlight=False)
+        problems.show_line(f"The run in {out} is finished already.")
     comparison = Comparison.model_validate_json(ready.folder.comparison.read_bytes())
     accuracy = None if ready.resumed else _estimate_error(ready, began)
     if not quiet:
@@ -131,27 +131,22 @@ def _print_estimate_accuracy(accuracy: JobEstimateError) -> None:
         parts.append(f"{duration_text(time.actual)} ({duration_text(time.estimate)} planned)")
     if (memory := accuracy.memory) is not None:
         parts.append(f"{memory.actual / 1e9:.1f} GB ({memory.estimate / 1e9:.1f} GB planned)")
-    results.print(f"[bold]Took[/]  {', '.join(parts)}", highlight=False, soft_wrap=True)
+    results.show_line(("Took", "bold"), f"  {', '.join(parts)}")
 
 
 def _print_result(ready: ReadyRun, comparison: Comparison, accuracy: JobEstimateError | None) -> None:
     folder = ready.folder
-    results.print(
-        f"\n[bold green]Made[/]  {folder.adapter}  (adapter, model card, self-test, manifest)",
-        highlight=False,
-    )
-    results.print(f"[bold]Shown[/] {comparison.overall.sentence}", highlight=False, soft_wrap=True)
+    results.print()
+    results.show_line(("Made", "bold green"), f"  {folder.adapter}  (adapter, model card, self-test, manifest)")
+    results.show_line(("Shown", "bold"), f" {comparison.overall.sentence}")
     if accuracy is not None:
         _print_estimate_accuracy(accuracy)
-    results.print(
-        f"[bold]Next[/]  open {folder.report}, or talk to both: brightrun chat {folder.root}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    talk = command("brightrun chat", folder.root)
+    results.show_line(("Next", "bold"), f"  open {shell_word(folder.report)}, or talk to both: {talk}")
 
 
 def _default_folder(file: Path, model: str) -> Path:
     """`runs/<dataset>-<model>-<day>`: the same command on the same day goes on with the same run."""
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{file.stem}-{model.rsplit('/', maxsplit=1)[-1]}-{day}")
+    name = f"{file_stem(file.stem, otherwise='run')}-{file_stem(model.rpartition('/')[2], otherwise='model')}-{day}"
     return Path("runs") / name

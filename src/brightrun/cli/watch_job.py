@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from brightrun.cli.follow_job import Update
+from brightrun.cli.show import Part, Screen, styled
 from brightrun.contract.describe_event import describe, step_figures
 from brightrun.contract.event_data import EvaluationData, MessageData, SampleData, StepData
 from brightrun.contract.job_event import JobEvent
@@ -20,15 +19,16 @@ from brightrun.contract.states import JobStatus
 from brightrun.format import loss_text
 
 BUDGET_WARNING = "budget_warning"
+Line = tuple[Part, ...]
 
 
-def watch(job: dict[str, Any], updates: Iterable[Update], console: Console) -> dict[str, Any]:
+def watch(job: dict[str, Any], updates: Iterable[Update], console: Screen) -> dict[str, Any]:
     """Show what happens until the job has ended; the job as it is then."""
     view = JobScreen(job)
-    with Live(view, console=console, refresh_per_second=8, transient=True) as live:
+    with Live(view, console=console, refresh_per_second=8, transient=True):
         for each in updates:
             for line in view.take(each):
-                live.console.print(line, highlight=False, soft_wrap=True)
+                console.show_line(*line)
     return view.job
 
 
@@ -54,12 +54,11 @@ class JobScreen:
         self._validation: float | None = None
         self._connected = True
 
-    def take(self, updates: Update) -> list[str]:
+    def take(self, updates: Update) -> list[Line]:
         if updates.kind in {"lost", "found"}:
             self._connected = updates.kind == "found"
-            return [
-                "[yellow]The studio does not answer; waiting for it.[/]" if updates.kind == "lost" else "It is back."
-            ]
+            lost = ("The studio does not answer; waiting for it.", "yellow")
+            return [("It is back.",) if self._connected else (lost,)]
         if updates.kind == "job":
             self.job = updates.data
             self._status = JobStatus(updates.data["status"])
@@ -68,7 +67,7 @@ class JobScreen:
         self._total = event.total_steps or self._total
         return self._moved(event) + self._told(event)
 
-    def _told(self, event: JobEvent) -> list[str]:
+    def _told(self, event: JobEvent) -> list[Line]:
         match event.data:
             case StepData() as data:
                 self._done, self._step = event.step, data
@@ -77,22 +76,21 @@ class JobScreen:
             case EvaluationData(phase="during") as data:
                 self._validation = data.loss
             case EvaluationData():
-                return [f"  {escape(describe(event))}"]
+                return [("  ", describe(event))]
             case MessageData() as data if event.message or data.unknown_fields:
-                told = escape(describe(event))
-                return [f"  [yellow]{told}[/]" if data.code == BUDGET_WARNING else f"  {told}"]
+                return [("  ", (describe(event), "yellow" if data.code == BUDGET_WARNING else ""))]
             case data if data.kind is None:  # of a newer worker
-                return [f"  {escape(describe(event))}"]
+                return [("  ", describe(event))]
             case _:
                 pass
         return []
 
-    def _moved(self, event: JobEvent) -> list[str]:
+    def _moved(self, event: JobEvent) -> list[Line]:
         if event.status is self._status or event.kind != "status":  # other lines come later than what they tell of
             return []
         self._status, self._done, self._step = event.status, None, None
-        said = f"  {escape(event.message)}" if event.message else ""
-        return [f"[bold]{self._title()}[/]{said}"]
+        said = f"  {event.message}" if event.message else ""
+        return [((self._title(), "bold"), said)]
 
     def _title(self) -> str:
         return self._TITLES.get(self._status, self._status.value.capitalize())
@@ -101,8 +99,8 @@ class JobScreen:
         line = Table.grid(padding=(0, 2))
         bar = ProgressBar(total=self._total or 1, completed=self._done or 0, width=30, pulse=self._done is None)
         count = "" if self._done is None else f"{self._done}/{self._total or '?'}"
-        line.add_row(Text(self._title(), style="bold"), bar, count, self._facts())
-        head = Text(f"{self.job['name']}  ", style="bold") + Text(self.job["id"], style="dim")
+        line.add_row(styled((self._title(), "bold")), bar, count, self._facts())
+        head = styled((f"{self.job['name']}  ", "bold"), (self.job["id"], "dim"))
         return Group(head, line)
 
     def _facts(self) -> str:

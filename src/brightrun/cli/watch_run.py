@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import BarColumn, Progress, TaskID
 
-from brightrun.cli.show import problems
+from brightrun.cli.show import PlainColumn, problems, styled
 from brightrun.contract.describe_event import describe, step_figures
 from brightrun.contract.events import (
     EndEvent,
@@ -63,7 +63,7 @@ def run_and_watch(folder: RunFolder) -> Event:
     except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         process.wait()
-        problems.print("Stopped. Run the same command to continue.", highlight=False)
+        problems.show_line("Stopped. Run the same command to continue.")
         raise
     finally:
         if process.poll() is None:  # whatever went wrong here, no worker is left running unwatched
@@ -89,7 +89,7 @@ def _judge(last: Event | None, status: int, log: Path) -> Event:
 
 def _follow(process: subprocess.Popen[bytes], event_log: Path, seen: int) -> Event | None:
     bar = BarColumn(bar_width=8 if problems.width < 110 else 24)
-    columns = (TextColumn("[bold]{task.description}"), bar, TextColumn("{task.fields[facts]}", markup=False))
+    columns = (PlainColumn("{task.description}", "bold"), bar, PlainColumn("{task.fields[facts]}"))
     last: Event | None = None
     with Progress(*columns, console=problems) as progress:
         teller = _Teller(progress)
@@ -138,7 +138,7 @@ class _Teller:
                 pass
 
     def _print(self, event: Event) -> None:
-        self._progress.console.print(f"  {describe(JobEvent.of(event))}", highlight=False, markup=False)
+        self._progress.console.print(styled(f"  {describe(JobEvent.of(event))}"), soft_wrap=True)
 
     def _next_stage(self, event: Event) -> None:
         self._finish_stage()

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from brightrun.contract.states import JobStatus
 from brightrun.database import jobs
 from brightrun.format import duration_text
+from brightrun.plain_text import command
 
 MAX_TIME_IN_STATUS = {
     JobStatus.QUEUED: timedelta(hours=1),
@@ -36,7 +37,7 @@ class Overdue:
         longest = duration_text(MAX_TIME_IN_STATUS[self.status].total_seconds())
         return (
             f"Job {self.job_id} is {self.status.value} since {self.since:%d %B %H:%M} UTC, longer than {longest}. "
-            f"See why: brightrun job show {self.job_id}"
+            f"See why: {command('brightrun job show', self.job_id)}"
         )
 
 

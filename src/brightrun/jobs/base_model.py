@@ -9,6 +9,7 @@ from brightrun.catalogue.folders import find_pulled, read_model_record
 from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.catalogue.models import BaseModelEntry, find_model
 from brightrun.errors import ModelError
+from brightrun.plain_text import command
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.llama3 import llama3_chat_model
 from brightrun.templating.model_folder import load_chat_model
@@ -41,5 +42,6 @@ def any_base(name: str, models_home: Path) -> BaseChoice:
     if entry.name.startswith("llama-3"):
         return BaseChoice(entry, llama3_chat_model(), None)
     raise ModelError(
-        f"The tokenizer of {entry.name} is not on this machine.", hint=f"Pull it: brightrun model pull {entry.name}"
+        f"The tokenizer of {entry.name} is not on this machine.",
+        hint=f"Pull it: {command('brightrun model pull', entry.name)}",
     )

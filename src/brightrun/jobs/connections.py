@@ -19,6 +19,7 @@ from brightrun.database.database import Database
 from brightrun.errors import BrightRunError
 from brightrun.jobs.alarms import overdue
 from brightrun.jobs.studio import Studio
+from brightrun.plain_text import command
 from brightrun.storage.base import Storage
 
 Outcome = Literal["ok", "warn", "fail"]
@@ -62,7 +63,7 @@ def _jobs(database: Database, now: datetime) -> Diagnosis:
         or "none yet"
     )
     if stuck:
-        fix = f"See why: brightrun job show {stuck[0]}"
+        fix = f"See why: {command('brightrun job show', stuck[0])}"
         return Diagnosis("jobs", "warn", f"{told}; {', '.join(stuck)} in one state for very long.", fix)
     return Diagnosis("jobs", "ok", told)
 
@@ -107,7 +108,7 @@ def models_finding(folder: Path) -> Diagnosis:
     pulled = list_pulled(folder)
     unfinished = [record.name for _, record in pulled if record.needs_conversion]
     if unfinished:
-        fix = f"Pull it again: brightrun model pull {unfinished[0]}"
+        fix = f"Pull it again: {command('brightrun model pull', unfinished[0])}"
         return Diagnosis("models", "warn", f"{', '.join(unfinished)} pulled but not converted.", fix)
     if not pulled:
         fix = f"Pull one: brightrun model pull {EMBEDDED_MODEL}"

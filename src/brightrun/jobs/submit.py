@@ -35,6 +35,7 @@ from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.plan_run import Examine, MeasuredData, Planned, PlanTarget, RunRequest, measure_data, plan_measured
 from brightrun.jobs.resolve_cap import resolve_cap
 from brightrun.jobs.studio import Studio
+from brightrun.plain_text import command
 from brightrun.planning.choice import gpu_price
 from brightrun.planning.cost import HourlyPrice
 from brightrun.planning.this_machine import rented, this_machine, unknown
@@ -237,9 +238,11 @@ def _model_folder(studio: Studio, name: str) -> Path:
     folder = find_pulled(name, studio.models)
     if folder is None:
         known = find_model(name).name
-        raise ModelError(f"The base model {known} is not here.", hint=f"Pull it: brightrun model pull {known}")
+        hint = f"Pull it: {command('brightrun model pull', known)}"
+        raise ModelError(f"The base model {known} is not here.", hint=hint)
     if read_model_record(folder).needs_conversion:
-        raise ModelError(f"{name} was pulled but not converted.", hint=f"Pull it again: brightrun model pull {name}")
+        hint = f"Pull it again: {command('brightrun model pull', name)}"
+        raise ModelError(f"{name} was pulled but not converted.", hint=hint)
     return folder
 
 

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, unquote_to_bytes
 
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
+from brightrun.plain_text import plain_file_name
 from brightrun.web.problems import BodyTooLarge, BodyUnreadable
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 SCRATCH_PREFIX = ".receiving-"
-_MAX_NAME_BYTES = 200
+_PARAMETER = re.compile(r';\s*([^\s=;]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+_EXTENDED = re.compile(r"(utf-8|iso-8859-1)'[^']*'((?:[A-Za-z0-9!#$&+.^_`|~-]|%[0-9A-Fa-f]{2})+)", re.IGNORECASE)
+_ENCODED = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+")
+_FORM_ESCAPES = re.compile("%(22|0A|0D)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +91,25 @@ async def receive_body(request: Request, folder: Path, *, limit: int) -> Receive
     return Received(sink.path, "", sink.bytes, sink.sha256)
 
 
-def plain_name(text: str) -> str:
-    """A file's name without folders and without what cannot be seen; "" where nothing is left."""
-    last = PurePosixPath(text.replace("\\", "/")).name
-    seen = "".join(letter for letter in last if letter.isprintable()).strip()
-    name = seen.encode("utf-8")[:_MAX_NAME_BYTES].decode("utf-8", "ignore")
-    return name if name.strip(".") else ""
+def sent_name(disposition: str) -> str | None:
+    """The file's name as its sender means it; None where there is none.
+
+    Args:
+        disposition: The header Content-Disposition of the form's part, its bytes read as Latin-1.
+
+    `filename*` (RFC 8187, once 5987) says it without doubt. A `filename` that is percent-encoded as a whole is decoded
+    (RFC 7578, section 4.2); of any other name only what browsers encode is (HTML standard, section 4.10.21.8).
+    """
+    for name, value in _PARAMETER.findall(disposition):
+        if name.lower() == "filename*" and (found := _EXTENDED.fullmatch(value.strip().strip('"'))):
+            return unquote_to_bytes(found[2]).decode(found[1], "replace")
+    given = parse_options_header(disposition)[1].get(b"filename")
+    if given is None:
+        return None
+    text = given.decode("utf-8", "replace")
+    if _ENCODED.fullmatch(text):
+        return unquote(text)
+    return _FORM_ESCAPES.sub(lambda escape: chr(int(escape[1], 16)), text)
 
 
 def _content_type(request: Request) -> tuple[bytes, dict[bytes, bytes]]:
@@ -160,11 +179,12 @@ class _Form:
 
     def _headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name") != self._field.encode() or b"filename" not in options or self._name is not None:
+        sent = sent_name(self._disposition)
+        if options.get(b"name") != self._field.encode() or sent is None or self._name is not None:
             raise BodyUnreadable(
                 f"The form must have one file, `{self._field}`, and nothing else.", details={"param": self._field}
             )
-        name = plain_name(options[b"filename"].decode("utf-8", "replace"))
+        name = plain_file_name(sent)
         if not name:
             raise BodyUnreadable("The file has no name.", details={"param": self._field})
         self._name = name

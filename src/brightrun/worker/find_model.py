@@ -8,6 +8,7 @@ from brightrun.catalogue.folders import ModelRecord, list_pulled, read_model_rec
 from brightrun.contract.job_spec import JobSpec, ModelRef
 from brightrun.errors import ModelError
 from brightrun.files import write_model
+from brightrun.plain_text import command
 
 
 def resolve_model(spec_file: Path, models: Path | None) -> None:
@@ -38,10 +39,11 @@ def find_model(wanted: ModelRef, models: Path | None) -> Path:
             return folder
     place = "Its server was given no folder of models" if models is None else f"There is none in {models}"
     if not named:
+        pull_it = command("brightrun model pull", wanted.hub_id or wanted.name)
         raise ModelError(
             f"This machine does not have the base model {wanted.name} at revision {wanted.revision}. {place}.",
-            hint=f"On the worker's machine run `brightrun model pull {wanted.hub_id or wanted.name}` and start its "
-            "server with --models and the folder it was pulled into; then retry the job.",
+            hint=f"On the worker's machine run `{pull_it}` and start its server with --models and the folder it was "
+            "pulled into; then retry the job.",
             details={"model": wanted.name, "revision": wanted.revision},
         )
     found = ", ".join(sorted({record.version for _, record in named}))

@@ -17,6 +17,7 @@ from brightrun.catalogue.pull.names import checked_name, local_name
 from brightrun.catalogue.pull.staging import PullResult, now, put_in_place, require_free_space
 from brightrun.catalogue.pull.transfer import Transfer
 from brightrun.errors import ModelError
+from brightrun.plain_text import command
 
 if TYPE_CHECKING:
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
@@ -128,7 +129,7 @@ def _checked_file(folder: Path, file: RepoSibling, model: str, on_bytes: Callabl
         elif file.blob_id is not None and _git_blob_id(path) != file.blob_id:
             raise ModelError(
                 f"{file.rfilename} of {model} is damaged: its git id is not {file.blob_id}.",
-                hint=f"Pull it again: brightrun model pull {model} --again",
+                hint=f"Pull it again: {command('brightrun model pull --again', model)}",
             )
     except ModelError:
         # What is right stays, so that pulling again fetches only this file.

