@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from brightrun.cli.show import indented, plain_table, results, styled
 from brightrun.datasets.audit import AuditReport
-from brightrun.datasets.findings import Finding
+from brightrun.datasets.findings import Finding, FindingExample
 from brightrun.datasets.split import Split
 
+_EXAMPLES = 3
 _COLORS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
@@ -25,6 +26,7 @@ def show_audit(report: AuditReport) -> None:
         "tokens": report.tokens,
         "of them trained on": report.trained_tokens,
         "as separate examples": report.tokens_separate,
+        "that stand on their own": report.independent_conversations,
         "longest conversation": report.longest_tokens,
         "over the maximum": report.overlength,
     }
@@ -32,6 +34,9 @@ def show_audit(report: AuditReport) -> None:
         table.add_row(name, f"{value:,}")
     results.print(table)
     results.show_line((f"Tokens counted with: {report.tokenizer}", "dim"))
+    if report.columns:
+        read_as = ", ".join(f"{column} as {meaning}" for column, meaning in report.columns.items())
+        results.show_line((f"Columns read: {read_as}; change that with --map COLUMN=MEANING", "dim"))
     results.print()
     for finding in report.findings:
         _show_finding(finding)
@@ -46,8 +51,19 @@ def _show_finding(finding: Finding) -> None:
         (f"{finding.severity:<8}", _COLORS[finding.severity]), (finding.check, "bold"), f" × {finding.count}"
     )
     results.print(indented(finding.explanation, 8))
+    for example in finding.examples[:_EXAMPLES]:
+        results.print(indented(styled((_place(example), "cyan"), example.detail), 10))
+    if finding.count > _EXAMPLES and len(finding.examples) > _EXAMPLES:
+        results.print(indented(styled(("more are in the audit as JSON: --json", "dim")), 10))
     if finding.fix:
         results.print(indented(styled((finding.fix, "dim")), 8))
+
+
+def _place(example: FindingExample) -> str:
+    """Where it was found, before what was found: `c-12, turn 3: `."""
+    turn = None if example.turn is None else f"turn {example.turn}"
+    where = ", ".join(part for part in (example.conversation, turn) if part is not None)
+    return f"{where}: " if where else ""
 
 
 def show_split(split: Split) -> None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -23,7 +22,20 @@ from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
 from brightrun.templating.template import DATE_STRING
 
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_TOKENIZER, _TOKENIZER_CONFIG, _TOKENS_MAP = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
+# Reads tokenizer.json as it is, in transformers 4 and 5 alike. Version 5 writes `TokenizersBackend`, which 4 does not
+# know, and classes named after a model may build another tokenizer than the file's.
+_TOKENIZER_CLASS = "PreTrainedTokenizerFast"
+# What only one of the two versions understands, or what tells about the machine that wrote it.
+_NOT_PORTABLE = (
+    "backend",
+    "auto_map",
+    "processor_class",
+    "is_local",
+    "local_files_only",
+    "name_or_path",
+    "chat_template",
+)
 GOLDEN_NAME = "golden_prompts.json"
 MANIFEST_NAME = "manifest.json"
 
@@ -44,9 +56,7 @@ def write_adapter_weights(trained: Path, target: Path, spec: JobSpec) -> int:
 
 def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, prompts: Items[tuple[Message, ...]]) -> None:
     """Tokenizer, template, generation defaults, golden prompts with their exact token ids, and the self-test."""
-    for name in _TOKENIZER_FILES:
-        if (model_folder / name).exists():
-            shutil.copyfile(model_folder / name, target / name)
+    _write_tokenizer(target, model_folder, chat)
     write_text(target / "chat_template.jinja", _dated(chat.template))
     generation = {
         "do_sample": False,
@@ -70,6 +80,28 @@ def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, promp
         shutil.copyfile(script, target / "self_test.py")
 
 
+def _write_tokenizer(target: Path, model_folder: Path, chat: ChatModel) -> None:
+    """The base model's tokenizer in a form that transformers 4 and 5 and converters read.
+
+    The padding token becomes the one that we trained with, which ends no answer: with an end token in its place,
+    libraries that leave padding out of the loss also leave out the end of every answer.
+    """
+    shutil.copyfile(model_folder / _TOKENIZER, target / _TOKENIZER)
+    config = json.loads((model_folder / _TOKENIZER_CONFIG).read_text(encoding="utf-8"))
+    if (model_folder / _TOKENS_MAP).exists():  # older folders have the control strings in a file of their own
+        config = json.loads((model_folder / _TOKENS_MAP).read_text(encoding="utf-8")) | config
+    for name in _NOT_PORTABLE:
+        config.pop(name, None)
+    extra = config.pop("extra_special_tokens", None)
+    if isinstance(extra, list):  # version 4 wants names for them, and has a list under another key
+        config["additional_special_tokens"] = config.get("additional_special_tokens") or extra
+    elif extra:
+        config["extra_special_tokens"] = extra
+    config["tokenizer_class"] = _TOKENIZER_CLASS
+    config["pad_token"] = chat.decode([chat.pad_id], skip_special=False)
+    write_text(target / _TOKENIZER_CONFIG, json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
 def _dated(template: str) -> str:
     """The template with the date it was trained under; Llama 3.2's writes today's, so its tokens change daily."""
     if "date_string" not in template:
@@ -77,12 +109,15 @@ def _dated(template: str) -> str:
     return f'{{%- set date_string = "{DATE_STRING}" -%}}' + template
 
 
-def check_golden_prompts(target: Path, tokenizer: Any) -> None:
-    """The library most people load with gives the very ids we trained under.
+def check_golden_prompts(target: Path) -> None:
+    """The library most people load with gives, with the bundle's own tokenizer, the very ids we trained under.
 
     Raises:
         AdapterCheckFailed: it does not, so answers elsewhere would come from other tokens.
     """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(target)
     tokenizer.chat_template = (target / "chat_template.jinja").read_text(encoding="utf-8")
     for number, golden in enumerate(json.loads((target / GOLDEN_NAME).read_text(encoding="utf-8")), start=1):
         ids = tokenizer.apply_chat_template(golden["messages"], add_generation_prompt=True, return_dict=False)

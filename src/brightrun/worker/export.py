@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -71,8 +72,6 @@ def _not_checked(checkpoint: Checkpoint, total_steps: int | None) -> NotChecked:
 
 
 def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_check: NotChecked) -> Manifest:
-    from transformers import AutoTokenizer
-
     from brightrun.worker.answer import choose_prompts
     from brightrun.worker.bundle import check_golden_prompts, write_adapter_weights, write_companions, write_manifest
 
@@ -83,7 +82,7 @@ def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_che
     with whole_folder(folder.adapter) as bundle:
         write_adapter_weights(checkpoint.folder, bundle, spec)
         write_companions(bundle, model_folder=model_folder, chat=chat, prompts=prompts)
-        check_golden_prompts(bundle, AutoTokenizer.from_pretrained(model_folder))
+        check_golden_prompts(bundle)
         write_text(bundle / "README.md", _readme(spec, adapter_check))
         # The manifest's `proof` is any JSON; only the writer's signature names the proof of a finished run.
         return write_manifest(bundle, spec, chat=chat, packages=package_versions(), adapter_check=adapter_check)
@@ -91,7 +90,10 @@ def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_che
 
 def _readme(spec: JobSpec, adapter_check: NotChecked) -> str:
     base = spec.model.hub_id or spec.model.name
+    front = [f"base_model: {json.dumps(base)}", "base_model_relation: adapter"] if spec.model.hub_id else []
+    front += ["library_name: peft", "tags:", "  - lora", "  - peft"]
     return (
+        "---\n" + "\n".join(front) + "\n---\n\n"
         f"# A partial adapter for {base}\n\n{adapter_check.sentence}\n\n"
         "No validation answer was scored with it and nothing shows that it is better than the base. Load it with PEFT "
         "over that base, or check it with `python self_test.py PATH_OF_THE_BASE_MODEL`.\n"

@@ -88,7 +88,7 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
         event_log.enter(JobStatus.UPLOADING, "Writing the bundle and the report.")
         told = ReportInputs(run.chat, run.train, run.validation, comparison, parameters, kept_step, package_versions())
         report = build_report(run.spec, folder, told)
-        _write_bundle(run, base, bundle, comparison, render_model_card(report))
+        _write_bundle(run, bundle, comparison, render_model_card(report))
     write_model(folder.comparison, comparison)
     write_text(folder.report, render_report(report))
     result = comparison.overall
@@ -239,10 +239,10 @@ def _samples(run: Run, before: Measured, after: Measured) -> list[SampleAnswer]:
     ]
 
 
-def _write_bundle(run: Run, base: LoadedBase, bundle: Path, comparison: Comparison, card: str) -> None:
+def _write_bundle(run: Run, bundle: Path, comparison: Comparison, card: str) -> None:
     golden = [prompt.messages for prompt in run.prompts]
     write_companions(bundle, model_folder=Path(run.spec.model.path), chat=run.chat, prompts=golden)
-    check_golden_prompts(bundle, base.tokenizer)
+    check_golden_prompts(bundle)
     write_model(bundle / "comparison.json", comparison)
     write_text(bundle / "README.md", card)
     manifest = write_manifest(
