@@ -7,13 +7,17 @@ import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.columns import Columns
 from rich.live import Live
+from rich.markup import render
 from rich.progress import BarColumn, Progress
+from typer.main import get_command
 
 from brightrun.cli import show
+from brightrun.cli.main import app
 from brightrun.cli.show import (
     PlainColumn,
     Screen,
@@ -138,6 +142,16 @@ def test_json_carries_the_same_data_and_moves_no_cursor(capsys: pytest.CaptureFi
     assert json.loads(out.replace(r"\udb40\udc01", "\U000e0001")) == value
     assert set("\x1b\x9b\u202e\u2028\udcff\U000e0001").isdisjoint(out)
     assert "é שלום" in out
+
+
+def test_help_has_nothing_that_its_printer_takes_for_markup() -> None:
+    waiting: list[Any] = [get_command(app)]
+    while waiting:
+        command = waiting.pop()
+        waiting += getattr(command, "commands", {}).values()
+        texts = [command.help, command.epilog, *(getattr(parameter, "help", None) for parameter in command.params)]
+        for text in filter(None, texts):
+            assert render(text).plain == text, command.name
 
 
 # What the source may not do
