@@ -8,6 +8,7 @@ from brightrun.datasets.findings import Finding, FindingExample
 from brightrun.datasets.split import Split
 
 _EXAMPLES = 3
+_FRACTION = 0.1  # of the conversations, as `--validation-fraction` is where nobody sets it
 _COLORS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
@@ -18,6 +19,7 @@ def show_audit(report: AuditReport) -> None:
     table.show_header = False
     rows = {
         "conversations": report.conversations,
+        "that differ": report.independent_conversations,
         "turns": report.turns,
         "answers": report.answers,
         "trainable answers": report.trainable,
@@ -26,7 +28,6 @@ def show_audit(report: AuditReport) -> None:
         "tokens": report.tokens,
         "of them trained on": report.trained_tokens,
         "as separate examples": report.tokens_separate,
-        "that stand on their own": report.independent_conversations,
         "longest conversation": report.longest_tokens,
         "over the maximum": report.overlength,
     }
@@ -43,7 +44,11 @@ def show_audit(report: AuditReport) -> None:
     if report.refused:
         results.show_line(("Refused", "bold red"), ": fix the errors above.")
     else:
-        results.show_line(("Ready to train.", "bold green"))
+        kept = max(1, round(_FRACTION * report.trainable_conversations))
+        results.show_line(
+            ("Ready to train.", "bold green"),
+            f" Of {report.trainable_conversations:,} conversations, about {kept:,} would be kept for validation.",
+        )
 
 
 def _show_finding(finding: Finding) -> None:
