@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.accessibility import grave_faults
 from tests.browser.chromium import PHONE, THEMES, Theme, a_visit, overflow
 from tests.browser.served import served
+from tests.unit.test_datasets_builders import chat_record, said, write_json
 from tests.unit.web_studio import a_studio
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -40,7 +41,7 @@ def test_an_empty_studio_can_be_used_by_everybody(chromium: Browser, empty: str,
     ("content", "told"),
     [
         ("", "is empty"),
-        ("hello", "line 1"),
+        ("hello", "plain text"),
         ('{"messages": [{"role": "user", "content": "Hello"}]}\n' * 2, "line 1: the conversation has no answers"),
     ],
 )
@@ -79,6 +80,59 @@ def test_a_file_is_taken_read_and_deleted_again(
         page.get_by_role("dialog").get_by_role("button", name="Delete").click()
         expect(page).to_have_url(f"{empty}/datasets")
         expect(page.get_by_role("button", name="Use the sample dataset")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [PHONE, 1440])
+def test_what_can_be_decided_is_offered_and_the_file_read_again(
+    chromium: Browser, tmp_path: Path, theme: Theme, width: int
+) -> None:
+    good = [chat_record(said(topic)) for topic in ("rent", "sleep", "wills", "taxes", "school")]
+    twice = chat_record(said("garden"))
+    twice["messages"].append({"role": "assistant", "content": "And rest."})
+    file = write_json(tmp_path / "talks.json", {"train": [*good, twice], "test": good[:1]})
+    with (
+        a_studio(tmp_path) as (studio, _),
+        served(studio) as base,
+        a_visit(chromium, base, theme=theme, width=width) as visit,
+    ):
+        visit.expected += ["status of 4", r"status of 404 .*/datasets\)"]
+        page = visit.page("/datasets")
+        page.locator("input[type=file]").set_input_files(file)
+        expect(page.get_by_role("alert")).to_contain_text("several lists: `train` (6), `test` (1)")
+        page.get_by_role("button", name="Read train").click()
+        expect(page.get_by_role("alert")).to_contain_text("roles are out of order")
+        assert (grave_faults(page), overflow(page)) == ([], 0)
+        page.get_by_role("button", name="Join the turns").click()
+        expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f-]{36}$"), timeout=30_000)
+        expect(page.locator("dl.tiles").first).to_contain_text("6")
+        expect(page.get_by_role("heading", name="Turns that were joined")).to_be_visible()
+        page.get_by_role("link", name="Read the conversations").click()
+        expect(page).to_have_url(re.compile(r"/conversations/1$"))
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [PHONE, 1440])
+def test_columns_of_unknown_names_are_asked_for(chromium: Browser, tmp_path: Path, theme: Theme, width: int) -> None:
+    file = tmp_path / "fragen.csv"
+    pairs = [said(topic) for topic in ("rent", "sleep", "wills")]
+    lines = [f'{number},"{asked}","{answer}"' for number, (asked, answer) in enumerate(pairs)]
+    file.write_text("\n".join(["Nummer,Frage,Antwort", *lines]), encoding="utf-8")
+    with (
+        a_studio(tmp_path) as (studio, _),
+        served(studio) as base,
+        a_visit(chromium, base, theme=theme, width=width) as visit,
+    ):
+        visit.expected += ["status of 4", r"status of 404 .*/datasets\)"]
+        page = visit.page("/datasets")
+        page.locator("input[type=file]").set_input_files(file)
+        page.get_by_label("The question is").select_option("Frage")
+        page.get_by_label("The answer is").select_option("Antwort")
+        assert (grave_faults(page), overflow(page)) == ([], 0)
+        page.get_by_role("button", name="Read these columns").click()
+        expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f-]{36}$"), timeout=30_000)
+        expect(page.locator("h1")).to_have_text("fragen.csv")
+        expect(page.get_by_text("Questions and answers")).to_be_visible()
 
 
 @pytest.mark.parametrize("name", ["100%25 sure.json", "a%20b.json", 'it\'s "36 chat [final]".json', "שלום <b>.json"])

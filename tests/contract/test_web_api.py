@@ -156,6 +156,35 @@ def test_a_dataset_comes_and_goes(client: TestClient, studio: Studio, tmp_path: 
     assert list(studio.storage.list("")) == []
 
 
+def test_a_dataset_keeps_how_it_is_read(client: TestClient, studio: Studio, tmp_path: Path) -> None:
+    """The same bytes with other choices are another dataset; deleting one leaves the other's bytes."""
+    talks = [
+        {"messages": [{"role": "user", "content": f"I am {word}."}, {"role": "assistant", "content": f"Rest, {word}."}]}
+        for word in ("tired", "late", "ill", "cold", "lost")
+    ]
+    talks.append({"messages": [{"role": "user", "content": "Hello?"}]})
+    path = tmp_path / "talks.jsonl"
+    path.write_text("\n".join(map(json.dumps, talks)), encoding="utf-8")
+
+    def send(**query: Any) -> Any:
+        with path.open("rb") as stream:
+            return client.post(f"{API}/files", files={"file": (path.name, stream)}, params=query)
+
+    refused = send().json()["error"]
+    assert refused["details"]["choices"] == {"unreadable": "leave_out"}
+    assert "column" in send(column="a=b").json()["error"]["message"]
+    assert send(unreadable="perhaps").status_code == 422
+    left_out = send(unreadable="leave_out").json()
+    some = send(unreadable="leave_out", choose=["1-3"]).json()
+    assert left_out["id"] != some["id"]
+    assert send(choose=["1-3"], unreadable="leave_out").json()["id"] == some["id"]
+    audits = [client.get(f"{API}/files/{file['id']}/audit").json() for file in (left_out, some)]
+    assert [audit["conversations"] for audit in audits] == [5, 3]
+    assert client.delete(f"{API}/files/{left_out['id']}").status_code == 200
+    shown = client.get(f"{API}/files/{some['id']}/preview", params={"conversation": "3"}).json()
+    assert "Rest, ill." in "".join(piece["text"] for piece in shown["pieces"])
+
+
 @pytest.mark.parametrize("kind", ["files", "jobs"])
 def test_lists_are_walked_page_by_page(studio: Studio, client: TestClient, kind: str) -> None:
     clock = studio.clock

@@ -78,7 +78,7 @@ class Problems:
     def _offered(self, *, leave_out: bool) -> dict[str, str]:
         """The choices with which the file might be read."""
         found = dict(problem.offers for problem in self.found if problem.offers is not None)
-        return found or ({"unreadable": "leave_out"} if leave_out else {})
+        return found | ({"unreadable": "leave_out"} if leave_out else {})
 
     def _error(self, too_many: str, *, offers: bool) -> DatasetError:
         first = self.found[0]

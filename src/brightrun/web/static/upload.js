@@ -135,19 +135,50 @@ function offers(details) {
   return [
     ...known.map(([name, value]) => offer(name, value, CHOICES[name])),
     ...parts.map((part) => offer("part", part, `Read ${part}`)),
+    ...(Array.isArray(details?.found) && details.found.length > 1 ? [columns(details.found)] : []),
   ];
+}
+
+// Says which column is the question and which the answer, where the names do not tell.
+function columns(names) {
+  const asking = document.createElement("form");
+  asking.className = "columns-form";
+  const meanings = { prompt: "The question is", answer: "The answer is", system: "The system prompt is" };
+  for (const [meaning, words] of Object.entries(meanings)) {
+    const label = document.createElement("label");
+    const select = document.createElement("select");
+    select.name = meaning;
+    select.required = meaning !== "system";
+    select.append(new Option("", ""), ...names.map((name) => new Option(name, name)));
+    label.append(`${words} `, select);
+    asking.append(label);
+  }
+  const button = document.createElement("button");
+  button.className = "button small";
+  button.textContent = "Read these columns";
+  asking.append(button);
+  asking.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const reading = new URLSearchParams(last.reading);
+    reading.delete("column");
+    for (const [meaning, name] of new FormData(asking)) if (name) reading.append("column", `${name}=${meaning}`);
+    complain(null);
+    send(last.file, reading);
+  });
+  return asking;
 }
 
 function complain(error) {
   const problems = error?.details?.problems ?? [];
   place("message").textContent = error?.message ?? "";
-  place("hint").textContent = error?.hint ?? "";
+  const offered = offers(error?.details);
+  place("hint").textContent = offered.length ? "Choose what is to be done, or repair the file and give it again." : (error?.hint ?? "");
   const items = problems.slice(1).map(({ place: where, problem }) => {
     const item = document.createElement("li");
     item.textContent = `${where}: ${problem}`;
     return item;
   });
   place("places").replaceChildren(...items);
-  place("choices").replaceChildren(...offers(error?.details));
+  place("choices").replaceChildren(...offered);
   place("wrong").hidden = error === null;
 }
