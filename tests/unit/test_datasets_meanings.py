@@ -269,6 +269,44 @@ def test_a_preference_record_is_refused_or_its_preferred_answer_learned(tmp_path
     assert [found.check for found in notes.findings()] == ["preferred_answers"]
 
 
+@pytest.mark.parametrize("record", PLAIN)
+def test_a_preferred_answer_beside_the_answer_is_refused(tmp_path: Path, record: Callable[..., Json]) -> None:
+    for choice in ("refuse", "train_on_preferred"):
+        assert "which is to be learned" in refused(tmp_path, record(chosen="Better."), preference=choice).message
+
+
+@pytest.mark.parametrize("record", PLAIN)
+def test_reasoning_beside_the_texts_is_refused_or_left_out(tmp_path: Path, record: Callable[..., Json]) -> None:
+    assert "reasoning" in refused(tmp_path, record(reasoning="They worry about it.")).message
+    conversation, notes = read_one(tmp_path, record(reasoning="They worry about it."), reasoning="leave_out")
+    assert [turn.content for turn in conversation.turns] == [ASKED, ANSWER]
+    assert [found.check for found in notes.findings()] == ["reasoning_left_out"]
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", "null", " [] "])
+def test_an_empty_list_as_text_is_not_there(tmp_path: Path, text: str) -> None:
+    conversation, notes = read_one(tmp_path, sharegpt(tools=text, images=text))
+    assert conversation.turns[1].target
+    assert not notes.findings()
+    assert "tool calling" in refused(tmp_path, sharegpt(tools='[{"name": "balance"}]')).message
+
+
+def test_an_unwanted_turn_is_not_learned(tmp_path: Path) -> None:
+    record = openai()
+    record["messages"][1]["label"] = False
+    assert not read_one(tmp_path, record)[0].turns[1].target
+
+
+def test_a_weight_in_the_metadata_of_a_pair_is_honored(tmp_path: Path) -> None:
+    container = v4_container(v4_conversation("one", said("rent", "sleep")))
+    container["conversations"][0]["training_pairs"][1]["training_metadata"]["weight"] = 0
+    [conversation], _ = read(write_json(tmp_path / "file", container))
+    assert [turn.target for turn in conversation.turns] == [False, False, False, True]
+    container["conversations"][0]["conversation_metadata"]["train"] = False
+    [conversation], _ = read(write_json(tmp_path / "file", container))
+    assert not any(turn.target for turn in conversation.turns)
+
+
 def test_a_third_answer_beside_the_two_is_refused(tmp_path: Path) -> None:
     record = {**PREFERENCES["alpaca"], "output": "Something else."}
     assert "which is to be learned" in refused(tmp_path, record, preference="train_on_preferred").message

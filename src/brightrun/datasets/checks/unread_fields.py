@@ -27,6 +27,11 @@ _TELLING = {
     "rating": "a rating", "ratings": "a rating", "score": "a rating", "quality": "a rating", "stars": "a rating",
     "quality_score": "a rating", "feedback": "a rating", "thumbs": "a rating", "grade": "a rating",
     "accepted": "a rating", "approved": "a rating", "status": "a rating", "flagged": "a rating",
+    "desirable": "a rating", "is_desirable": "a rating", "kto_tag": "a rating", "thumbs_up": "a rating",
+    "thumbs_down": "a rating", "upvotes": "a rating", "likes": "a rating", "is_good": "a rating", "valid": "a rating",
+    "is_valid": "a rating", "correct": "a rating", "is_correct": "a rating", "keep": "a rating", "include": "a rating",
+    "ignore": "a rating", "hidden": "a rating", "blocked": "a rating", "spam": "a rating", "verdict": "a rating",
+    "review": "a rating", "reviewed": "a rating", "preferred_label": "a rating", "reject": "a rating",
     "is_safe": "a rating", "toxicity": "a rating", "deleted": "a rating", "skip": "a rating", "exclude": "a rating",
 }  # fmt: skip
 

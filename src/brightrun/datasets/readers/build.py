@@ -35,6 +35,10 @@ _PREFERENCE_HINT = (
 )
 
 
+_PREFERENCE = frozenset((*meanings.REJECTED, *meanings.PREFERRED))
+_SYSTEM, _REASONING = frozenset(meanings.SYSTEM), frozenset(meanings.REASONING)
+
+
 @dataclass(slots=True)
 class _Read:
     """A message that was understood; `learn` is None where nothing says whether it is to be learned."""
@@ -64,6 +68,8 @@ class Builder:
         preferred = raw.preferred or self._takes_preference(fields)
         wanted = meanings.take_desirable(fields)
         learn = meanings.take_weight(fields)
+        if fields.has_any(_REASONING) and (thought := fields.take(*meanings.REASONING)) is not None:
+            self._leave_reasoning_out(thought.place, content_of(thought.value, thought.place).text)
         systems = _systems(fields)
         messages = [self._read(message) for message in raw.messages]
         while messages and messages[0].role == "system":
@@ -115,7 +121,9 @@ class Builder:
         if fields is not None:
             meanings.refuse_meanings(fields)
             learn = meanings.take_weight(fields)
-            beside = fields.take(*meanings.REASONING)
+            if message.role == "assistant" and meanings.take_desirable(fields) is False:
+                learn = False
+            beside = fields.take(*meanings.REASONING) if fields.has_any(_REASONING) else None
         if message.content is None:
             found = (
                 "" if fields is None or not fields.left() else "; found " + ", ".join(k for _, k, _ in fields.left())
@@ -130,26 +138,33 @@ class Builder:
             )
         reasoning = content.reasoning or (None if beside is None else content_of(beside.value, beside.place).text)
         if reasoning is not None:
-            self._leave_reasoning_out(message, reasoning)
+            self._leave_reasoning_out(message.place, reasoning)
         for plain, key, value in fields.left() if fields is not None else ():
             self._notes.unread.add("turn/", plain, key, value)
         return _Read(message.role, content.text, message.place, learn)
 
-    def _leave_reasoning_out(self, message: RawMessage, reasoning: str) -> None:
+    def _leave_reasoning_out(self, place: str, reasoning: str) -> None:
         if self._notes.choices.reasoning == "refuse":
             raise UnreadableRecordError(
-                message.place,
+                place,
                 "the answer comes with reasoning, which cannot be trained on",
                 hint="Train on the answers alone with --reasoning leave-out.",
                 offers=("reasoning", "leave_out"),
             )
-        self._notes.add(reasoning_left_out.CHECK, f"{message.place}: {excerpt(reasoning)}")
+        self._notes.add(reasoning_left_out.CHECK, f"{place}: {excerpt(reasoning)}")
 
     def _takes_preference(self, fields: RecordFields) -> bool:
         """Whether this is a record of a preference; its fields are taken where the preferred answer is chosen."""
+        if not fields.has_any(_PREFERENCE):
+            return False
         rejected = fields.take(*meanings.REJECTED)
         if rejected is None:
-            return False
+            [preferred] = [fields.need(*meanings.PREFERRED)]
+            raise UnreadableRecordError(
+                preferred.place,
+                f"`{preferred.key}` names a preferred answer beside the others; which is to be learned cannot be known",
+                hint="Keep one answer in the record, or give the rejected one as `rejected`.",
+            )
         if self._notes.choices.preference == "refuse":
             raise preference_refused(rejected.key, rejected.place)
         fields.take(*meanings.PREFERRED)
@@ -205,7 +220,9 @@ def preference_refused(key: str, place: str) -> UnreadableRecordError:
 
 
 def _systems(fields: RecordFields) -> list[str]:
-    texts = []
+    texts: list[str] = []
+    if not fields.has_any(_SYSTEM):
+        return texts
     while (field := fields.take(*meanings.SYSTEM)) is not None:
         texts.append(content_of(field.value, field.place).text)
     return texts

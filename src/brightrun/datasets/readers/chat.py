@@ -67,7 +67,8 @@ def message_of(item: Any, place: str) -> RawMessage | None:
     content = fields.take(*_TEXT)
     if content is None and role == "system" and not fields.left():
         return None
-    fields.take("name", "type")  # who speaks is said by the role; the type of an item is its being a message
+    if fields.peek("type") == "message":
+        fields.take("type")
     if content is None and not fields.left():
         raise UnreadableRecordError(at(place, "content"), "the text is empty, or the field is missing")
     if content is None:

@@ -21,8 +21,12 @@ DESIRABLE = ("label", "kto_tag", "desirable", "is_desirable", "preferred_label")
 PREFERRED = ("chosen", "chosen_response", "preferred", "preferred_output", "preferred_response", "chosen_output")
 REJECTED = (
     "rejected", "rejected_response", "rejected_output", "rejected_answer", "rejected_message", "rejected_messages",
-    "rejected_responses", "non_preferred", "non_preferred_output", "dispreferred", "dispreferred_output",
+    "rejected_responses", "response_rejected", "output_rejected", "wrong_answer", "incorrect_answer",
+    "incorrect_answers", "bad_response", "negative_response", "non_preferred", "non_preferred_output", "dispreferred",
+    "dispreferred_output",
 )  # fmt: skip
+# Written by tools that store a list as its JSON text.
+_EMPTY_TEXTS = frozenset({"[]", "{}", "null", "none", "nan"})
 REASONING = ("reasoning_content", "reasoning", "thinking", "thoughts", "thinking_blocks", "reasoning_text")
 SYSTEM = ("system", "system_prompt", "system_message", "system_instruction", "developer", "instructions")
 TOOLS = (
@@ -72,6 +76,9 @@ _REFUSED = (
     ),
 )
 
+_REFUSED_NAMES = frozenset(name for meaning in _REFUSED for name in meaning.names)
+_WEIGHT_NAMES, _DESIRABLE_NAMES = frozenset(WEIGHT), frozenset(DESIRABLE)
+
 
 def refuse_meanings(fields: RecordFields) -> None:
     """Refuse by its name what stands beside a text, changes what is to be learned, and is not supported.
@@ -79,9 +86,12 @@ def refuse_meanings(fields: RecordFields) -> None:
     Raises:
         UnreadableRecordError
     """
+    if not fields.has_any(_REFUSED_NAMES):
+        return
     for meaning in _REFUSED:
-        field = fields.take(*meaning.names)
-        if field is not None:
+        while (field := fields.take(*meaning.names)) is not None:
+            if isinstance(field.value, str) and field.value.strip().casefold() in _EMPTY_TEXTS:
+                continue
             raise UnreadableRecordError(field.place, meaning.what.format(key=field.key), hint=meaning.hint)
 
 
@@ -92,6 +102,8 @@ def take_weight(fields: RecordFields) -> bool | None:
         UnreadableRecordError: a weight that is neither 0 nor 1.
     """
     asked: bool | None = None
+    if not fields.has_any(_WEIGHT_NAMES):
+        return None
     while (field := fields.take(*WEIGHT)) is not None:
         asked = _weight(field) and asked is not False
     return asked
@@ -99,6 +111,8 @@ def take_weight(fields: RecordFields) -> bool | None:
 
 def take_desirable(fields: RecordFields) -> bool | None:
     """Whether the answer was wanted; None where no field says so. A label that is no truth value is not one."""
+    if not fields.has_any(_DESIRABLE_NAMES):
+        return None
     for name in DESIRABLE:
         value = fields.peek(name)
         if isinstance(value, bool) or (isinstance(value, str) and value.strip().casefold() in {"true", "false"}):

@@ -33,6 +33,12 @@ PAIR_FIELDS = frozenset({
     "current_user_input", "emotional_context", "target_response", "training_metadata", "response_strategy",
 })  # fmt: skip
 
+TRAINING_FIELDS = frozenset({
+    "difficulty_level", "key_learning_objective", "demonstrates_skills", "conversation_turn",
+    "emotional_progression_target", "quality_score", "quality_criteria", "human_reviewed", "reviewer_notes",
+    "use_as_seed_example", "generate_variations_count",
+})  # fmt: skip
+
 Said = tuple[Role, str]
 _ROLES: dict[object, Role] = {"user": "user", "assistant": "assistant"}
 
@@ -53,7 +59,9 @@ class PairMerger:
         """Take the next pair; raises UnreadableRecordError where it contradicts itself or those before it."""
         number = _turn_number(pair, place)
         answer = _target(pair, number, place)
-        offered = read_beside(pair, PAIR_FIELDS, place, self._notes)
+        offered = read_beside(pair, PAIR_FIELDS, place, self._notes) and read_beside(
+            maybe_object(pair, "training_metadata"), TRAINING_FIELDS, at(place, "training_metadata"), self._notes
+        )
         said = self._said_before(pair, place, name, number, is_answer=answer is not None)
         self._check_system(pair, place)
         self._check_agreement(said, number, place)

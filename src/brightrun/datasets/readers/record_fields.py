@@ -46,6 +46,10 @@ class RecordFields:
     def __contains__(self, name: str) -> bool:
         return name in self._left
 
+    def has_any(self, names: frozenset[str]) -> bool:
+        """Whether one of these fields is there."""
+        return not names.isdisjoint(self._left)
+
     def peek(self, name: str) -> Any:
         """What the field holds, without taking it; None where it is not there."""
         return self._left.get(name, ("", None))[1]
