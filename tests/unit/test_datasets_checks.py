@@ -12,6 +12,8 @@ from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.checks.crisis_answers import is_crisis_answer
 from brightrun.datasets.checks.unfinished_answers import seems_unfinished
 from brightrun.datasets.conversation import Turn
+from brightrun.datasets.inspect import inspect_each
+from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.sample_dataset import sample_dataset_path
 from tests.unit.test_datasets_builders import (
     answer_about,
@@ -19,6 +21,7 @@ from tests.unit.test_datasets_builders import (
     chat_record,
     checks,
     finding,
+    llama3,
     said,
     three_conversations,
     v4_container,
@@ -106,6 +109,30 @@ def test_one_conversation_without_a_trained_answer_is_a_warning(tmp_path: Path) 
     assert not report.refused
     assert report.trainable_conversations == 2
     assert finding(report, "no_trained_answers").severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("Rest first.<|im_end|>", "Rest first."),
+        ("<s>[INST] Rest first. [/INST]</s>\n", "Rest first."),
+        ("Rest first.<|eot_id|>", "Rest first."),
+        ("<think>\nThey worry.\n</think>\n\nRest first.", "Rest first."),
+        ("### Response:\nRest first.", "Rest first."),
+        ("Rest <|im_end|> first.", "Rest <|im_end|> first."),
+        ("<|im_end|>", "<|im_end|>"),
+        ("Rest <think>a</think> first.", "Rest <think>a</think> first."),
+        ("List[0] is first.", "List[0] is first."),
+    ],
+)
+def test_markers_are_stripped_from_the_ends_by_choice(tmp_path: Path, text: str, left: str) -> None:
+    path = write_lines(tmp_path / "f", [chat_record(["Hello.", text], system="<s>Be kind.</s>")])
+    [given] = inspect_each(path, chat=llama3(), options=ReadOptions())
+    assert (given.repaired.system, given.repaired.turns[1].content) == ("<s>Be kind.</s>", text)
+    [stripped] = inspect_each(path, chat=llama3(), options=ReadOptions(strip_markers=True))
+    assert (stripped.repaired.system, stripped.repaired.turns[1].content) == ("Be kind.", left)
+    told = [finding.count for finding in stripped.findings if finding.check == "stripped_markers"]
+    assert told == [1 + (left != text)]
 
 
 @pytest.mark.parametrize(

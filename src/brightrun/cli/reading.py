@@ -45,6 +45,9 @@ def _options(
     merge_turns: Annotated[
         bool, typer.Option("--merge-turns", help="Join turns of one side that follow one another, each logged.")
     ] = False,
+    strip_markers: Annotated[
+        bool, typer.Option("--strip-markers", help="Take control strings and reasoning off the ends of texts, logged.")
+    ] = False,
     preference: Annotated[
         PreferenceChoice, typer.Option(help="Refuse preference records, or train on the preferred answers.")
     ] = PreferenceChoice.refuse,
@@ -71,6 +74,7 @@ def _options(
             "repair_json": repair_json,
             "unreadable": unreadable.value.replace("-", "_"),
             "merge_turns": merge_turns,
+            "strip_markers": strip_markers,
             "preference": preference.value.replace("-", "_"),
             "reasoning": reasoning.value.replace("-", "_"),
             "part": part,

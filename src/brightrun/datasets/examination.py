@@ -25,6 +25,7 @@ from brightrun.datasets.checks.no_trained_answers import NoTrainedAnswers
 from brightrun.datasets.checks.not_targets import NotTargets
 from brightrun.datasets.checks.overlength import Overlength
 from brightrun.datasets.checks.short_answers import ShortAnswers
+from brightrun.datasets.checks.stripped_markers import StrippedMarkers
 from brightrun.datasets.checks.truncated_answers import TruncatedAnswers
 from brightrun.datasets.checks.truncated_user_turns import TruncatedUserTurns
 from brightrun.datasets.checks.unanswered_end import UnansweredEnd
@@ -110,6 +111,12 @@ class Examination:
         options = self._options
         profiled = options.client_profile == "system_prompt"
         self._menders: list[RepairCheck] = [
+            StrippedMarkers(
+                log,
+                strips=options.strip_markers,
+                own=self._chat.special_tokens,
+                template=self._chat.template,
+            ),
             EscapedNewlines(log, repair=options.repair),
             EscapedUserTurns(log, repair=options.repair),
             TruncatedAnswers(log),

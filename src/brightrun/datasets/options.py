@@ -26,6 +26,10 @@ class ReadingChoices(BaseModel):
     merge_turns: bool = Field(
         default=False, description="Join turns of one side that follow one another, each merge in the repair log."
     )
+    strip_markers: bool = Field(
+        default=False,
+        description="Take control strings off the ends of texts, and reasoning in tags off answers, each logged.",
+    )
     preference: Literal["refuse", "train_on_preferred"] = Field(
         "refuse",
         description="Refuse records with a preferred and a rejected answer, or train on the preferred one.",

@@ -15,7 +15,7 @@ EXPLANATION = (
     "in the middle of "
     "a message. The file is refused for this model."
 )
-FIX = "Remove the control string from the text."
+FIX = "Remove the control string from the text; at the ends of texts, --strip-markers takes it off."
 
 
 class ControlTokenCheck:

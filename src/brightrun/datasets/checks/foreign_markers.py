@@ -14,11 +14,14 @@ EXPLANATION = (
     "These texts contain control strings of another model's chat template, which this base model reads as ordinary "
     "text and would learn to write."
 )
-FIX = "Remove the strings from the texts, and give the messages without any template."
+FIX = (
+    "Take those at the ends off with --strip-markers, each in the repair log; remove the others from the texts, and "
+    "give the messages without any template."
+)
 
 # ChatML, Llama 3, Phi and others (`<|…|>`), DeepSeek (full-width bars), Llama 2 and Mistral, Gemma, T5 and BERT, and
 # the headings of Alpaca and Vicuna.
-_MARKER = re.compile(
+MARKER = re.compile(
     r"<\|[A-Za-z][A-Za-z0-9_ ]{1,40}\|>|<\uff5c[^<>\uff5c\n]{1,40}\uff5c>"
     r"|</?s>|\[/?INST\]|<</?SYS>>|\[/?(?:SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
     r"|<(?:start_of_turn|end_of_turn|bos|eos|pad|unk)>|\[(?:BOS|EOS|CLS|SEP|PAD|UNK)\]"
@@ -40,7 +43,7 @@ class ForeignMarkers(TextCheck):
     def describe(self, text: str) -> str | None:
         if "<" not in text and "[" not in text and "###" not in text:
             return None
-        matches = [match for match in _MARKER.finditer(without_code(text)) if match.group() not in self._own]
+        matches = [match for match in MARKER.finditer(without_code(text)) if match.group() not in self._own]
         if not matches:
             return None
         self._at_edges += not text[: matches[0].start()].strip() or not text[matches[-1].end() :].strip()

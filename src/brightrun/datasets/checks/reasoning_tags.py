@@ -13,10 +13,18 @@ EXPLANATION = (
     "These answers hold reasoning in tags such as `<think>`, and the base model's chat template has no place for it: "
     "the model learns to show its reasoning, tags and all, to whoever asks."
 )
-FIX = "Remove the reasoning from the answers, or choose a base model that reasons in these tags."
+FIX = (
+    "Take the reasoning off with --strip-markers, each in the repair log, or choose a base model that reasons in these "
+    "tags."
+)
 
 _OPENING = re.compile(r"\s*<(think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
 _CLOSING = re.compile(r"</(think|thinking|thought|reasoning|scratchpad)>", re.IGNORECASE)
+
+
+def own_tags(template: str) -> set[str]:
+    """The tags of reasoning that a chat template has a place for."""
+    return {"think"} if "<think>" in template or "reasoning_content" in template else set()
 
 
 class ReasoningTags(TextCheck):
@@ -27,7 +35,7 @@ class ReasoningTags(TextCheck):
 
     def __init__(self, template: str) -> None:
         super().__init__()
-        self._own = {"think"} if "<think>" in template or "reasoning_content" in template else set()
+        self._own = own_tags(template)
 
     def describe(self, text: str) -> str | None:
         if "<" not in text:

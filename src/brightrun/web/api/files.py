@@ -59,6 +59,10 @@ class ReadingQuery(BaseModel):
         "refuse", description="Refuse a file with unreadable records, or leave those out, each logged."
     )
     merge_turns: bool = Field(default=False, description="Join turns of one side that follow one another, each logged.")
+    strip_markers: bool = Field(
+        default=False,
+        description="Take control strings off the ends of texts, and reasoning in tags off answers, each logged.",
+    )
     preference: Literal["refuse", "train_on_preferred"] = Field(
         "refuse", description="Refuse preference records, or train on the preferred answers."
     )
