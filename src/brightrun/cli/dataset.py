@@ -42,6 +42,15 @@ File = Annotated[
     Path,
     typer.Argument(callback=readable_file, allow_dash=True, help="The file of conversations; - is standard input."),
 ]
+ValidationPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--validation-file",
+        "--held-out",
+        callback=readable_file,
+        help="A validation file of your own.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Model = Annotated[str, typer.Option(help="Base model whose tokenizer and chat template are used.")]
 NoRepair = Annotated[bool, typer.Option("--no-repair", help="Leave damaged answers out instead of repairing them.")]
@@ -64,6 +73,7 @@ def audit(
     client_profile: Profile = ProfileChoice.keep,
     max_seq_length: MaxLength = None,
     overlength_policy: Over = OverlengthPolicy.refuse,
+    validation_file: ValidationPath = None,
     json: Json = False,
     *,
     choices: ReadingChoices,
@@ -71,7 +81,9 @@ def audit(
     """Read a file and tell what was found in it. Exit status 0: usable, perhaps with warnings; 2: refused."""
     options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy, context_of(model))
     with byte_progress(f"Auditing {file.name}") as progress:
-        report = audit_dataset(file, chat=chat_model_for(model), options=options, progress=progress)
+        report = audit_dataset(
+            file, chat=chat_model_for(model), options=options, validation_file=validation_file, progress=progress
+        )
     if json:
         print_json(report)
     else:
@@ -129,6 +141,7 @@ def prepare(
     validation_fraction: Fraction = 0.1,
     seed: Seed = 42,
     previous: Previous = None,
+    validation_file: ValidationPath = None,
     json: Json = False,
     *,
     choices: ReadingChoices,
@@ -137,7 +150,7 @@ def prepare(
     if out.exists():
         raise DatasetError(f"{out} exists already.", hint="Choose another folder with --out; nothing was written.")
     options = _options(choices, no_repair, client_profile, max_seq_length, overlength_policy, context_of(model))
-    prepared = _prepare(file, out, model, options, validation_fraction, seed, previous)
+    prepared = _prepare(file, out, model, options, validation_fraction, seed, previous, validation_file)
     if json:
         print_json(prepared)
         return
@@ -156,6 +169,7 @@ def split(
     validation_fraction: Fraction = 0.1,
     seed: Seed = 42,
     previous: Previous = None,
+    validation_file: ValidationPath = None,
     json: Json = False,
     *,
     choices: ReadingChoices,
@@ -176,6 +190,7 @@ def split(
             validation_fraction,
             seed,
             previous,
+            validation_file,
         )
     if out is not None:
         write_model(out, prepared.split)
@@ -190,12 +205,19 @@ def split(
 
 
 def _prepare(
-    file: Path, out: Path, model: str, options: ReadOptions, fraction: float, seed: int, previous: Path | None
+    file: Path,
+    out: Path,
+    model: str,
+    options: ReadOptions,
+    fraction: float,
+    seed: int,
+    previous: Path | None,
+    validation_file: Path | None,
 ) -> PreparedDataset:
     with byte_progress(f"Preparing {file.name}") as progress:
         return prepare_dataset(
             file, out, chat=chat_model_for(model), options=options, validation_fraction=fraction, seed=seed,
-            previous=_read_split(previous), progress=progress,
+            previous=_read_split(previous), validation_file=validation_file, progress=progress,
         )  # fmt: skip
 
 

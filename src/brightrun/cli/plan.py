@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import EMBEDDED_MODEL
+from brightrun.cli.dataset import ValidationPath
 from brightrun.cli.estimate_accuracy import estimate_accuracy
 from brightrun.cli.input_file import readable_file
 from brightrun.cli.reading import with_reading_choices
@@ -69,6 +70,7 @@ def plan_file(
     ] = None,
     max_cost: Annotated[float | None, typer.Option("--max-cost", min=0.01, help="A cap in dollars to hold.")] = None,
     benchmark: Annotated[bool, typer.Option("--cpu-benchmark", help="Time this processor again first.")] = False,
+    validation_file: ValidationPath = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as JSON.")] = False,
     *,
     choices: ReadingChoices,
@@ -78,7 +80,7 @@ def plan_file(
         raise DatasetError(f"There is no file {file}.", hint="Check the path; it is read from this folder.")
     target = _target(gpu, spot=spot, benchmark=benchmark, max_cost=max_cost)
     base = any_base(model, read_settings().models)
-    request = RunRequest(file, recipe, parse_settings(set_ or []), choices=choices)
+    request = RunRequest(file, recipe, parse_settings(set_ or []), choices=choices, validation_file=validation_file)
     with TemporaryDirectory() as scratch, byte_progress(f"Reading {file.name}") as progress:
         measured = measure_data(request, base, Path(scratch) / "data", progress=progress)
     planned = plan_measured(request, measured, target)

@@ -45,9 +45,13 @@ def show_audit(report: AuditReport) -> None:
         results.show_line(("Refused", "bold red"), ": fix the errors above.")
     else:
         kept = max(1, round(_FRACTION * report.trainable_conversations))
+        words = f"about {kept:,} would be kept for validation"
+        if report.validation_file is not None:
+            words = (
+                f"{report.validation_file_conversations:,} are kept for validation: those of {report.validation_file}"
+            )
         results.show_line(
-            ("Ready to train.", "bold green"),
-            f" Of {report.trainable_conversations:,} conversations, about {kept:,} would be kept for validation.",
+            ("Ready to train.", "bold green"), f" Of {report.trainable_conversations:,} conversations, {words}."
         )
 
 

@@ -71,6 +71,9 @@ def _found_again(request: RunRequest, folder: RunFolder, entry: BaseModelEntry) 
         differences.append(f"the dataset ({spec.dataset.source_name} there)")
     if entry.name != spec.model.name:
         differences.append(f"the base model ({spec.model.name} there)")
+    validation_file = None if request.validation_file is None else file_sha256(request.validation_file)
+    if validation_file != audit.validation_file_sha256:
+        differences.append(f"the validation file ({audit.validation_file or 'none'} there)")
     then, now_asked = audit.options.reading_choices().model_dump(), request.choices.model_dump()
     then["client_profile"], now_asked["client_profile"] = audit.options.client_profile, request.client_profile
     for name, before in then.items():

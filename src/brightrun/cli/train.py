@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from brightrun.catalogue.models import EMBEDDED_MODEL
-from brightrun.cli.dataset import ProfileChoice
+from brightrun.cli.dataset import ProfileChoice, ValidationPath
 from brightrun.cli.input_file import readable_file
 from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import print_json, problems, results
@@ -44,6 +44,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one setting of the recipe.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; by default one under runs/.")] = None,
+    validation_file: ValidationPath = None,
     resume: Annotated[bool, typer.Option("--resume", help="Only go on with a run that was begun in --out.")] = False,
     client_profile: Annotated[ProfileChoice, typer.Option(help="Put the client's profile into the system prompt.")] = (
         ProfileChoice.keep
@@ -55,7 +56,7 @@ def train(
 ) -> None:
     """Audit, plan, train, compare. Killed half-way? The same command goes on and ends with the same adapter."""
     require(Ability.TRAINING)
-    request = RunRequest(file, recipe, parse_settings(set_ or []), client_profile.value, choices)
+    request = RunRequest(file, recipe, parse_settings(set_ or []), client_profile.value, choices, validation_file)
     folder = out or _default_folder(file, model)
     if resume and not (folder / "job.json").exists():
         raise RunFolderError(f"There is no run in {folder} to go on with.", hint="Give its folder with --out.")

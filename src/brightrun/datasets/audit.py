@@ -21,18 +21,20 @@ def audit_dataset(
     *,
     chat: ChatModel,
     options: ReadOptions = AS_IT_IS,
+    validation_file: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> AuditReport:
     """Read a file once and report. Writes nothing.
 
     Args:
+        validation_file: A validation file of one's own, audited with it.
         progress: Called with bytes done and bytes in all.
 
     Raises:
         DatasetError: the file cannot be read as conversations: syntax, format, structure. Findings of the
             severity "error" do not raise; they set `refused`.
     """
-    examination = Examination(path, chat, options, progress=progress)
+    examination = Examination(path, chat, options, validation_file=validation_file, progress=progress)
     for _ in examination.conversations():
         pass
     return examination.report()

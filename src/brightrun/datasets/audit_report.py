@@ -46,6 +46,11 @@ class AuditReport(_Frozen):
         description="What the file's columns or keys were read as, where that was guessed or said.",
     )
     sha256: str = Field(description="sha256 of the file's bytes.")
+    validation_file: str | None = Field(None, description="Name of the validation file, where one was given.")
+    validation_file_sha256: str | None = None
+    validation_file_conversations: int = Field(
+        0, description="Conversations of that file that are kept for validation."
+    )
     conversations: int
     turns: int = Field(description="Client turns and answers; unanswered last client turns included.")
     answers: int

@@ -35,14 +35,16 @@ from brightrun.datasets.client_profile import ClientProfile
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding
 from brightrun.datasets.fingerprints import DuplicateGroups, Fingerprints
+from brightrun.datasets.identities import SeenIds
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problems import Problems, UnreadableRecordError
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.file_text import Progress
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.repair_log import Log, discard
-from brightrun.datasets.split import count_units, why_undividable
+from brightrun.datasets.split import count_units, why_one_sided, why_undividable
 from brightrun.datasets.totals import Totals
+from brightrun.datasets.validation_file import ValidationFile
 from brightrun.errors import BrightRunError, DatasetError, MaskDisagreement
 from brightrun.templating.chat_model import ChatModel, EncodedConversation
 
@@ -68,7 +70,8 @@ class _Reporting(Protocol):
 
 
 class Examined(NamedTuple):
-    """A conversation as it is after repairing. `kept`: it is trained on or kept for validation.
+    """A conversation as it is after repairing. `kept`: it is trained on or kept for validation; `for_validation`: it
+    came in the validation file.
 
     `encoded` is absent where it is not kept, and where tokens are not counted.
     """
@@ -76,6 +79,7 @@ class Examined(NamedTuple):
     conversation: Conversation
     kept: bool
     encoded: EncodedConversation | None
+    for_validation: bool = False
 
     @property
     def trained_tokens(self) -> int:
@@ -96,15 +100,21 @@ class Examination:
         log: Log = discard,
         progress: Progress | None = None,
         counts_tokens: bool = True,
+        validation_file: Path | None = None,
     ) -> None:
-        """`counts_tokens`: off where only checks of words are wanted; tokens are counted for a limit all the same."""
+        """Walk one file, and behind it perhaps a file of conversations that are all kept for validation.
+
+        Args:
+            counts_tokens: Off where only checks of words are wanted; tokens are counted for a limit all the same.
+        """
+        self._validation_file = None if validation_file is None else ValidationFile(validation_file, options, log)
         self._counts_tokens = counts_tokens or options.max_seq_length is not None or options.context_length is not None
         self._path, self._chat, self._options = path, chat, options
         self._progress = progress
         self._notes = Notes(Problems(path.name), options, log)
         self._format = ""
         self._totals = Totals()
-        self._kept, self._not_kept = 0, set[str]()
+        self._kept, self._not_kept, self._kept_aside = 0, set[str](), 0
         self._build_checks(log)
 
     def _build_checks(self, log: Log) -> None:
@@ -153,11 +163,19 @@ class Examination:
         """
         opened = open_dataset(self._path, self._notes, self._progress)
         self._format = opened.format
+        seen = SeenIds()
         with closing(Fingerprints()) as fingerprints:
             for conversation in opened.conversations:
                 fingerprints.add(conversation)
+                if self._validation_file is not None:
+                    seen.add(conversation.id)
                 yield self.examine(conversation)
             self.refuse()
+            for conversation in self._validation_file.conversations(seen) if self._validation_file is not None else ():
+                fingerprints.add(conversation)
+                examined = self.examine(conversation)
+                self._kept_aside += examined.kept
+                yield examined._replace(for_validation=True)
             self.groups = fingerprints.groups()
 
     def refuse(self) -> None:
@@ -229,6 +247,9 @@ class Examination:
             columns=self._notes.columns,
             file_name=self._path.name,
             sha256=file_sha256(self._path),
+            validation_file=None if self._validation_file is None else self._validation_file.path.name,
+            validation_file_sha256=None if self._validation_file is None else self._validation_file.sha256,
+            validation_file_conversations=self._kept_aside,
             **{name: totals.counts[name] for name in _COUNTED},
             longest_tokens=totals.longest_tokens,
             overlength=self._length.count,
@@ -278,10 +299,17 @@ class Examination:
         found = self.findings_so_far()
         found += self._notes.findings()
         if counts["trainable"]:
-            found += undividable.findings(why_undividable(self._kept, independent))
+            found += undividable.findings(self._why_undividable(independent))
+        if self._validation_file is not None:
+            found += self._validation_file.findings(self.groups.together)
         found += duplicates.findings(self.groups.exact)
         found += near_duplicates.findings(self.groups.near)
         return in_order(found)
+
+    def _why_undividable(self, independent: int) -> DatasetError | None:
+        if self._validation_file is None:
+            return why_undividable(self._kept, independent)
+        return why_one_sided(trained=self._kept - self._kept_aside, kept_aside=self._kept_aside)
 
     def _independent(self) -> int:
         """How many conversations that are kept stand on their own, near-duplicates counted once."""

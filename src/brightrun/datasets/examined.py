@@ -36,6 +36,7 @@ class ExaminedConversation(BaseModel):
     arc: str | None
     tokens: int
     answer_spans: tuple[tuple[int, int], ...]
+    for_validation: bool = Field(default=False, description="It came in a validation file of its own.")
 
     @property
     def trained_tokens(self) -> int:
@@ -79,9 +80,10 @@ def examine_dataset(
     *,
     chat: ChatModel,
     options: ReadOptions,
+    validation_file: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ExaminedDataset:
-    """Read a file once, into the folder `out`, which appears whole or not at all.
+    """Read a file once, into the folder `out`, which appears whole or not at all; `validation_file` behind it.
 
     Raises:
         DatasetError: the file cannot be read as conversations. One that its audit refuses is examined all the same.
@@ -95,14 +97,21 @@ def examine_dataset(
             (folder / LENGTHS).open("wb") as lengths,
         ):
             examination = Examination(
-                path, chat, options, log=lambda entry: _write_entry(repair_log, entry), progress=progress
+                path,
+                chat,
+                options,
+                log=lambda entry: _write_entry(repair_log, entry),
+                progress=progress,
+                validation_file=validation_file,
             )
-            for conversation, is_kept, encoded in examination.conversations():
-                if not is_kept or encoded is None:
+            for looked in examination.conversations():
+                conversation, encoded = looked.conversation, looked.encoded
+                if not looked.kept or encoded is None:
                     left_out.append(conversation.id)
                     continue
                 kept.write(_prepared(conversation).model_dump_json().encode() + b"\n")
-                lengths.write(_examined(conversation, encoded).model_dump_json().encode() + b"\n")
+                row = _examined(conversation, encoded, for_validation=looked.for_validation)
+                lengths.write(row.model_dump_json().encode() + b"\n")
             for stream in (repair_log, kept, lengths):
                 sync(stream)
         examined = ExaminedDataset(
@@ -126,13 +135,16 @@ def read_examined(folder: Path) -> ExaminedDataset | None:
     return None if changed else examined.model_copy(update={"folder": folder})
 
 
-def _examined(conversation: Conversation, encoded: EncodedConversation) -> ExaminedConversation:
+def _examined(
+    conversation: Conversation, encoded: EncodedConversation, *, for_validation: bool
+) -> ExaminedConversation:
     return ExaminedConversation(
         id=conversation.id,
         persona=conversation.persona,
         arc=conversation.arc,
         tokens=len(encoded.input_ids),
         answer_spans=tuple(encoded.answer_spans),
+        for_validation=for_validation,
     )
 
 

@@ -14,7 +14,7 @@ from brightrun.datasets.durable import sync, write_durably
 from brightrun.datasets.examined import REPAIR_LOG, ExaminedDataset, examine_dataset
 from brightrun.datasets.new_folder import check_folder, new_folder, scratch_folder
 from brightrun.datasets.options import ReadOptions
-from brightrun.datasets.split import Split, SplitCandidate, split_conversations
+from brightrun.datasets.split import Split, SplitCandidate, split_as_given, split_conversations
 from brightrun.errors import DatasetError
 from brightrun.templating.chat_model import ChatModel
 
@@ -52,7 +52,7 @@ class PreparedDataset(BaseModel):
     split: Split
 
 
-def prepare_dataset(
+def prepare_dataset(  # noqa: PLR0913 - each is a choice of its own
     path: Path,
     out: Path,
     *,
@@ -61,6 +61,7 @@ def prepare_dataset(
     validation_fraction: float,
     seed: int,
     previous: Split | None = None,
+    validation_file: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PreparedDataset:
     """Audit, fix and split a file into the folder `out`, which appears whole or not at all.
@@ -68,6 +69,7 @@ def prepare_dataset(
     Args:
         out: A new folder, an empty one, or one that an earlier preparation wrote (it is replaced).
         previous: A split to keep: its conversations stay on their sides.
+        validation_file: A validation file of one's own: its conversations, and no others, are kept for validation.
 
     Raises:
         DatasetError: the file is unusable or refused; `details["findings"]` says why.
@@ -76,7 +78,9 @@ def prepare_dataset(
     """
     check_folder(out, FILES, "a prepared dataset")
     with scratch_folder(out) as scratch:
-        examined = examine_dataset(path, scratch / "examined", chat=chat, options=options, progress=progress)
+        examined = examine_dataset(
+            path, scratch / "examined", chat=chat, options=options, validation_file=validation_file, progress=progress
+        )
         return divide_dataset(
             examined, out, source_name=path.name, validation_fraction=validation_fraction, seed=seed, previous=previous
         )
@@ -95,14 +99,7 @@ def divide_dataset(
     check_folder(out, FILES, "a prepared dataset")
     audit = examined.audit.model_copy(update={"file_name": source_name})
     _refuse(audit)
-    split = split_conversations(
-        (SplitCandidate(each.id, each.persona, each.arc) for each in examined.conversations()),
-        validation_fraction=validation_fraction,
-        seed=seed,
-        groups=examined.groups,
-        previous=previous,
-        left_out=examined.left_out,
-    )
+    split = _split(examined, validation_fraction=validation_fraction, seed=seed, previous=previous)
     with new_folder(out) as folder:
         partitions = _write_partitions(folder, split, examined)
         _copy(examined.repair_log, folder / REPAIR_LOG)
@@ -122,6 +119,23 @@ def divide_dataset(
         split_sha256=split.sha256(),
         audit=audit,
         split=split,
+    )
+
+
+def _split(examined: ExaminedDataset, *, validation_fraction: float, seed: int, previous: Split | None) -> Split:
+    candidates = (SplitCandidate(each.id, each.persona, each.arc) for each in examined.conversations())
+    if examined.audit.validation_file is not None:
+        validation = frozenset(each.id for each in examined.conversations() if each.for_validation)
+        return split_as_given(
+            candidates, validation, validation_fraction=validation_fraction, seed=seed, left_out=examined.left_out
+        )
+    return split_conversations(
+        candidates,
+        validation_fraction=validation_fraction,
+        seed=seed,
+        groups=examined.groups,
+        previous=previous,
+        left_out=examined.left_out,
     )
 
 

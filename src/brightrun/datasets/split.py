@@ -130,6 +130,37 @@ def count_units(conversations: int, groups: Iterable[Collection[str]]) -> int:
     return conversations - sum(len(group) - 1 for group in groups if group)
 
 
+def why_one_sided(*, trained: int, kept_aside: int) -> DatasetError | None:
+    """Why a training file and a validation file cannot be used together; None where both have something."""
+    if trained and kept_aside:
+        return None
+    which = "training" if kept_aside else "validation"
+    return DatasetError(
+        f"The {which} file has no conversation that can be used.", hint="The findings say what is wrong with each."
+    )
+
+
+def split_as_given(
+    candidates: Iterable[SplitCandidate],
+    validation: Collection[str],
+    *,
+    validation_fraction: float,
+    seed: int,
+    left_out: Sequence[str] = (),
+) -> Split:
+    """The division that a validation file of one's own makes: its conversations, and no others, are kept aside."""
+    known = list(candidates)
+    held = {item.id for item in known if item.id in validation}
+    return Split(
+        seed=seed,
+        validation_fraction=validation_fraction,
+        train=sorted(item.id for item in known if item.id not in held),
+        validation=sorted(held),
+        left_out=sorted(left_out),
+        strata=_strata_table(known, held),
+    )
+
+
 @dataclass(slots=True)
 class _Unit:
     """Conversations that must stay on one side; usually one."""

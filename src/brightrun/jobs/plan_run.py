@@ -30,13 +30,17 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What is to be trained on: a file, a recipe and what is set differently. `overrides` are text or typed."""
+    """What is to be trained on: a file, a recipe and what is set differently. `overrides` are text or typed.
+
+    `validation_file` is a validation file of one's own; without one, a part of the file is kept aside.
+    """
 
     file: Path
     recipe: str
     overrides: Mapping[str, Override]
     client_profile: str = "keep"
     choices: ReadingChoices = AS_WRITTEN
+    validation_file: Path | None = None
 
     def resolve(self, longest_tokens: int, context_length: int) -> Hyperparameters:
         """The recipe with the overrides, for data whose longest sequence has that many tokens."""
@@ -118,7 +122,12 @@ def measure_data(
     with scratch_folder(data) as scratch:
         if examine is None:
             examined = examine_dataset(
-                request.file, scratch / "examined", chat=base.chat, options=options, progress=progress
+                request.file,
+                scratch / "examined",
+                chat=base.chat,
+                options=options,
+                validation_file=request.validation_file,
+                progress=progress,
             )
         else:
             examined = examine(options)

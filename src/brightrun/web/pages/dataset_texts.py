@@ -54,6 +54,7 @@ _TITLES = {
     "garbled_text": "Letters broken by a wrong encoding",
     "greetings": "Conversations that the assistant opens",
     "header_counts": "The file counts itself wrongly",
+    "validation_overlap": "Validation conversations that are trained on",
     "html_remnants": "HTML left in texts",
     "injected_system": "A system prompt that the base model adds",
     "input_not_in_history": "Client messages missing from a history",
