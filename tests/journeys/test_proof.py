@@ -53,7 +53,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_
 
 @pytest.fixture(scope="module")
 def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_dataset: Path) -> RunFolder:
-    """A run of separate examples in padded rows, with a rate that overshoots: its first step is its best."""
+    """A run of separate examples in padded rows, with a rate that overshoots at its end.
+
+    At rates from 0.085 to 0.1 the third step was 28 to 36 % worse than the second where it was measured. At 0.3 and more,
+    which step is best depends on the machine.
+    """
     folder = make_run(
         tmp_path_factory.mktemp("chosen") / "run",
         tiny_model,
@@ -63,7 +67,7 @@ def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_da
         max_steps=3,
         evaluations=3,
         adapter_choice="best",
-        learning_rate=1.0,
+        learning_rate=0.09,
         lr_scheduler_type="constant",
     )
     assert run_worker(folder) == 0
