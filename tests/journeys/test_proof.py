@@ -55,8 +55,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_
 def chosen(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, sample_dataset: Path) -> RunFolder:
     """A run of separate examples in padded rows, with a rate that overshoots at its end.
 
-    At rates from 0.085 to 0.1 the third step was 28 to 36 % worse than the second where it was measured. At 0.3 and more,
-    which step is best depends on the machine.
+    At rates from 0.085 to 0.1 the third step was 28 to 36 % worse than the second where it was measured. At 0.3 and
+    more, which step is best depends on the machine.
     """
     folder = make_run(
         tmp_path_factory.mktemp("chosen") / "run",

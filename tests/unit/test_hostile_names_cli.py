@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from brightrun.cli.show import Screen
+from brightrun.cli.show import Screen, problems, results
 from brightrun.cli.start_run import ready_run
 from brightrun.cli.watch_job import JobScreen
 from brightrun.contract.states import JobStatus
@@ -49,7 +49,8 @@ def cli(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
         if key.startswith(("BRIGHTRUN_", "TRAINING_", "RUNPOD_", "HF_")) and "BENCHMARK" not in key:
             monkeypatch.delenv(key)
     monkeypatch.setenv("BRIGHTRUN_HOME", str(home))
-    monkeypatch.setenv("COLUMNS", "4000")
+    for screen in (results, problems):  # wherever they were made: test runners set COLUMNS, too
+        monkeypatch.setattr(screen, "width", 4000)
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
