@@ -180,9 +180,7 @@ def test_every_page(name: str, tmp_path: Path, usual: dict[str, Read]) -> None:
         for route, (address, what) in seen.pages().items():
             page = read(seen.client, address)
             assert one_spaced(shown[what]) in page.text, (route, what)
-            if route.startswith(
-                "/datasets/{file_id}"
-            ):  # names in texts are found as HTML and the like
+            if route.startswith("/datasets/{file_id}"):  # names in texts are found as HTML and the like
                 assert not set(page.parts) - set(usual[route].parts), route
             else:
                 assert page.parts == usual[route].parts, route
