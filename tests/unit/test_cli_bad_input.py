@@ -185,7 +185,7 @@ def test_a_conversation_that_is_dropped_stands_in_the_repair_log(cli: CommandLin
         (("--model", "llama-3-8b"), "No base model is called 'llama-3-8b'", "llama-3-8b-instruct"),
         (("--model", "smollm2-135m-instruct"), "is not on this machine", "brightrun model pull smollm2-135m-instruct"),
         (("--resume",), "There is no run in", "--out"),
-        (("--held-out",), "No such option", "--help"),
+        (("--hold-on",), "No such option", "--help"),
     ],
 )
 def test_a_request_that_cannot_be_granted(given: tuple[str, ...], message: str, hint: str, cli: CommandLine) -> None:

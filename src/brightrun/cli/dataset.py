@@ -40,7 +40,11 @@ class OverlengthPolicy(StrEnum):
 
 File = Annotated[
     Path,
-    typer.Argument(callback=readable_file, allow_dash=True, help="The file of conversations; - is standard input."),
+    typer.Argument(
+        callback=readable_file,
+        allow_dash=True,
+        help="The file of conversations; - is standard input, hf:owner/name a dataset of the hub.",
+    ),
 ]
 ValidationPath = Annotated[
     Path | None,

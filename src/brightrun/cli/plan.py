@@ -13,9 +13,8 @@ from typer.core import TyperGroup
 
 from brightrun.catalogue.gpus import find_gpu
 from brightrun.catalogue.models import EMBEDDED_MODEL
-from brightrun.cli.dataset import ValidationPath
+from brightrun.cli.dataset import File, ValidationPath
 from brightrun.cli.estimate_accuracy import estimate_accuracy
-from brightrun.cli.input_file import readable_file
 from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import byte_progress, plain_table, print_json, results, styled
 from brightrun.cli.show_plan import show_plan
@@ -57,10 +56,7 @@ app.command("estimate-accuracy")(estimate_accuracy)
 @app.command("file")
 @with_reading_choices
 def plan_file(
-    file: Annotated[
-        Path,
-        typer.Argument(callback=readable_file, allow_dash=True, help="The file of conversations; - is standard input."),
-    ],
+    file: File,
     model: Annotated[str, typer.Option(help="Base model; a Llama 3 need not be pulled.")] = EMBEDDED_MODEL,
     recipe: Annotated[str, typer.Option(help="conservative, balanced, aggressive or quickstart.")] = "balanced",
     gpu: Annotated[str | None, typer.Option(help="A GPU of the catalogue; by default this machine.")] = None,

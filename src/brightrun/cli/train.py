@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from brightrun.catalogue.models import EMBEDDED_MODEL
-from brightrun.cli.dataset import ProfileChoice, ValidationPath
-from brightrun.cli.input_file import readable_file
+from brightrun.cli.dataset import File, ProfileChoice, ValidationPath
 from brightrun.cli.reading import with_reading_choices
 from brightrun.cli.show import print_json, problems, results
 from brightrun.cli.show_audit import show_audit
@@ -34,10 +33,7 @@ from brightrun.platforms import Ability, require
 
 @with_reading_choices
 def train(
-    file: Annotated[
-        Path,
-        typer.Argument(callback=readable_file, allow_dash=True, help="The file of conversations; - is standard input."),
-    ],
+    file: File,
     model: Annotated[str, typer.Option(help="Base model, one that was pulled.")] = EMBEDDED_MODEL,
     recipe: Annotated[str, typer.Option(help="conservative, balanced, aggressive or quickstart.")] = "balanced",
     set_: Annotated[

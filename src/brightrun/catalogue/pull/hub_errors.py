@@ -9,8 +9,8 @@ from brightrun.errors import ModelError
 
 
 @contextmanager
-def translated(hub_id: str, revision: str | None = None) -> Iterator[None]:
-    """Raises ModelError in place of anything that a request to the hub may raise."""
+def translated(hub_id: str, revision: str | None = None, *, what: str = "model") -> Iterator[None]:
+    """Raises ModelError in place of anything that a request to the hub may raise. `what`: what the repository holds."""
     # httpx2 is what huggingface-hub 2 itself requires and lets through when there is no connection.
     import httpx2
     from huggingface_hub.errors import (
@@ -27,8 +27,8 @@ def translated(hub_id: str, revision: str | None = None) -> Iterator[None]:
         raise _gated(hub_id) from error
     except RepositoryNotFoundError as error:
         raise ModelError(
-            f"The hub knows no model {hub_id}, or it is private and this token may not see it.",
-            hint="Check the spelling; for a private or gated model set HF_TOKEN, for instance in .env.",
+            f"The hub knows no {what} {hub_id}, or it is private and this token may not see it.",
+            hint=f"Check the spelling; for a private or gated {what} set HF_TOKEN, for instance in .env.",
         ) from error
     except RevisionNotFoundError as error:
         raise ModelError(f"{hub_id} has no revision {revision}.", hint="Leave the revision out.") from error

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from brightrun.catalogue.hashes import Progress
 from brightrun.catalogue.pull.hub_errors import translated
+
+RepoType = Literal["model", "dataset"]
 
 
 class Transfer:
@@ -22,8 +24,10 @@ class Transfer:
         endpoint: str | None,
         total: int,
         progress: Progress | None,
+        repo_type: RepoType = "model",
     ) -> None:
         self.folder = folder
+        self._repo_type = repo_type
         self._hub_id, self._revision = hub_id, revision
         self._token, self._endpoint = token, endpoint
         self._total, self._progress = total, progress
@@ -38,10 +42,11 @@ class Transfer:
         from huggingface_hub import hf_hub_download
 
         before = self._done
-        with translated(self._hub_id, self._revision):
+        with translated(self._hub_id, self._revision, what=self._repo_type):
             path = hf_hub_download(
                 self._hub_id,
                 file_name,
+                repo_type=self._repo_type,
                 revision=self._revision,
                 local_dir=self.folder,
                 token=self._token,
