@@ -17,12 +17,12 @@ from brightrun.contract.states import JobStatus
 from brightrun.datasets.checks.header_counts import HeaderCounts
 from brightrun.datasets.findings import Finding
 from brightrun.datasets.inspect import inspect_conversation
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import ReadingChoices, ReadOptions
 from brightrun.jobs.add_dataset import add_dataset
 from brightrun.jobs.studio import Studio
 from brightrun.web.pages.conversation import shown_turns
 from brightrun.web.pages.dataset import Balance
-from brightrun.web.pages.dataset_texts import finding_done, finding_title, header_text
+from brightrun.web.pages.dataset_texts import choices_texts, finding_done, finding_title, header_text
 from brightrun.web.upload_progress import UploadProgress
 from tests.conftest import REPOSITORY
 from tests.unit.test_datasets_builders import audit, chat_record, llama3, said, write_lines
@@ -345,6 +345,25 @@ def test_the_header_is_reconciled_in_words(tmp_path: Path, pairs: int | None, sa
     told = header_text(report.model_copy(update={"header": header}))
     assert told is None if said_of_it is None else told is not None and said_of_it in told
     assert header_text(report) is None
+
+
+def test_the_page_says_how_the_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "talks.csv"
+    path.write_text("Frage,Antwort\n" + "".join(f'"{a}","{b}"\n' for a, b in map(said, ("rent", "sleep", "wills"))))
+    columns = {"Frage": "prompt", "Antwort": "answer"}
+    report = audit(path, columns=columns, choose=("1-2",), unreadable="leave_out")
+    assert choices_texts(report) == [
+        "Records that cannot be read are left out.",
+        "Only conversations that fit “1-2” are read.",
+        "Columns are read so: “Frage” as prompt, “Antwort” as answer.",
+    ]
+    assert choices_texts(audit(write_lines(tmp_path / "f", [chat_record(said("rent"))]))) == []
+    choices = set(ReadingChoices.model_fields) - {"part", "choose", "columns"}
+    changed = {"repair_json": True, "merge_turns": True, "strip_markers": True, "unreadable": "leave_out",
+               "preference": "train_on_preferred", "reasoning": "leave_out"}  # fmt: skip
+    assert set(changed) == choices, "a new choice is told on the page, too"
+    told = choices_texts(report.model_copy(update={"options": ReadOptions.model_validate(changed), "columns": {}}))
+    assert len(told) == len(choices)
 
 
 def test_every_check_has_a_title_of_its_own() -> None:

@@ -20,6 +20,7 @@ from brightrun.web.api.schemas import FileView, JobView
 from brightrun.web.deps import CurrentPrincipal, FileId, StudioDep
 from brightrun.web.pages.dataset_texts import (
     SEVERITIES,
+    choices_texts,
     finding_done,
     finding_fix,
     finding_title,
@@ -80,6 +81,7 @@ def _report(audit: AuditReport) -> dict[str, Any]:
     return {
         "balance": Balance.of(audit),
         "header_text": header_text(audit),
+        "choices_texts": choices_texts(audit),
         "groups": [(SEVERITIES[name], _of_severity(audit, name)) for name in SEVERITIES],
         "finding_title": finding_title,
         "finding_fix": finding_fix,

@@ -6,6 +6,7 @@ from typing import Literal
 
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.findings import Finding, Severity
+from brightrun.datasets.options import AS_WRITTEN
 
 FORMATS = {
     "brightrun-lora-v4": "Bright Run training file (v4)",
@@ -160,6 +161,30 @@ def finding_done(finding: Finding, *, repairs: bool = True) -> str:
     elif not repairs and finding.check == "escaped_user_turns":
         done = "kept"
     return DONE_TEXTS[done]
+
+
+_CHOSEN = {
+    "repair_json": "Backslashes outside of texts are removed.",
+    "unreadable": "Records that cannot be read are left out.",
+    "merge_turns": "Turns of one side that follow one another are joined.",
+    "strip_markers": "Control words and reasoning at the ends of texts are taken off.",
+    "preference": "Of preferred and rejected answers, the preferred are trained on.",
+    "reasoning": "Reasoning before answers is left out.",
+}
+
+
+def choices_texts(audit: AuditReport) -> list[str]:
+    """How the file's records are read, where that was chosen or guessed."""
+    options = audit.options
+    texts = [text for name, text in _CHOSEN.items() if getattr(options, name) != getattr(AS_WRITTEN, name)]
+    if options.part is not None:
+        texts.append(f"Only “{options.part}” of the file is read.")
+    if options.choose:
+        texts.append(f"Only conversations that fit {', '.join(f'“{choice}”' for choice in options.choose)} are read.")
+    if audit.columns:
+        read_as = ", ".join(f"“{column}” as {meaning}" for column, meaning in audit.columns.items())
+        texts.append(f"Columns are read so: {read_as}.")
+    return texts
 
 
 def header_text(audit: AuditReport) -> str | None:
