@@ -10,10 +10,13 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.options import ReadingChoices
@@ -202,6 +205,12 @@ def test_several_lists_ask_which(tmp_path: Path) -> None:
     assert "no list 'dev'" in refused(path, part="dev").message
 
 
+def test_a_record_of_another_kind_among_preferences_is_named(tmp_path: Path) -> None:
+    preference = {"prompt": ASKED[0], "chosen": ANSWERS[0], "rejected": "No."}
+    path = written(tmp_path / "f", "\n".join(map(json.dumps, [preference, RECORDS[1]])))
+    assert "line 2, /chosen: the field is missing" in refused(path, preference="train_on_preferred").message
+
+
 def test_an_archive_of_several_files_asks_which(tmp_path: Path) -> None:
     path = written(tmp_path / "f.zip", zipped(a__jsonl=LINES, b__jsonl=LINES))
     assert "a.jsonl, b.jsonl" in refused(path).message
@@ -335,3 +344,50 @@ def test_longer_than_the_base_model_reads_is_refused_with_a_way_that_works(tmp_p
     asked = audit(path, context_length=longest, max_seq_length=longest - 1)
     assert f"Set max_seq_length to {longest}" in finding(asked, "overlength").fix
     assert not audit(path, context_length=longest).refused
+
+
+_KEYS = st.sampled_from(
+    """
+    messages conversations role content from value prompt completion chosen rejected data train weight label mapping
+    current_node chat_messages sender text parts contents input output instruction history system training_pairs _meta
+    columns index id tools row row_idx conversation_id conversation_metadata target_response conversation_history
+    turn_number
+    """.split()  # noqa: SIM905 - read as words
+)
+_SHARED = [HealthCheck.function_scoped_fixture]
+_TEXTS = st.sampled_from(["user", "assistant", "Hello.", "", "\u200b"])
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | _TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@given(
+    st.lists(_VALUES, min_size=1, max_size=4),
+    st.sampled_from(["lines", "list", "value"]),
+    st.sampled_from(["refuse", "leave_out"]),
+)
+@settings(
+    max_examples=400, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_json_ends_in_a_trace(tmp_path: Path, values: list[Any], form: str, unreadable: str) -> None:
+    text = json.dumps(values if form == "list" else values[0])
+    if form == "lines":
+        text = "\n".join(json.dumps(value) for value in values)
+    path = written(tmp_path / "file", text)
+    choices = {"unreadable": unreadable, "merge_turns": True, "preference": "train_on_preferred"}
+    found: list[Conversation] = []
+    with suppress(DatasetError):
+        found = read(path, reasoning="leave_out", **choices)
+    assert all(turn.content for conversation in found for turn in conversation.turns)
+
+
+@given(st.binary(min_size=1, max_size=300))
+@settings(
+    max_examples=300, derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_bytes_end_in_a_trace(tmp_path: Path, data: bytes) -> None:
+    for path in (written(tmp_path / "plain", data), written(tmp_path / "packed", gzip.compress(data))):
+        with suppress(DatasetError):
+            read(path)

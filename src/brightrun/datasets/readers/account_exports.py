@@ -6,10 +6,10 @@ from typing import Any
 
 from brightrun.datasets.checks import account_export, other_branches
 from brightrun.datasets.problems import UnreadableRecordError
-from brightrun.datasets.readers.fields import Json, as_object, at
+from brightrun.datasets.readers.fields import Json, as_object, at, maybe_object
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.raw import RawConversation, RawMessage, role_of
-from brightrun.datasets.readers.record_fields import RecordFields
+from brightrun.datasets.readers.record_fields import RecordFields, is_absent
 
 CHATGPT, CLAUDE = "chatgpt-export", "claude-export"
 RECOGNIZED_BY_CHATGPT = "`mapping` and `current_node`, as ChatGPT exports an account"
@@ -34,17 +34,18 @@ def matches_chatgpt(fields: RecordFields) -> bool:
 def read_chatgpt(fields: RecordFields, notes: Notes) -> RawConversation:
     """The branch that was last shown, from the root of the tree to its current node."""
     mapping, current = fields.need("mapping"), fields.take("current_node")
-    nodes: Json = mapping.value
+    nodes = as_object(mapping.value, mapping.place)
     path: list[str] = []
     name = current.value if current is not None else _last_leaf(nodes, mapping.place)
     while name is not None:
-        node = as_object(nodes.get(name), at(mapping.place, str(name)))
-        if len(path) > len(nodes):
-            raise UnreadableRecordError(mapping.place, "the tree of messages runs in a circle")
-        path.append(str(name))
+        if not isinstance(name, str) or len(path) > len(nodes):
+            raise UnreadableRecordError(mapping.place, "the tree of messages runs in a circle or into nothing")
+        node = as_object(nodes.get(name), at(mapping.place, name))
+        path.append(name)
         name = node.get("parent")
     messages = [message for key in reversed(path) if (message := _chatgpt_message(nodes[key], at(mapping.place, key)))]
-    others = sum(_says(node) for key, node in nodes.items() if key not in set(path))
+    shown = frozenset(path)
+    others = sum(_says(node) for key, node in nodes.items() if key not in shown)
     title = fields.take_label("title")
     own_id = fields.take_label("conversation_id", "id")
     fields.take_label("id", "conversation_id")
@@ -94,14 +95,19 @@ def _chatgpt_message(node: Json, place: str) -> RawMessage | None:
     if kind not in _TEXTS:
         what = "tool calling or other inner work" if kind not in _REASONING else "reasoning"
         raise UnreadableRecordError(where, f"only text can be trained on, found {kind!r:.40} ({what})")
-    return RawMessage(role, [part if isinstance(part, str) else {"type": "image"} for part in content["parts"]], where)
+    return RawMessage(role, [part if isinstance(part, str) else {"type": "image"} for part in _parts(content)], where)
+
+
+def _parts(content: Json) -> list[Any]:
+    parts = content.get("parts")
+    return parts if isinstance(parts, list) else [content.get("text")]
 
 
 def _says(node: Any) -> bool:
     message = node.get("message") if isinstance(node, dict) else None
     if not isinstance(message, dict):
         return False
-    if (message.get("metadata") or {}).get("is_visually_hidden_from_conversation"):
+    if maybe_object(message, "metadata").get("is_visually_hidden_from_conversation"):
         return False
     content = message.get("content")
     if not isinstance(content, dict) or content.get("content_type") in {
@@ -109,7 +115,7 @@ def _says(node: Any) -> bool:
         "model_editable_context",
     }:
         return False
-    return any(part not in ("", None) for part in content.get("parts") or [content.get("text")])
+    return any(not is_absent(part) for part in _parts(content))
 
 
 def _last_leaf(nodes: Json, place: str) -> str:

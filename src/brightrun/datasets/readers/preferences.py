@@ -29,9 +29,7 @@ def read(fields: RecordFields, notes: Notes) -> RawConversation:
     Raises:
         UnreadableRecordError: it was not chosen, or the record is not understood.
     """
-    preferred, rejected = fields.take(*PREFERRED), fields.take(*REJECTED)
-    assert preferred is not None
-    assert rejected is not None
+    preferred, rejected = fields.need(*PREFERRED), fields.need(*REJECTED)
     if notes.choices.preference == "refuse":
         raise preference_refused(rejected.key, rejected.place)
     answer = _answer(preferred)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import Record
@@ -17,6 +17,17 @@ from brightrun.datasets.readers.file_text import Progress
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.source import Source
 from brightrun.errors import DatasetError
+
+
+class CsvRows(Protocol):
+    """What `csv.reader` gives."""
+
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
 
 _DELIMITERS = ",\t;|"
 _BATCH_ROWS = 256
@@ -45,20 +56,15 @@ def csv_rows(source: Source, delimiter: str, notes: Notes, progress: Progress | 
     with source.open() as stream:
         text = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
         rows = csv.reader(text, delimiter=delimiter, strict=True)
-        header = _header(next(rows, []), source.path)
+        try:
+            header = _header(_next_row(rows, source.path) or [], source.path)
+        except UnreadableRecordError as problem:
+            raise notes.problems.refused_whole(problem) from problem
         line = rows.line_num
         while True:
             start = line + 1
             with notes.collecting():
-                try:
-                    row = next(rows, None)
-                except csv.Error as error:
-                    raise UnreadableRecordError(f"line {rows.line_num}", f"not a row of a CSV: {error}") from error
-                except UnicodeDecodeError as error:
-                    raise DatasetError(
-                        f"{source.path.name} is not UTF-8 text after line {line}.",
-                        hint="Save it as UTF-8; Excel calls that CSV UTF-8.",
-                    ) from error
+                row = _next_row(rows, source.path)
                 if row is None:
                     return
                 line = rows.line_num
@@ -66,6 +72,24 @@ def csv_rows(source: Source, delimiter: str, notes: Notes, progress: Progress | 
                     yield Record(f"line {start}", _by_column(header, row, f"line {start}"))
             if progress is not None:
                 progress(min(source.position, source.total), source.total)
+
+
+def _next_row(rows: CsvRows, path: Path) -> list[str] | None:
+    """The next row; None at the end.
+
+    Raises:
+        UnreadableRecordError: it is no row of a CSV.
+        DatasetError: it is not UTF-8, so nothing after it can be read.
+    """
+    try:
+        return next(rows, None)
+    except csv.Error as error:
+        raise UnreadableRecordError(f"line {rows.line_num}", f"not a row of a CSV: {error}") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(
+            f"{path.name} is not UTF-8 text after line {rows.line_num}.",
+            hint="Save it as UTF-8; Excel calls that CSV UTF-8.",
+        ) from error
 
 
 def excel_rows(source: Source, notes: Notes) -> Iterator[Record]:
