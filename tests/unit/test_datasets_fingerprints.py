@@ -190,6 +190,11 @@ def test_ids_come_back_as_they_were(prints: Fingerprints) -> None:
     assert prints.groups().exact == [names]
 
 
+def test_broken_texts_are_compared_like_others(prints: Fingerprints) -> None:
+    found = groups_of(prints, one=("a", "half \ud83d"), other=("a", "half \ud83e"), copy=("a", "half \ud83d"))
+    assert found.exact == [["one", "copy"]]
+
+
 def test_digests_that_differ_in_their_last_bit_are_different(
     prints: Fingerprints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
