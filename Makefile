@@ -9,7 +9,7 @@ TORCH_INDEX ?=
 # One or two spinning OpenMP threads fight on small machines; a passive wait is 7 to 10 times faster there.
 export OMP_WAIT_POLICY = PASSIVE
 
-.PHONY: quickstart test lint install clean
+.PHONY: quickstart test lint mutants install clean
 
 quickstart: $(VENV)/worker.installed
 	$(BIN)/brightrun quickstart
@@ -23,6 +23,10 @@ lint: $(VENV)/dev.installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry src
+
+# Not part of `make test`: it runs the tests of a few modules once for each of 2,500 small changes to them.
+mutants: $(VENV)/mutants.installed
+	$(BIN)/python tests/mutants/check.py
 
 install: $(VENV)/worker.installed
 
@@ -60,6 +64,10 @@ $(VENV)/worker.installed: $(VENV)/torch.installed pyproject.toml constraints.txt
 
 $(VENV)/dev.installed: $(VENV)/worker.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[worker,tables,dev]'
+	touch $@
+
+$(VENV)/mutants.installed: $(VENV)/dev.installed pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[mutants]'
 	touch $@
 
 clean:

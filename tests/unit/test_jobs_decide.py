@@ -58,6 +58,16 @@ CASES: list[tuple[str, Situation, Decision]] = [
         known(JobStatus.PROVISIONING, lease(last_seen_at=None, intended_at=NOW - timedelta(minutes=31))),
         Decision(Act.TERMINATE_MACHINE, EndReason.WORKER_LOST),
     ),
+    (
+        "silent for just as long as is allowed",
+        known(lease=lease(last_seen_at=NOW - timedelta(minutes=10))),
+        Decision(Act.TERMINATE_MACHINE, EndReason.WORKER_LOST),
+    ),
+    (
+        "never heard, for just as long as is allowed",
+        known(JobStatus.PROVISIONING, lease(last_seen_at=None, intended_at=NOW - timedelta(minutes=30))),
+        Decision(Act.TERMINATE_MACHINE, EndReason.WORKER_LOST),
+    ),
     ("lease closed, tries left", known(lease=lease(open=False)), Decision(Act.OPEN_LEASE)),
     ("lease closed, no try left", known(lease=lease(open=False, number=3)), Decision(Act.FAIL, EndReason.WORKER_LOST)),
     ("worker completed", known(lease=lease(worker_end=JobStatus.COMPLETED)), Decision(Act.INGEST)),

@@ -109,7 +109,7 @@ class Fingerprints:
         """Runs of conversations (by number) with an equal key, in order of appearance."""
         keys = np.empty(self._count, dtype=np.uint64)
         for start, block in self._blocks():
-            keys[start : start + block.size] = block[field] if band is None else _band_keys(block["minima"], band)
+            keys[start : start + block.size] = block[field] if band is None else _band_keys(block[field], band)
         order = np.argsort(keys, kind="stable")
         keys = keys[order]
         equal = np.flatnonzero(keys[1:] == keys[:-1])
