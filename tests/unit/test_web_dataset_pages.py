@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from html import unescape
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from brightrun.jobs.add_dataset import add_dataset
 from brightrun.jobs.studio import Studio
 from brightrun.web.pages.conversation import shown_turns
 from brightrun.web.pages.dataset import Balance
-from brightrun.web.pages.dataset_texts import choices_texts, finding_done, finding_title, header_text
+from brightrun.web.pages.dataset_texts import choices_texts, finding_done, finding_fix, finding_title, header_text
 from brightrun.web.upload_progress import UploadProgress
 from tests.conftest import REPOSITORY
 from tests.unit.test_datasets_builders import audit, chat_record, llama3, said, write_lines
@@ -345,6 +347,21 @@ def test_the_header_is_reconciled_in_words(tmp_path: Path, pairs: int | None, sa
     told = header_text(report.model_copy(update={"header": header}))
     assert told is None if said_of_it is None else told is not None and said_of_it in told
     assert header_text(report) is None
+
+
+def test_no_page_tells_people_to_give_options() -> None:
+    """The audit's own words name those of the command line."""
+    named = 0
+    for found in iter_modules([str(REPOSITORY / "src" / "brightrun" / "datasets" / "checks")]):
+        module = import_module(f"brightrun.datasets.checks.{found.name}")
+        reading = getattr(module, "CHECK", None)
+        fixes = [text for name, text in vars(module).items() if name.startswith("FIX") and isinstance(text, str)]
+        check = module.NAME if reading is None and fixes else getattr(reading, "name", "")
+        for fix in [*fixes, *([reading.fix] if reading is not None else [])]:
+            told = finding_fix(Finding(check=check, severity="warning", count=1, explanation="", fix=fix))
+            assert "--" not in told, (check, told)
+            named += "--" in fix
+    assert named >= 6
 
 
 def test_the_page_says_how_the_file_is_read(tmp_path: Path) -> None:

@@ -190,6 +190,12 @@ def _unknown(path: Path, first: Record) -> DatasetError:
         )
     if isinstance(value, dict) and value and all(is_absent(held) for held in value.values()):
         return _empty(path, 0, Notes(Problems(path.name)))
+    if isinstance(value, dict) and len(value) > 1 and not any(isinstance(held, dict | list) for held in value.values()):
+        return DatasetError(
+            f"{path.name} has the columns {keys(value)}; which is the question and which the answer cannot be told.",
+            hint="Say it with --map COLUMN=prompt --map COLUMN=answer.",
+            details={"found": list(value)},
+        )
     found = f"the keys {keys(value)}" if isinstance(value, dict) else kind(value)
     names = [(known.name, known.recognized_by) for known in DOCUMENT_FORMATS]
     names += [(known.name, known.recognized_by) for known in RECORD_FORMATS]

@@ -125,11 +125,13 @@ DONE_TEXTS: dict[Done, str] = {
 }
 # The audit's own words name options of the command line, which pages do not have.
 _FIXES = {
+    "account_export": "Take the private ones out of the file, or choose conversations on the command line.",
+    "control_tokens": "Remove the control string from the text.",
     "escaped_newlines": "Nothing to do; to be rid of it, fix the program that writes the file.",
-    "undesirable_answers": "Answers marked as unwanted",
-    "undividable": "Too little to keep some for validation",
-    "unread_fields": "Fields that nobody reads",
-    "unreadable_records": "Records that cannot be read",
+    "foreign_markers": "Remove the strings from the texts, and give the messages without any template.",
+    "reasoning_tags": "Remove the reasoning from the answers, or choose a base model that reasons in these tags.",
+    "unread_fields": "Where a field decides what is to be learned, act on it before: remove the records, or write a "
+    "weight of 0. Where it is the question, the answer or the system prompt, call it so.",
     "unprompted_name": "Put the client's name into the system prompt or into what the client says, "
     "or keep it as it is, knowingly.",
     "json_syntax": "Write the file again from its source with a JSON library.",
@@ -148,7 +150,7 @@ def finding_title(finding: Finding) -> str:
 
 def finding_fix(finding: Finding) -> str:
     """What its reader can do about it."""
-    return _FIXES.get(finding.check, finding.fix)
+    return _FIXES.get(finding.check, finding.fix) if "--" in finding.fix else finding.fix
 
 
 def finding_done(finding: Finding, *, repairs: bool = True) -> str:
