@@ -42,8 +42,8 @@ def assemble_chat_model(
     The end-of-turn token is the first control token after an answer. `bos` counts as the opening token where
     the template writes it once, at the very beginning (in ChatML it opens every turn and is none). The pad is
     `pad` or one of the usual ones, as long as the template does not write it and it ends nothing; then any
-    such control token. A model that has none gets its lowest id that ends nothing: harmless, since rows are
-    packed and pads carry no loss.
+    such control token. A model that has none gets its lowest id that ends nothing, and no token by name: harmless,
+    since rows are packed and pads carry no loss, whereas a plain token named as padding would be split off texts.
 
     Raises:
         ModelError: The template fails, drops a message or an answer's end, or is too unusual for safe masks.
@@ -58,8 +58,8 @@ def assemble_chat_model(
         raise ModelError(f"{name}: its chat template writes {bos} twice at the beginning.")
     if bos_id is not None and (ids[0] != bos_id or ids.count(bos_id) != 1):
         bos_id = None
-    pad_id = _pad_id(tokenizer, pad, forbidden={*stop_ids, *ids})
-    control = ControlTokens(bos_id, end_of_turn, end_of_turn_id, stop_ids, pad_id)
+    pad, pad_id = _padding(tokenizer, pad, forbidden={*stop_ids, *ids})
+    control = ControlTokens(bos_id, end_of_turn, end_of_turn_id, stop_ids, pad, pad_id)
     model = ChatModel(name=name, source=source, tokenizer=tokenizer, template=template, control=control)
     _try_masks(model)
     return model
@@ -92,13 +92,14 @@ def _end_of_turn(name: str, tokenizer: Tokenizer, template: ChatTemplate) -> str
     return min(places, key=lambda token: (places[token], -len(token)))
 
 
-def _pad_id(tokenizer: Tokenizer, pad: str | None, forbidden: Collection[int]) -> int:
+def _padding(tokenizer: Tokenizer, pad: str | None, forbidden: Collection[int]) -> tuple[str | None, int]:
+    """The control token to fill up with, where there is one, and the id to do it with."""
     wanted: Sequence[str] = [token for token in (pad, *_USUAL_PADS, *tokenizer.special_ids) if token]
     for token in wanted:
         number = tokenizer.special_ids.get(token)
         if number is not None and number not in forbidden:
-            return number
-    return next(number for number in range(len(forbidden) + 1) if number not in forbidden)
+            return token, number
+    return None, next(number for number in range(len(forbidden) + 1) if number not in forbidden)
 
 
 def _try_masks(model: ChatModel) -> None:

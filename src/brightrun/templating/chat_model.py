@@ -52,13 +52,15 @@ class ControlTokens:
         end_of_turn: The string after every answer, the only control token that is trained on.
         end_of_turn_id: Its id.
         stop_ids: Every id that ends a generated answer.
-        pad_id: An id for filling up; never one of `stop_ids`.
+        pad: The control token for filling up, which ends nothing; None where every one has another use.
+        pad_id: Its id, or that of any token that ends nothing.
     """
 
     bos_id: int | None
     end_of_turn: str
     end_of_turn_id: int
     stop_ids: frozenset[int]
+    pad: str | None
     pad_id: int
 
 
@@ -80,6 +82,7 @@ class ChatModel:
         self.end_of_turn = control.end_of_turn
         self.end_of_turn_id = control.end_of_turn_id
         self.stop_ids = control.stop_ids
+        self.pad = control.pad
         self.pad_id = control.pad_id
         self.special_tokens = frozenset(tokenizer.special_ids)
         self._tokenizer = tokenizer

@@ -21,21 +21,8 @@ from brightrun.files import write_model, write_text
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
 from brightrun.templating.template import DATE_STRING
+from brightrun.worker.bundle_tokenizer import write_tokenizer
 
-_TOKENIZER, _TOKENIZER_CONFIG, _TOKENS_MAP = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
-# Reads tokenizer.json as it is, in transformers 4 and 5 alike. Version 5 writes `TokenizersBackend`, which 4 does not
-# know, and classes named after a model may build another tokenizer than the file's.
-_TOKENIZER_CLASS = "PreTrainedTokenizerFast"
-# What only one of the two versions understands, or what tells about the machine that wrote it.
-_NOT_PORTABLE = (
-    "backend",
-    "auto_map",
-    "processor_class",
-    "is_local",
-    "local_files_only",
-    "name_or_path",
-    "chat_template",
-)
 GOLDEN_NAME = "golden_prompts.json"
 MANIFEST_NAME = "manifest.json"
 
@@ -56,7 +43,7 @@ def write_adapter_weights(trained: Path, target: Path, spec: JobSpec) -> int:
 
 def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, prompts: Items[tuple[Message, ...]]) -> None:
     """Tokenizer, template, generation defaults, golden prompts with their exact token ids, and the self-test."""
-    _write_tokenizer(target, model_folder, chat)
+    write_tokenizer(target, model_folder, chat)
     write_text(target / "chat_template.jinja", _dated(chat.template))
     generation = {
         "do_sample": False,
@@ -78,28 +65,6 @@ def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, promp
     write_text(target / GOLDEN_NAME, json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
     with as_file(files("brightrun.worker") / "bundle_files" / "self_test.py") as script:
         shutil.copyfile(script, target / "self_test.py")
-
-
-def _write_tokenizer(target: Path, model_folder: Path, chat: ChatModel) -> None:
-    """The base model's tokenizer in a form that transformers 4 and 5 and converters read.
-
-    The padding token becomes the one that we trained with, which ends no answer: with an end token in its place,
-    libraries that leave padding out of the loss also leave out the end of every answer.
-    """
-    shutil.copyfile(model_folder / _TOKENIZER, target / _TOKENIZER)
-    config = json.loads((model_folder / _TOKENIZER_CONFIG).read_text(encoding="utf-8"))
-    if (model_folder / _TOKENS_MAP).exists():  # older folders have the control strings in a file of their own
-        config = json.loads((model_folder / _TOKENS_MAP).read_text(encoding="utf-8")) | config
-    for name in _NOT_PORTABLE:
-        config.pop(name, None)
-    extra = config.pop("extra_special_tokens", None)
-    if isinstance(extra, list):  # version 4 wants names for them, and has a list under another key
-        config["additional_special_tokens"] = config.get("additional_special_tokens") or extra
-    elif extra:
-        config["extra_special_tokens"] = extra
-    config["tokenizer_class"] = _TOKENIZER_CLASS
-    config["pad_token"] = chat.decode([chat.pad_id], skip_special=False)
-    write_text(target / _TOKENIZER_CONFIG, json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
 
 
 def _dated(template: str) -> str:

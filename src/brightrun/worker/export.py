@@ -91,7 +91,14 @@ def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_che
 def _readme(spec: JobSpec, adapter_check: NotChecked) -> str:
     base = spec.model.hub_id or spec.model.name
     front = [f"base_model: {json.dumps(base)}", "base_model_relation: adapter"] if spec.model.hub_id else []
-    front += ["library_name: peft", "tags:", "  - lora", "  - peft"]
+    front += [
+        "library_name: peft",
+        "license: other",
+        'license_name: "base-model-terms"',
+        "tags:",
+        "  - lora",
+        "  - peft",
+    ]
     return (
         "---\n" + "\n".join(front) + "\n---\n\n"
         f"# A partial adapter for {base}\n\n{adapter_check.sentence}\n\n"
