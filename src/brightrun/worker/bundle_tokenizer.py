@@ -49,9 +49,8 @@ def write_tokenizer(target: Path, model_folder: Path, chat: ChatModel) -> None:
     config = _with_known_tokens(config, lambda token: inner.token_to_id(token) is not None)
     config["tokenizer_class"] = TOKENIZER_CLASS
     splitting = json.loads(inner.to_str())["pre_tokenizer"] or {}
-    if (
-        "add_prefix_space" in splitting
-    ):  # version 4 takes what is not said here for `false`, whatever tokenizer.json says
+    # Version 4 takes what is not said here for `false`, whatever tokenizer.json says.
+    if "add_prefix_space" in splitting:
         config["add_prefix_space"] = splitting["add_prefix_space"]
     write_text(target / _CONFIG, json.dumps(config, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
 
