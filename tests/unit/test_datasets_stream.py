@@ -92,6 +92,21 @@ def test_seen_ids_remember_past_the_small_set() -> None:
     assert seen.unused("id-5") == "id-5-3"
 
 
+def test_a_name_of_many_conversations_is_not_counted_from_one_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session's id may stand a hundred thousand times; asking for each number again would never end."""
+    asked: list[str] = []
+    seen, add = SeenIds(), SeenIds.add
+
+    def counted(self: SeenIds, name: str) -> bool:
+        asked.append(name)
+        return add(self, name)
+
+    monkeypatch.setattr(SeenIds, "add", counted)
+    names = [seen.unused("session") for _ in range(1000)]
+    assert names == ["session", *(f"session-{number}" for number in range(2, 1001))]
+    assert len(asked) < 2 * len(names)
+
+
 def test_content_ids_tell_boundaries() -> None:
     assert content_id(["ab", "c"]) != content_id(["a", "bc"])
     assert content_id(["ab", "c"]) == content_id(["ab", "c"])

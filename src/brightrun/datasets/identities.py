@@ -26,6 +26,7 @@ class SeenIds:
     def __init__(self) -> None:
         self._settled: npt.NDArray[np.uint64] = np.empty(0, dtype=np.uint64)
         self._pending: set[int] = set()
+        self._numbers: dict[str, int] = {}  # the last number that was put behind a name
 
     def add(self, name: str) -> bool:
         """Remember an id; True where it is new."""
@@ -41,11 +42,15 @@ class SeenIds:
 
     def unused(self, name: str) -> str:
         """The name, or with -2, -3 … behind it where it was used before; remembered."""
-        candidate, number = name, 1
-        while not self.add(candidate):
+        if self.add(name):
+            return name
+        number = self._numbers.get(name, 1) + 1
+        while not self.add(f"{name}-{number}"):
             number += 1
-            candidate = f"{name}-{number}"
-        return candidate
+        if len(self._numbers) >= _MAX_PENDING:
+            self._numbers.clear()  # forgetting costs time, not truth
+        self._numbers[name] = number
+        return f"{name}-{number}"
 
     def _is_settled(self, key: int) -> bool:
         index = int(np.searchsorted(self._settled, np.uint64(key)))
