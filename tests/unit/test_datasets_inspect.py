@@ -18,6 +18,7 @@ from brightrun.errors import DatasetError
 from tests.unit.test_datasets_builders import (
     audit,
     chat_record,
+    finding,
     llama3,
     said,
     v4_container,
@@ -152,3 +153,10 @@ def test_what_reading_told_of_one_conversation_is_not_said_of_the_next(tmp_path:
     answer["conversation_history"] = []
     (row,) = micro_batches_of(write_json(tmp_path / "file", container))
     assert (row.id, [(one.check, one.count) for one in row.problems]) == ("one", [("input_not_in_history", 1)])
+
+
+def test_what_is_so_of_the_whole_file_flags_no_conversation(tmp_path: Path) -> None:
+    records = [{**chat_record(said(topic)), "rating": "good"} for topic in ("rent", "sleep", "wills")]
+    path = write_lines(tmp_path / "file", records)
+    assert finding(audit(path), "unread_fields").severity == "warning"
+    assert list(problem_rows(path, chat=llama3(), options=ReadOptions())) == []

@@ -322,6 +322,15 @@ def test_a_damaged_archive_is_a_clear_error(tmp_path: Path) -> None:
     assert "damaged zip" in refused(written(tmp_path / "f.zip", zipped(a=LINES)[:-30])).message
 
 
+def test_a_file_that_unpacks_to_far_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line without an end, in many lines, and in a table: before it is in memory."""
+    monkeypatch.setattr("brightrun.datasets.readers.source._RATIO_FROM", 1 << 16)
+    monkeypatch.setattr("brightrun.datasets.readers.source._MAX_RATIO", 20)
+    rows = "prompt,answer\n" + "Hello.,There.\n" * (1 << 13)
+    for text in (" " * (1 << 20), (LINES + "\n" * 2000) * 60, rows):
+        assert "times its size" in refused(written(tmp_path / "f.gz", gzip.compress(text.encode()))).message
+
+
 def test_one_conversation_or_copies_of_one_are_refused_by_the_audit(tmp_path: Path) -> None:
     one = audit(written(tmp_path / "one", json.dumps(RECORDS[0])))
     assert one.refused

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from brightrun.datasets.checks import constant_scores, no_signal
+from brightrun.datasets.checks import account_export, constant_scores, no_signal, unread_fields
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.examination import Examination, in_order
 from brightrun.datasets.findings import Finding
@@ -17,7 +17,8 @@ from brightrun.datasets.readers.notes import Notes
 from brightrun.errors import DatasetError
 from brightrun.templating.chat_model import ChatModel
 
-_OF_THE_WHOLE_FILE = frozenset({constant_scores.NAME, no_signal.NAME})  # of one alone they would say what is not so
+# Of one conversation alone they would say what is not so, or the same of all.
+_OF_THE_WHOLE_FILE = frozenset({constant_scores.NAME, no_signal.NAME, account_export.CHECK.name, unread_fields.NAME})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,6 @@ def _inspected(
 ) -> InspectedConversation:
     alone = Examination(path, chat, options, counts_tokens=False)
     examined = alone.examine(written)
-    findings = [one for one in alone.findings_so_far() if one.check not in _OF_THE_WHOLE_FILE]
-    return InspectedConversation(
-        number, written, examined.conversation, examined.kept, in_order(from_reading + findings)
-    )
+    found = from_reading + alone.findings_so_far()
+    findings = [one for one in found if one.check not in _OF_THE_WHOLE_FILE]
+    return InspectedConversation(number, written, examined.conversation, examined.kept, in_order(findings))

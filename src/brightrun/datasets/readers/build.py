@@ -47,7 +47,6 @@ class _Read:
     text: str
     place: str
     learn: bool | None = None
-    reasoning: str | None = None
 
 
 class Builder:
@@ -125,9 +124,8 @@ class Builder:
                 learn = False
             beside = fields.take(*meanings.REASONING) if fields.has_any(_REASONING) else None
         if message.content is None:
-            found = (
-                "" if fields is None or not fields.left() else "; found " + ", ".join(k for _, k, _ in fields.left())
-            )
+            others = [] if fields is None else [f"`{key}`" for _, key, _ in fields.left()]
+            found = f"; it has {', '.join(others)}" if others else ""
             raise UnreadableRecordError(message.place, f"the message has no text{found}")
         content = content_of(message.content, message.content_place or message.place)
         if message.role != "assistant" and learn:
@@ -159,7 +157,7 @@ class Builder:
             return False
         rejected = fields.take(*meanings.REJECTED)
         if rejected is None:
-            [preferred] = [fields.need(*meanings.PREFERRED)]
+            preferred = fields.need(*meanings.PREFERRED)
             raise UnreadableRecordError(
                 preferred.place,
                 f"`{preferred.key}` names a preferred answer beside the others; which is to be learned cannot be known",

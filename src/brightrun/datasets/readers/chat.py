@@ -17,8 +17,8 @@ RECOGNIZED_BY_SHAREGPT = "`conversations` with `from` and `value`, or with `role
 
 MESSAGES = ("messages", "message_list", "chat_messages")
 CONVERSATIONS = ("conversations", "conversation", "dialogue", "dialog", "chat", "turns", "utterances")
-_ROLE = ("role", "from", "speaker", "author", "sender")
-_TEXT = ("content", "value", "text", "message", "utterance", "parts")
+ROLE = ("role", "from", "speaker", "author", "sender")
+TEXT = ("content", "value", "text", "message", "utterance", "parts")
 
 
 def matches_openai(fields: RecordFields) -> bool:
@@ -34,7 +34,7 @@ def is_chat(value: Any) -> bool:
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False
     keys = {key.strip().casefold() for key in value[0]}
-    return bool(keys & set(_ROLE)) and bool(keys & {*_TEXT, "tool_calls", "weight"})
+    return bool(keys & set(ROLE)) and bool(keys & {*TEXT, "tool_calls", "weight"})
 
 
 def read_openai(fields: RecordFields) -> RawConversation:
@@ -62,9 +62,9 @@ def messages_of(field: Field) -> list[RawMessage]:
 def message_of(item: Any, place: str) -> RawMessage | None:
     """One message; None where it is an empty system prompt. Raises UnreadableRecordError."""
     fields = RecordFields(as_object(item, place), place)
-    word = fields.need(*_ROLE)
+    word = fields.need(*ROLE)
     role = role_of(word.value, word.place)
-    content = fields.take(*_TEXT)
+    content = fields.take(*TEXT)
     if content is None and role == "system" and not fields.left():
         return None
     if fields.peek("type") == "message":

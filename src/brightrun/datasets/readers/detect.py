@@ -114,6 +114,7 @@ def _open_document(source: Source, notes: Notes, progress: Progress | None) -> O
 
 
 def _is_record(value: Any) -> bool:
+    """Whether an object is one record, not a wrapper of many; one of a known other kind is refused as a whole."""
     try:
         fields = RecordFields(value, "")
     except UnreadableRecordError:

@@ -32,12 +32,7 @@ def is_blank(source: Source) -> bool:
 def whole_text(source: Source) -> str:
     """Raises UnreadableRecordError: not UTF-8."""
     with source.open() as stream:
-        blocks, size = [], 0
-        while block := stream.read(1 << 20):
-            size += len(block)
-            source.check_size(size)
-            blocks.append(block)
-    data = b"".join(blocks)
+        data = stream.read()
     return decode(data.removeprefix(_UTF8_MARK), offset=len(data) - len(data.removeprefix(_UTF8_MARK)), line=1)
 
 
@@ -53,7 +48,6 @@ def json_lines(source: Source, notes: Notes, progress: Progress | None = None) -
                     yield Record(f"line {number}", parse_json(text, notes, first_line=number))
             offset += len(raw)
             if offset - reported >= _REPORT_BYTES:
-                source.check_size(offset)
                 reported = offset
                 if progress is not None:
                     progress(min(source.position, source.total), source.total)

@@ -10,19 +10,17 @@ from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.identities import SeenIds
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.build import Builder
-from brightrun.datasets.readers.chat import message_of
+from brightrun.datasets.readers.chat import ROLE, TEXT, message_of
 from brightrun.datasets.readers.columns import renamed
 from brightrun.datasets.readers.fields import Record, as_object
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.raw import RawConversation
-from brightrun.datasets.readers.record_fields import RecordFields
+from brightrun.datasets.readers.record_fields import RecordFields, plain_name
 
 NAME = "message-rows"
 RECOGNIZED_BY = "one message per row, with `role`, `content` and `conversation_id`"
 
 _IDS = ("conversation_id", "session_id", "thread_id", "chat_id", "dialogue_id", "dialog_id", "conversation")
-_ROLES = ("role", "from", "speaker", "author", "sender")
-_TEXTS = ("content", "value", "text", "message", "utterance")
 _ORDER = ("turn", "turn_number", "index", "order", "position", "timestamp", "created_at", "time", "date")
 
 
@@ -32,7 +30,7 @@ class _Row(NamedTuple):
 
 
 def matches(fields: RecordFields) -> bool:
-    return any(name in fields for name in _ROLES) and any(name in fields for name in _TEXTS)
+    return any(name in fields for name in ROLE) and any(name in fields for name in TEXT)
 
 
 def read(records: Iterator[Record], notes: Notes) -> Iterator[Conversation]:
@@ -53,14 +51,15 @@ def read(records: Iterator[Record], notes: Notes) -> Iterator[Conversation]:
 def _rows(records: Iterator[Record], notes: Notes) -> Iterator[_Row]:
     for record in records:
         with notes.collecting():
-            fields = RecordFields(renamed(as_object(record.value, record.place), notes), record.place)
-            yield _Row(record, fields.take_label(*_IDS) or "")
+            value = renamed(as_object(record.value, record.place), notes)
+            name = RecordFields(value, record.place).take_label(*_IDS)
+            yield _Row(record._replace(value=value), name or "")
 
 
 def _conversation(name: str, rows: list[Record]) -> RawConversation:
     messages = []
     for row in rows:
-        value = {key: held for key, held in row.value.items() if key.strip().casefold() not in {*_IDS, *_ORDER}}
+        value = {key: held for key, held in row.value.items() if plain_name(key) not in {*_IDS, *_ORDER}}
         message = message_of(value, row.place)
         if message is not None:
             messages.append(message)

@@ -4,11 +4,10 @@ stands beside them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from brightrun.datasets.problems import UnreadableRecordError
-from brightrun.datasets.readers.fields import at
 from brightrun.datasets.readers.record_fields import RecordFields, plain_name
 from brightrun.templating.messages import Role
 
@@ -45,8 +44,7 @@ class RawConversation:
     fields: RecordFields
     title: str | None = None
     own_id: str | None = None
-    not_trained: bool = False
-    preferred: bool = field(default=False)
+    preferred: bool = False
 
 
 def role_of(word: Any, place: str) -> Role:
@@ -70,17 +68,3 @@ def role_of(word: Any, place: str) -> Role:
         f"expected system, user or assistant, found {word!r:.40}",
         hint="Known words: " + ", ".join(ROLES) + ".",
     )
-
-
-def text_pair(
-    fields: RecordFields, asked: Any, answered: Any, asked_place: str, answered_place: str
-) -> RawConversation:
-    """A conversation of one question and its answer."""
-    return RawConversation(
-        fields.place,
-        [RawMessage("user", asked, asked_place), RawMessage("assistant", answered, answered_place)],
-        fields,
-    )
-
-
-__all__ = ["ROLES", "RawConversation", "RawMessage", "at", "role_of", "text_pair"]

@@ -9,7 +9,7 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -35,14 +35,11 @@ class Source:
         self.path = path
         self.total = path.stat().st_size
         self._raw: IO[bytes] | None = None
-        self._unpacked = 0
         with path.open("rb") as stream:
             self._magic = stream.read(8)
         self.member: str | None = None
-        self.members_used = False
         if self._magic.startswith(_ZIP) and not is_spreadsheet(path):
             self.member = _member(path, part)
-            self.members_used = part == self.member
         self.head = self._head()
         self._encoding = _encoding(self.head)
         if self._encoding is not None:
@@ -53,11 +50,6 @@ class Source:
     def position(self) -> int:
         """How many bytes of the file itself were read."""
         return 0 if self._raw is None else self._raw.tell()
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the file's own bytes are its text."""
-        return self.member is None and self._encoding is None and not self._magic.startswith((_GZIP, _BZIP2, _XZ))
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
@@ -70,6 +62,8 @@ class Source:
             self._raw = raw
             try:
                 stream = self._unpack(raw)
+                if stream is not raw:
+                    stream = cast("IO[bytes]", io.BufferedReader(_Counted(stream, self.check_size)))
                 yield stream if self._encoding is None else _recoded(stream, self._encoding)
             except _DAMAGED as error:
                 raise DatasetError(
@@ -166,6 +160,24 @@ def _encoding(head: bytes) -> str | None:
     if len(head) >= 4 and head[:1] == b"\x00" and even.count(0) > 0.8 * len(even) and not odd.count(0):
         return "utf-16-be"
     return None
+
+
+class _Counted(io.RawIOBase):
+    """Unpacked bytes, of which `check` hears how many there were before they are handed on."""
+
+    def __init__(self, stream: IO[bytes], check: Callable[[int], None]) -> None:
+        super().__init__()
+        self._stream, self._check, self._count = stream, check, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        block = self._stream.read(len(buffer))
+        self._count += len(block)
+        self._check(self._count)
+        buffer[: len(block)] = block
+        return len(block)
 
 
 class _Recoded(io.RawIOBase):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
@@ -99,6 +100,8 @@ def excel_rows(source: Source, notes: Notes) -> Iterator[Record]:
         from openpyxl import load_workbook
     except ImportError as error:
         raise DatasetError(f"{path.name} is an Excel workbook; reading it takes openpyxl.", hint=_EXTRA) from error
+    with zipfile.ZipFile(path) as archive:
+        source.check_size(sum(each.file_size for each in archive.infolist()))
     book = load_workbook(path, read_only=True, data_only=True)
     sheet = book[_sheet(path, book.sheetnames, notes.choices.part)]
     rows = sheet.iter_rows(values_only=True)
