@@ -97,6 +97,14 @@ def test_a_file_that_cannot_be_read(case: str, command: str, cli: CommandLine) -
     assert cli.listing() == before
 
 
+def test_every_problem_of_a_file_is_listed(cli: CommandLine) -> None:
+    write_lines(cli.folder / "file", [chat_record(["Only me."]) for _ in range(30)])
+    error, hint, *others = cli("dataset", "audit", "file", "--model", MODEL).err.splitlines()
+    assert "line 1: the conversation has no answers (29 more problems)" in error
+    assert hint.startswith("hint: ")
+    assert others == [f"  line {number}: the conversation has no answers" for number in range(2, 31)]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_with_json_the_error_is_json_too(command: str, cli: CommandLine) -> None:
     (cli.folder / "file").write_text('{"messages": ]}')

@@ -135,9 +135,13 @@ def _dash_hint(arguments: list[str]) -> str:
 
 
 def _tell(error: BrightRunError, *, as_json: bool) -> None:
-    """The error on one line and its fix on the next; a terminal wraps them itself."""
+    """The error on one line, its fix on the next, then every other problem of a file; a terminal wraps them itself."""
     if as_json:
         print_json(error.as_dict())
     problems.show_line(("error:", "bold red"), f" {error.message}")
     if error.hint:
         problems.show_line(("hint:", "bold"), f" {error.hint}")
+    others = error.details.get("problems")
+    if isinstance(others, list) and not as_json:
+        for other in others[1:]:  # the first is the error's own
+            problems.show_line(f"  {other['place']}: {other['problem']}")

@@ -10,12 +10,11 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from brightrun.datasets.options import ColumnMeaning, ReadingChoices
-from brightrun.errors import DatasetError
+from brightrun.datasets.options import ColumnMeaning, ReadingChoices, columns_of_pairs
 
 
-class UnreadableChoice(StrEnum):
-    """What happens to records that cannot be read."""
+class LeaveOutChoice(StrEnum):
+    """What happens to what cannot be read or trained on."""
 
     refuse = "refuse"
     leave_out = "leave-out"
@@ -28,20 +27,13 @@ class PreferenceChoice(StrEnum):
     train_on_preferred = "train-on-preferred"
 
 
-class ReasoningChoice(StrEnum):
-    """What happens to reasoning before an answer."""
-
-    refuse = "refuse"
-    leave_out = "leave-out"
-
-
 def _options(
     repair_json: Annotated[
         bool, typer.Option("--repair-json", help="Remove stray backslashes that make the file invalid JSON.")
     ] = False,
     unreadable: Annotated[
-        UnreadableChoice, typer.Option(help="Refuse a file with unreadable records, or leave those out and log them.")
-    ] = UnreadableChoice.refuse,
+        LeaveOutChoice, typer.Option(help="Refuse a file with unreadable records, or leave those out and log them.")
+    ] = LeaveOutChoice.refuse,
     merge_turns: Annotated[
         bool, typer.Option("--merge-turns", help="Join turns of one side that follow one another, each logged.")
     ] = False,
@@ -52,8 +44,8 @@ def _options(
         PreferenceChoice, typer.Option(help="Refuse preference records, or train on the preferred answers.")
     ] = PreferenceChoice.refuse,
     reasoning: Annotated[
-        ReasoningChoice, typer.Option(help="Refuse answers that come with reasoning, or leave the reasoning out.")
-    ] = ReasoningChoice.refuse,
+        LeaveOutChoice, typer.Option(help="Refuse answers that come with reasoning, or leave the reasoning out.")
+    ] = LeaveOutChoice.refuse,
     part: Annotated[
         str | None, typer.Option(help="Which list, sheet or archive member, where the file has several.")
     ] = None,
@@ -79,19 +71,9 @@ def _options(
             "reasoning": reasoning.value.replace("-", "_"),
             "part": part,
             "choose": tuple(choose or ()),
-            "columns": dict(_column(pair) for pair in map_ or ()),
+            "columns": columns_of_pairs(map_ or ()),
         }
     )
-
-
-def _column(pair: str) -> tuple[str, str]:
-    column, mark, meaning = pair.rpartition("=")
-    if not mark or not column.strip() or meaning.strip() not in get_args(ColumnMeaning):
-        raise DatasetError(
-            f"--map {pair} does not say what a column means.",
-            hint=f"Write --map COLUMN=MEANING; meanings are {', '.join(get_args(ColumnMeaning))}.",
-        )
-    return column.strip(), meaning.strip()
 
 
 def with_reading_choices(command: Callable[..., None]) -> Callable[..., None]:

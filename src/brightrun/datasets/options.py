@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from brightrun.errors import DatasetError
 
 ColumnMeaning = Literal["prompt", "context", "answer", "system", "id", "persona", "arc", "topic", "weight", "ignore"]
 
 
-class ReadingChoices(BaseModel):
-    """What the person who gives the file decided about its records; the same for every run made of it."""
+class RecordChoices(BaseModel):
+    """What a person may decide about the records of a file, save for its columns."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -44,6 +46,11 @@ class ReadingChoices(BaseModel):
     choose: tuple[str, ...] = Field(
         (), description="Only these conversations: ids, numbers from 1, ranges such as 3-9, or words of their titles."
     )
+
+
+class ReadingChoices(RecordChoices):
+    """What the person who gives the file decided about its records; the same for every run made of it."""
+
     columns: Mapping[str, ColumnMeaning] = Field(
         default_factory=dict, description="What a column or key of the file means, where it cannot be guessed."
     )
@@ -54,6 +61,22 @@ class ReadingChoices(BaseModel):
 
 
 AS_WRITTEN = ReadingChoices()
+
+
+def columns_of_pairs(pairs: Iterable[str]) -> dict[str, str]:
+    """Columns and their meanings, of texts such as `question=prompt`. Raises DatasetError where one says no meaning."""
+    meanings = get_args(ColumnMeaning)
+    found = {}
+    for pair in pairs:
+        column, _, meaning = pair.rpartition("=")
+        if not column.strip() or meaning.strip() not in meanings:
+            raise DatasetError(
+                f"{pair!r:.80} does not say what a column means.",
+                hint=f"Write COLUMN=MEANING; meanings are {', '.join(meanings)}.",
+                details={"param": "column"},
+            )
+        found[column.strip()] = meaning.strip()
+    return found
 
 
 class ReadOptions(ReadingChoices):

@@ -95,14 +95,7 @@ def split_conversations(
     assert 0 < len(held) < len(known) or previous is not None
     if not held or len(held) == len(known):
         raise DatasetError("The earlier split leaves nothing on one side.", hint="Split anew, without the earlier one.")
-    return Split(
-        seed=seed,
-        validation_fraction=validation_fraction,
-        train=sorted(item.id for item in known if item.id not in held),
-        validation=sorted(held),
-        left_out=sorted(left_out),
-        strata=_strata_table(known, held),
-    )
+    return split_as_given(known, held, validation_fraction=validation_fraction, seed=seed, left_out=left_out)
 
 
 def why_undividable(conversations: int, units: int) -> DatasetError | None:
@@ -148,7 +141,7 @@ def split_as_given(
     seed: int,
     left_out: Sequence[str] = (),
 ) -> Split:
-    """The division that a validation file of one's own makes: its conversations, and no others, are kept aside."""
+    """The division that keeps these conversations aside, and no others: as drawn, or a validation file of one's own."""
     known = list(candidates)
     held = {item.id for item in known if item.id in validation}
     return Split(

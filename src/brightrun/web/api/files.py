@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 
 from brightrun.catalogue.folders import find_pulled
 from brightrun.catalogue.models import find_model
 from brightrun.database import files
 from brightrun.datasets.audit_report import AuditReport
-from brightrun.datasets.options import ColumnMeaning, ReadingChoices
+from brightrun.datasets.options import ReadingChoices, RecordChoices, columns_of_pairs
 from brightrun.datasets.preview import preview_conversation
 from brightrun.datasets.sample_dataset import sample_dataset_path
-from brightrun.errors import InputError, ModelError, NotFound
+from brightrun.errors import ModelError, NotFound
 from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, read_options_of, remove_dataset
 from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.studio import Studio
@@ -49,50 +49,17 @@ _FORM: dict[str, Any] = {
 }
 
 
-class ReadingQuery(BaseModel):
+class ReadingQuery(RecordChoices):
     """How the file's records are to be read; the same choices hold in every job that is made of the dataset."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    repair_json: bool = Field(default=False, description="Remove backslashes that stand outside strings, each logged.")
-    unreadable: Literal["refuse", "leave_out"] = Field(
-        "refuse", description="Refuse a file with unreadable records, or leave those out, each logged."
-    )
-    merge_turns: bool = Field(default=False, description="Join turns of one side that follow one another, each logged.")
-    strip_markers: bool = Field(
-        default=False,
-        description="Take control strings off the ends of texts, and reasoning in tags off answers, each logged.",
-    )
-    preference: Literal["refuse", "train_on_preferred"] = Field(
-        "refuse", description="Refuse preference records, or train on the preferred answers."
-    )
-    reasoning: Literal["refuse", "leave_out"] = Field(
-        "refuse", description="Refuse answers that come with reasoning, or leave the reasoning out."
-    )
-    part: str | None = Field(
-        None, max_length=500, description="Which list, sheet or archive member, where the file has several."
-    )
-    choose: list[str] = Field(
-        default_factory=list, description="Only these conversations: ids, numbers, ranges, words of titles."
-    )
-    column: list[str] = Field(
-        default_factory=list, description="What a column means, as `NAME=MEANING`: prompt, answer, system, ignore …"
+    column: tuple[str, ...] = Field(
+        (), description="What a column means, as `NAME=MEANING`: prompt, answer, system, ignore …"
     )
 
     def choices(self) -> ReadingChoices:
-        """Raises InputError where a column's meaning is unknown."""
-        columns: dict[str, str] = {}
-        for pair in self.column:
-            name, mark, meaning = pair.rpartition("=")
-            if not mark or meaning not in get_args(ColumnMeaning):
-                raise InputError(
-                    f"column {pair!r:.80} does not say what a column means.",
-                    hint=f"Write NAME=MEANING; meanings are {', '.join(get_args(ColumnMeaning))}.",
-                    details={"param": "column"},
-                )
-            columns[name] = meaning
-        given = self.model_dump(exclude={"column", "choose"})
-        return ReadingChoices.model_validate({**given, "choose": tuple(self.choose), "columns": columns})
+        """Raises DatasetError where a column's meaning is unknown."""
+        given = self.model_dump(exclude={"column"})
+        return ReadingChoices.model_validate(given | {"columns": columns_of_pairs(self.column)})
 
 
 class Deleted(Answer):

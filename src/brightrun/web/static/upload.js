@@ -4,6 +4,7 @@ import { toast } from "./api_client.js";
 const form = document.querySelector("form[data-upload]");
 const place = (name) => document.querySelector(`[data-upload-${name}]`);
 const ASK_MS = 800;
+const MOST_PLACES = 200;
 const CHOICES = {
   unreadable: "Leave these records out",
   merge_turns: "Join the turns",
@@ -173,9 +174,11 @@ function complain(error) {
   place("message").textContent = error?.message ?? "";
   const offered = offers(error?.details);
   place("hint").textContent = offered.length ? "Choose what is to be done, or repair the file and give it again." : (error?.hint ?? "");
-  const items = problems.slice(1).map(({ place: where, problem }) => {
+  const texts = problems.slice(1, MOST_PLACES).map(({ place: where, problem }) => `${where}: ${problem}`);
+  if (problems.length > MOST_PLACES) texts.push(`and ${(error.details.count - MOST_PLACES).toLocaleString("en")} more`);
+  const items = texts.map((text) => {
     const item = document.createElement("li");
-    item.textContent = `${where}: ${problem}`;
+    item.textContent = text;
     return item;
   });
   place("places").replaceChildren(...items);
