@@ -6,10 +6,8 @@ import gzip
 import hashlib
 import io
 import json
-import os
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -19,6 +17,7 @@ import pytest
 from brightrun.catalogue.pull.hub_dataset import HubDataset, fetch_hub_dataset, parse_hub_dataset
 from brightrun.errors import DatasetError
 from tests.unit.command_line import CommandLine
+from tests.unit.hub_server import serving
 from tests.unit.test_datasets_builders import chat_record, said
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -79,25 +78,10 @@ def handler_of(files: dict[str, bytes], fetched: list[str]) -> type[BaseHTTPRequ
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    import huggingface_hub.constants
-    from huggingface_hub.utils import close_session
-
-    for key in [key for key in os.environ if key.startswith("HF_") or key.lower().endswith("_proxy")]:
-        monkeypatch.delenv(key)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
     files: dict[str, bytes] = {"README.md": b"# Evenings\n"}
     fetched: list[str] = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(files, fetched))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    close_session()
-    yield Hub(f"http://127.0.0.1:{server.server_address[1]}", files, fetched)
-    close_session()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(handler_of(files, fetched), monkeypatch, tmp_path) as address:
+        yield Hub(address, files, fetched)
 
 
 def fetch(hub: Hub, text: str, home: Path) -> Path:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +17,7 @@ from brightrun.catalogue.models import find_model
 from brightrun.catalogue.pull.hub import pull_from_hub
 from brightrun.catalogue.pull.pull_model import pull_model
 from brightrun.errors import ModelError, NotEnoughDisk
+from tests.unit.hub_server import serving
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 HUB_ID = "meta-llama/Llama-3.2-1B-Instruct"
@@ -139,27 +138,9 @@ def handler_of(hub: Hub) -> type[BaseHTTPRequestHandler]:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
-    import huggingface_hub.constants
-    import huggingface_hub.file_download
-    from huggingface_hub.utils import close_session
-
-    for key in [key for key in os.environ if key.startswith("HF_") or key.lower().endswith("_proxy")]:
-        monkeypatch.delenv(key)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(huggingface_hub.constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr(huggingface_hub.file_download.time, "sleep", lambda _: None)
     hub = Hub()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(hub))
-    server.daemon_threads = True
-    hub.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    close_session()
-    yield hub
-    close_session()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(handler_of(hub), monkeypatch, tmp_path) as hub.address:
+        yield hub
 
 
 def test_a_pull_brings_what_training_needs_and_nothing_else(hub: Hub, tmp_path: Path) -> None:
