@@ -50,6 +50,7 @@ def take_the_sample(page: Page) -> None:
     expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f-]{36}$"), timeout=30_000)
     expect(page.locator("h1")).to_have_text("lantern-care-sample.json")
     expect(page.get_by_text("Ready to train.")).to_be_visible()
+    page.wait_for_load_state("load")  # until then its links open pages, as without script
 
 
 def start(page: Page) -> str:
