@@ -5,13 +5,15 @@ The two share nothing but rendering and tokenizing.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
-from brightrun.errors import MaskDisagreement
-from brightrun.templating.messages import Message
+from brightrun.errors import BrightRunError, MaskDisagreement
+from brightrun.templating.messages import Message, ToolCall
 from brightrun.templating.template import ChatTemplate
 from brightrun.templating.tokenizer import Tokens
 
@@ -22,30 +24,31 @@ _PRIVATE_USE = range(0xE000, 0xF8FF)
 def answer_characters(template: ChatTemplate, messages: Sequence[Message], text: str, end_of_turn: str) -> list[Span]:
     """First way, characters: the range of every trained answer in `text`, its end-of-turn string included.
 
-    The conversation is rendered once more with each trained answer between two marks that occur nowhere else;
-    where the marks come out is where the answers stand.
+    The conversation is rendered once more with everything that a trained answer says between two marks that occur
+    nowhere else; where the marks come out is where it stands. An answer with reasoning or with tool calls begins
+    earlier, with the template's own words for them: where a plain answer would begin in its place.
 
     Raises:
         MaskDisagreement: The template changes, repeats or drops an answer.
     """
     marks = _unused_characters(messages)
-    marked = template.render([_marked(message, marks) if message.trained else message for message in messages])
-    pieces = re.split(f"[{''.join(marks)}]", marked)
-    numbers = [number for number, message in enumerate(messages, start=1) if message.trained]
-    if "".join(pieces) != text or len(pieces) != 2 * len(numbers) + 1:
-        listed = ", ".join(map(str, numbers))
-        raise MaskDisagreement(f"One of messages {listed}: the chat template cuts, repeats or drops the answer.")
-    spans, position = [], 0
-    for before, answer, number in zip(pieces[:-1:2], pieces[1::2], numbers, strict=True):
-        if answer != messages[number - 1].content:
-            raise MaskDisagreement(f"Message {number}: the chat template changes the answer.")
-        start = position + len(before)
-        position = start + len(answer)
-        between, found, _ = text[position:].partition(end_of_turn)
-        if not found or between.strip():
-            raise MaskDisagreement(f"Message {number}: the answer is not followed by {end_of_turn}.")
-        spans.append((start, position + len(between) + len(end_of_turn)))
-    return spans
+    numbers = [number for number, message in enumerate(messages) if message.trained]
+    marked = [_marked(message, marks) if message.trained else message for message in messages]
+    pieces = re.split(f"[{''.join(marks)}]", template.render(marked, reasons=reasons_last(messages)))
+    said = [(number, part) for number in numbers for part in _said(messages[number])]
+    if "".join(pieces) != text or len(pieces) != 2 * len(said) + 1:
+        raise MaskDisagreement(f"{_listed(numbers)}: the chat template cuts, repeats or drops the answer.")
+    first, last, position = dict[int, int](), dict[int, int](), 0
+    for before, written, (number, part) in zip(pieces[:-1:2], pieces[1::2], said, strict=True):
+        if written != part:
+            raise MaskDisagreement(f"Message {number + 1}: the chat template changes the answer.")
+        first.setdefault(number, position + len(before))
+        position += len(before) + len(written)
+        last[number] = position
+    return [
+        _whole_answer(template, messages, number, text, (first[number], last[number]), end_of_turn)
+        for number in numbers
+    ]
 
 
 def characters_to_tokens(spans: Sequence[Span], offsets: Sequence[Span]) -> list[Span]:
@@ -75,7 +78,10 @@ def answer_tokens(
         MaskDisagreement: The conversation does not begin with a prompt's tokens, or no end-of-turn follows.
     """
     numbers = [number for number, message in enumerate(messages) if message.trained]
-    prompts = [template.render(messages[:number], add_generation_prompt=True) for number in numbers]
+    prompts = [
+        template.render(messages[:number], add_generation_prompt=True, reasons=messages[number].reasoning is not None)
+        for number in numbers
+    ]
     for number, prompt in zip(numbers, prompts, strict=True):
         if not text.startswith(prompt):
             raise MaskDisagreement(
@@ -109,6 +115,49 @@ def agree(
             )
 
 
+def reasons_last(messages: Sequence[Message]) -> bool:
+    """Whether the last trained answer begins with reasoning."""
+    return any(message.reasoning is not None for message in [each for each in messages if each.trained][-1:])
+
+
+def _whole_answer(
+    template: ChatTemplate, messages: Sequence[Message], number: int, text: str, said: Span, end_of_turn: str
+) -> Span:
+    """From where the answer begins to behind its end-of-turn string."""
+    message, (start, stop) = messages[number], said
+    between, found, _ = text[stop:].partition(end_of_turn)
+    if not found or (not message.calls and between.strip()):
+        raise MaskDisagreement(f"Message {number + 1}: the answer is not followed by {end_of_turn}.")
+    if message.calls or message.reasoning is not None:
+        start = _where_a_plain_answer_begins(template, messages, number, text[:start])
+    whole = text[start : stop + len(between)]
+    for call in message.calls:
+        if not all(_is_written(value, whole) for value in _leaves(json.loads(call.arguments))):
+            raise MaskDisagreement(f"Message {number + 1}: the chat template changes the arguments of {call.name}.")
+    return start, stop + len(between) + len(end_of_turn)
+
+
+def _where_a_plain_answer_begins(template: ChatTemplate, messages: Sequence[Message], number: int, before: str) -> int:
+    """Behind all that is written before an answer of one character in the place of this one.
+
+    Where this one has reasoning, the plain answer is followed by a result or by a question, since some templates write
+    the mark of an answer without reasoning before the newest one.
+
+    Raises:
+        MaskDisagreement: `before` does not begin with it.
+    """
+    mark, other = _unused_characters(messages)
+    reasons = messages[number].reasoning is not None
+    for following in ([Message("tool", other)], [Message("user", other)]) if reasons else ([],):
+        try:
+            plain = template.render([*messages[:number], Message("assistant", mark), *following])
+        except BrightRunError:  # it knows no tools
+            continue
+        if before.startswith(written := plain.partition(mark)[0]):
+            return len(written)
+    raise MaskDisagreement(f"Message {number + 1}: the chat template writes other words before the answer.")
+
+
 def _starts(
     to_ids: Callable[[str], list[int]],
     prompts: Sequence[str],
@@ -134,13 +183,49 @@ def _starts(
 
 
 def _unused_characters(messages: Sequence[Message]) -> tuple[str, str]:
-    used = set().union(*(message.content for message in messages))
+    used = set().union(*(text for message in messages for text in message.texts()))
     free = (chr(code) for code in _PRIVATE_USE if chr(code) not in used)
     return next(free), next(free)
 
 
+def _said(message: Message) -> list[str]:
+    """What the answer says in its own words, in the order of speech: of its calls, the names."""
+    opening = [text for text in (message.reasoning, message.content) if text]
+    return [*opening, *(call.name for call in message.calls)]
+
+
 def _marked(message: Message, marks: tuple[str, str]) -> Message:
-    return replace(message, content=marks[0] + message.content + marks[1])
+    def between(text: str) -> str:
+        return marks[0] + text + marks[1]
+
+    return replace(
+        message,
+        content=between(message.content) if message.content else "",
+        reasoning=between(message.reasoning) if message.reasoning else message.reasoning,
+        calls=tuple(ToolCall(between(call.name), call.arguments, call.id) for call in message.calls),
+    )
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """The texts, numbers and truth values of a JSON value, keys among them."""
+    if isinstance(value, dict):
+        for key, held in value.items():
+            yield key
+            yield from _leaves(held)
+    elif isinstance(value, list):
+        for held in value:
+            yield from _leaves(held)
+    elif value is not None:
+        yield value
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    names = ", ".join(str(number + 1) for number in numbers)
+    return f"Message {names}" if len(numbers) == 1 else f"One of messages {names}"
+
+
+def _is_written(value: Any, text: str) -> bool:
+    return json.dumps(value, ensure_ascii=False) in text or str(value) in text
 
 
 def _shown(span: Span, tokens: Tokens, text: str) -> str:

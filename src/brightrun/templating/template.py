@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # tokens tomorrow. This is the date that those templates use themselves when nobody gives them one.
 TEMPLATE_DATE = datetime(2024, 7, 26, tzinfo=UTC)
 DATE_STRING = "26 Jul 2024"
+_CALL_ID = re.compile("[A-Za-z0-9]{9}")
 # What the expressions of a template can raise besides Jinja's own errors.
 _FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -46,8 +48,11 @@ class ChatTemplate:
         values = json.dumps([self.source, sorted(self._variables.items()), DATE_STRING], ensure_ascii=True)
         return sha256(values.encode()).hexdigest()
 
-    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False) -> str:
+    def render(self, messages: Sequence[Message], *, add_generation_prompt: bool = False, reasons: bool = False) -> str:
         """The text of `messages`; ends in the header of the next answer where `add_generation_prompt`.
+
+        `reasons`: whether the next answer, or the last one, begins with reasoning. Templates that can be told so
+        (`enable_thinking`) write the mark of an answer without any into the prompt.
 
         Raises:
             DatasetError: The template itself refuses these messages.
@@ -55,12 +60,13 @@ class ChatTemplate:
         """
         from jinja2 import TemplateError
 
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        tools = [json.loads(tool) for tool in messages[0].tools] if messages else []
         try:
             return self._compiled.render(
-                messages=turns,
+                messages=_in_template_words(messages),
                 add_generation_prompt=add_generation_prompt,
-                tools=None,
+                enable_thinking=reasons,
+                tools=tools or None,
                 documents=None,
                 date_string=DATE_STRING,
                 **self._variables,
@@ -69,6 +75,41 @@ class ChatTemplate:
             raise ModelError(
                 f"The model's chat template failed: {error}.", hint="Choose another base model."
             ) from error
+
+
+def _in_template_words(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """The messages with the keys that templates ask for; a key that has nothing to say is absent."""
+    turns = []
+    number = answered = 0
+    for message in messages:
+        turn: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.reasoning is not None:
+            turn["reasoning_content"] = message.reasoning
+        if message.calls:
+            turn["tool_calls"] = [
+                {
+                    "type": "function",
+                    "id": _call_id(call.id or f"call {number + index}"),
+                    "function": {"name": call.name, "arguments": json.loads(call.arguments)},
+                }
+                for index, call in enumerate(message.calls)
+            ]
+            answered = number
+            number += len(message.calls)
+        if message.role == "tool":
+            turn["tool_call_id"] = _call_id(message.call_id or f"call {answered}")
+            answered += 1
+            if message.name is not None:
+                turn["name"] = message.name
+        turns.append(turn)
+    return turns
+
+
+def _call_id(given: str) -> str:
+    """Nine letters and digits: some templates (Mistral's) refuse anything else, the others write no ids."""
+    if _CALL_ID.fullmatch(given):
+        return given
+    return sha256(given.encode("utf-8", "surrogatepass")).hexdigest()[:9]
 
 
 def _environment() -> ImmutableSandboxedEnvironment:
