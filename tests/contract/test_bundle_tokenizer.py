@@ -24,6 +24,7 @@ from brightrun.catalogue.pull.folder import pull_from_folder
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
 from brightrun.templating.model_folder import load_chat_model
+from brightrun.worker.answer import Asked
 from brightrun.worker.bundle import write_companions
 from brightrun.worker.convert_gguf import make_portable
 from tests.unit.tiny_chat_model import CHATML, CHATML_CONFIG, write_model
@@ -87,7 +88,7 @@ def written(folder: Path, model: Path) -> tuple[Path, ChatModel]:
     chat = load_chat_model(model)
     bundle = folder / "bundle"
     bundle.mkdir()
-    write_companions(bundle, model_folder=model, chat=chat, prompts=PROMPTS)
+    write_companions(bundle, model_folder=model, chat=chat, prompts=[Asked(messages) for messages in PROMPTS])
     return bundle, chat
 
 

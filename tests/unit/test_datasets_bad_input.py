@@ -200,7 +200,7 @@ def test_roles_out_of_order_in_messages(tmp_path: Path, roles: tuple[str, ...], 
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ({"role": "tool", "content": "x"}, "tool calling"),
+        ({"role": "tool", "content": "x"}, "the result of a tool, and no call asks for it"),
         ({"role": "user"}, "missing"),
         ({"role": "user", "content": [{"type": "image_url"}]}, "only text"),
         ({"role": "user", "content": 4}, "expected text"),

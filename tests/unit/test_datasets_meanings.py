@@ -113,7 +113,6 @@ def test_a_weight_that_cannot_be_honored_is_refused(tmp_path: Path, record: Call
 @pytest.mark.parametrize(
     ("beside", "named"),
     [
-        ({"tools": [{"type": "function", "function": {"name": "balance"}}]}, "tool calling"),
         ({"tool_calls": [{"id": "a"}]}, "tool calling"),
         ({"images": ["a.png"]}, "images"),
         ({"audios": ["a.wav"]}, "sound"),
@@ -224,11 +223,13 @@ REASONING = {
 
 
 @pytest.mark.parametrize("message", REASONING.values(), ids=REASONING)
-def test_reasoning_is_refused_or_left_out_by_choice(tmp_path: Path, message: Json) -> None:
+def test_reasoning_is_kept_or_left_out_by_choice(tmp_path: Path, message: Json) -> None:
     record = {"messages": [{"role": "user", "content": ASKED}, message]}
-    assert refused(tmp_path, record).details["choices"] == {"reasoning": "leave_out"}
+    kept, notes = read_one(tmp_path, record)
+    assert (kept.turns[1].content, kept.turns[1].reasoning) == (ANSWER, "They worry.")
+    assert not notes.findings()
     conversation, notes = read_one(tmp_path, record, reasoning="leave_out")
-    assert conversation.turns[1].content == ANSWER
+    assert (conversation.turns[1].content, conversation.turns[1].reasoning) == (ANSWER, None)
     assert [found.check for found in notes.findings()] == ["reasoning_left_out"]
 
 
@@ -276,8 +277,9 @@ def test_a_preferred_answer_beside_the_answer_is_refused(tmp_path: Path, record:
 
 
 @pytest.mark.parametrize("record", PLAIN)
-def test_reasoning_beside_the_texts_is_refused_or_left_out(tmp_path: Path, record: Callable[..., Json]) -> None:
-    assert "reasoning" in refused(tmp_path, record(reasoning="They worry about it.")).message
+def test_reasoning_beside_the_texts_is_kept_or_left_out(tmp_path: Path, record: Callable[..., Json]) -> None:
+    kept, _ = read_one(tmp_path, record(reasoning="They worry about it."))
+    assert kept.turns[1].reasoning == "They worry about it."
     conversation, notes = read_one(tmp_path, record(reasoning="They worry about it."), reasoning="leave_out")
     assert [turn.content for turn in conversation.turns] == [ASKED, ANSWER]
     assert [found.check for found in notes.findings()] == ["reasoning_left_out"]
@@ -288,7 +290,7 @@ def test_an_empty_list_as_text_is_not_there(tmp_path: Path, text: str) -> None:
     conversation, notes = read_one(tmp_path, sharegpt(tools=text, images=text))
     assert conversation.turns[1].target
     assert not notes.findings()
-    assert "tool calling" in refused(tmp_path, sharegpt(tools='[{"name": "balance"}]')).message
+    assert len(read_one(tmp_path, sharegpt(tools='[{"name": "balance"}]'))[0].tools) == 1
 
 
 def test_an_unwanted_turn_is_not_learned(tmp_path: Path) -> None:
@@ -317,17 +319,10 @@ def test_a_record_for_reinforcement_is_refused_by_that_name(tmp_path: Path) -> N
     assert "reinforcement" in refused(tmp_path, record).message
 
 
-@pytest.mark.parametrize("role", ["tool", "function", "ipython", "function_call", "Observation"])
-def test_roles_of_tools_are_refused_by_that_name(tmp_path: Path, role: str) -> None:
-    record = openai()
-    record["messages"].insert(1, {"role": role, "content": "12.50"})
-    assert "tool calling" in refused(tmp_path, record).message
-
-
 @pytest.mark.parametrize(
     "part",
-    [{"type": "tool_use", "name": "x"}, {"type": "image_url", "image_url": "a"}, {"inlineData": {"data": "aa"}},
-     {"functionCall": {"name": "x"}}, {"type": "input_file"}, {"type": "refusal", "refusal": "No."}],
+    [{"type": "image_url", "image_url": "a"}, {"inlineData": {"data": "aa"}},
+     {"executableCode": {"code": "1"}}, {"type": "input_file"}, {"type": "refusal", "refusal": "No."}],
 )  # fmt: skip
 def test_parts_that_are_no_text_are_refused(tmp_path: Path, part: Json) -> None:
     record = openai()

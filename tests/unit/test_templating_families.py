@@ -158,7 +158,7 @@ def test_what_a_template_has_no_place_for_is_named(chat: ChatModel, lacking: lis
 @pytest.mark.parametrize("chat", ["llama3_1"], indirect=True)
 def test_text_beside_a_call_is_never_dropped(chat: ChatModel) -> None:
     both = (TOOLS[0], TOOLS[1], replace(TOOLS[2], content="I look."))
-    with pytest.raises(MaskDisagreement, match="Message 3: the chat template cuts, repeats or drops"):
+    with pytest.raises(DatasetError, match="llama3_1's chat template has no place for text beside a tool call"):
         chat.encode_conversation(both)
 
 
@@ -187,14 +187,14 @@ def test_gemma_writes_the_system_prompt_into_the_first_question(chat: ChatModel)
 def test_a_template_that_changes_arguments_is_caught(tmp_path: Path) -> None:
     chat = family_model(tmp_path, "qwen3")
     path = tmp_path / "chat_template.jinja"
-    path.write_text(path.read_text("utf-8").replace("tool_call.arguments | tojson", "'{}'"), "utf-8")
+    path.write_text(
+        path.read_text("utf-8").replace("tool_call.arguments | tojson", "{'pier': 'Saltmarsh'} | tojson"), "utf-8"
+    )
     from brightrun.templating import load_chat_model
 
-    broken = load_chat_model(tmp_path)
-    assert "tool calls" not in broken._places.known
     assert chat.encode_conversation(TOOLS[:3]).trained_tokens
     with pytest.raises(MaskDisagreement, match="Message 3: the chat template changes the arguments of balance"):
-        broken.encode_conversation(TOOLS[:3])
+        load_chat_model(tmp_path).encode_conversation(TOOLS[:3])
 
 
 def test_results_without_ids_belong_to_the_calls_in_their_order(tmp_path: Path) -> None:

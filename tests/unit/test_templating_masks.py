@@ -200,5 +200,5 @@ def test_a_template_that_rewrites_some_answers_is_caught_at_that_conversation(tm
     chat = load_chat_model(write_model(tmp_path / "thinker", template, CHATML_CONFIG))
     assert chat.encode_conversation(CONVERSATION).trained_tokens > 0
     thought = replace(CONVERSATION[2], content="Count them.</think>Forty.")
-    with pytest.raises(MaskDisagreement, match="^Message 3: the chat template cuts, repeats or drops the answer"):
+    with pytest.raises(MaskDisagreement, match=r"^Message 3: the chat template cuts, repeats or drops the answer"):
         chat.encode_conversation((*CONVERSATION[:2], thought, *CONVERSATION[3:]))

@@ -22,7 +22,10 @@ from brightrun.errors import AdapterCheckFailed, BundleDamaged
 from brightrun.evaluation.comparison import AdapterCheck
 from brightrun.templating.messages import Message
 from brightrun.templating.model_folder import load_chat_model
+from brightrun.worker.answer import Asked
 from brightrun.worker.bundle import check_golden_prompts, write_adapter_weights, write_companions, write_manifest
+from tests.unit.family_models import family_model
+from tests.unit.test_templating_families import REASONED, TOOLS
 
 pytestmark = pytest.mark.worker
 
@@ -88,7 +91,7 @@ def bundle(tmp_path: Path, tiny_model: Path, spec: JobSpec, trained: Path) -> Pa
     folder.mkdir()
     chat = load_chat_model(tiny_model)
     write_adapter_weights(trained, folder, spec)
-    write_companions(folder, model_folder=tiny_model, chat=chat, prompts=PROMPTS)
+    write_companions(folder, model_folder=tiny_model, chat=chat, prompts=[Asked(messages) for messages in PROMPTS])
     (folder / "README.md").write_text("# A card\n")
     write_manifest(folder, spec, chat=chat, packages={"torch": torch.__version__}, adapter_check=ADAPTER_CHECK)
     return folder
@@ -125,6 +128,28 @@ def test_golden_prompts_are_repeated_by_transformers(bundle: Path) -> None:
     assert golden[1]["messages"][1]["content"] == "Who is with him?"
 
 
+def test_golden_prompts_with_tools_and_reasoning_are_repeated_by_transformers(tmp_path: Path) -> None:
+    """The bundle's template says by itself whether answers begin with reasoning; a prompt that differs says so."""
+    chat = family_model(tmp_path / "model", "qwen3")
+    asked = {
+        "plain": [Asked(TOOLS[:2]), Asked(TOOLS[:4])],
+        "reasoning": [Asked(TOOLS[:2], reasons=True), Asked(REASONED[:1]), Asked(REASONED[:3], reasons=True)],
+    }
+    for name, prompts in asked.items():
+        (tmp_path / name).mkdir()
+        write_companions(tmp_path / name, model_folder=tmp_path / "model", chat=chat, prompts=prompts)
+        check_golden_prompts(tmp_path / name)
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / name)
+        options = {"tokenize": False, "add_generation_prompt": True}
+        text = tokenizer.apply_chat_template([{"role": "user", "content": "Hm?"}], **options)
+        assert text.endswith("<think>\n\n</think>\n\n") == (name == "plain")
+        told = tokenizer.apply_chat_template([{"role": "user", "content": "Hm?"}], **options, enable_thinking=True)
+        assert told.endswith("<|im_start|>assistant\n")
+    first, second, _ = json.loads((tmp_path / "reasoning" / "golden_prompts.json").read_text(encoding="utf-8"))
+    assert first["options"]["tools"][0]["function"]["name"] == "balance"
+    assert second["options"] == {"enable_thinking": False}
+
+
 @pytest.mark.parametrize("mistake", ["an id", "the template"])
 def test_other_token_ids_under_transformers_are_noticed(bundle: Path, mistake: str) -> None:
     if mistake == "an id":
@@ -158,7 +183,9 @@ def test_a_template_with_todays_date_keeps_the_date_it_was_trained_under(tmp_pat
     target = tmp_path / "bundle"
     target.mkdir()
 
-    write_companions(target, model_folder=model, chat=load_chat_model(model), prompts=PROMPTS)
+    write_companions(
+        target, model_folder=model, chat=load_chat_model(model), prompts=[Asked(messages) for messages in PROMPTS]
+    )
 
     tokenizer = AutoTokenizer.from_pretrained(target)
     check_golden_prompts(target)

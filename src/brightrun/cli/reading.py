@@ -20,6 +20,13 @@ class LeaveOutChoice(StrEnum):
     leave_out = "leave-out"
 
 
+class ReasoningChoice(StrEnum):
+    """What happens to reasoning before answers."""
+
+    learn = "learn"
+    leave_out = "leave-out"
+
+
 class PreferenceChoice(StrEnum):
     """What happens to records with a preferred and a rejected answer."""
 
@@ -44,8 +51,8 @@ def _options(
         PreferenceChoice, typer.Option(help="Refuse preference records, or train on the preferred answers.")
     ] = PreferenceChoice.refuse,
     reasoning: Annotated[
-        LeaveOutChoice, typer.Option(help="Refuse answers that come with reasoning, or leave the reasoning out.")
-    ] = LeaveOutChoice.refuse,
+        ReasoningChoice, typer.Option(help="Learn the reasoning before answers, or leave it out.")
+    ] = ReasoningChoice.learn,
     part: Annotated[
         str | None, typer.Option(help="Which list, sheet or archive member, where the file has several.")
     ] = None,

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from brightrun.templating.messages import Message, Role
+from brightrun.templating.messages import Message, Role, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One message of the client or of the consultant; `number` counts from 1 without the system prompt."""
+    """One message of the client, the consultant or a tool; `number` counts from 1 without the system prompt.
+
+    An answer that only calls tools has no `content`. A tool's `call_id` says which call it answers.
+    """
 
     number: int
     role: Role
@@ -18,6 +21,10 @@ class Turn:
     target: bool = False  # an answer the file offers for training; False for client turns and answers of weight 0
     repaired: bool = False
     excluded: str | None = None  # why this answer is not trained on
+    reasoning: str | None = None
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+    name: str | None = None
 
     @property
     def is_answer(self) -> bool:
@@ -26,6 +33,12 @@ class Turn:
     @property
     def trainable(self) -> bool:
         return self.target and self.excluded is None
+
+    def message(self) -> Message:
+        """For a chat template; trained on where it can be."""
+        return Message(
+            self.role, self.content, self.trainable, self.reasoning, self.calls, call_id=self.call_id, name=self.name
+        )
 
 
 class Labels(NamedTuple):
@@ -57,10 +70,21 @@ class Conversation:
     quality_tier: str | None = None
     title: str | None = None
     labels: tuple[Labels, ...] = field(default=())
+    tools: tuple[str, ...] = ()  # JSON objects, as templates take them
 
     @property
     def answers(self) -> tuple[Turn, ...]:
         return tuple(turn for turn in self.turns if turn.is_answer)
+
+    @property
+    def worded_answers(self) -> tuple[Turn, ...]:
+        """Those that say something to the client, and do not only call tools."""
+        return tuple(turn for turn in self.turns if turn.is_answer and turn.content)
+
+    @property
+    def has_more_than_text(self) -> bool:
+        """Whether it has tools, calls, results or reasoning, for which not every template has a place."""
+        return bool(self.tools) or any(turn.reasoning or turn.calls or turn.role == "tool" for turn in self.turns)
 
     @property
     def trainable_answers(self) -> int:
@@ -80,7 +104,9 @@ class Conversation:
         if last < 0:
             return []
         opening = [] if self.system is None else [Message("system", self.system)]
-        return opening + [Message(turn.role, turn.content, turn.trainable) for turn in self.turns[: last + 1]]
+        messages = opening + [turn.message() for turn in self.turns[: last + 1]]
+        messages[0] = replace(messages[0], tools=self.tools)
+        return messages
 
     def with_turns(self, turns: tuple[Turn, ...]) -> Conversation:
         return replace(self, turns=turns)

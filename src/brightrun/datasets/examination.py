@@ -20,6 +20,7 @@ from brightrun.datasets.checks.escaped_newlines import EscapedNewlines
 from brightrun.datasets.checks.escaped_user_turns import EscapedUserTurns
 from brightrun.datasets.checks.header_counts import HeaderCheck, HeaderCounts
 from brightrun.datasets.checks.injected_system import InjectedSystem
+from brightrun.datasets.checks.no_place import NoPlace
 from brightrun.datasets.checks.no_signal import NoSignal
 from brightrun.datasets.checks.no_trained_answers import NoTrainedAnswers
 from brightrun.datasets.checks.not_targets import NotTargets
@@ -154,6 +155,7 @@ class Examination:
         )
         self._crisis = CrisisAnswers()
         self._nothing = NoTrainedAnswers(log)
+        self._no_place = NoPlace()
 
     def conversations(self) -> Iterator[Examined]:
         """Every conversation of the file, repaired and counted.
@@ -189,7 +191,11 @@ class Examination:
         for check in self._checks:
             check.inspect(conversation)
         self._totals.add(conversation)
-        if self._control.contains(conversation) or self._nothing.is_untrainable(conversation):
+        if (
+            self._control.contains(conversation)
+            or self._nothing.is_untrainable(conversation)
+            or self._has_no_place(conversation)
+        ):
             examined = Examined(conversation, kept=False, encoded=None)
         elif self._counts_tokens:
             examined = self._measured(conversation)
@@ -202,11 +208,23 @@ class Examination:
             self._not_kept.add(conversation.id)
         return examined
 
+    def _has_no_place(self, conversation: Conversation) -> bool:
+        """Whether the base model's template would leave something of it out; it is told, or the record is left out."""
+        if not conversation.has_more_than_text or not (lacking := self._chat.lacks(conversation.messages())):
+            return False
+        if self._options.unreadable == "refuse":
+            self._no_place.add(conversation, lacking)
+            return True
+        reason = f"the base model's chat template has no place for {', '.join(lacking)}"
+        self._notes.leave_out(UnreadableRecordError(conversation.place, reason), conversation.id)
+        self._notes.read -= 1
+        return True
+
     def _measured(self, conversation: Conversation) -> Examined:
         encoded = self._encoded_or_left_out(conversation)
         if encoded is None:
             return Examined(conversation, kept=False, encoded=None)
-        tokens, trained = len(encoded.input_ids), encoded.trained_tokens
+        tokens, trained = max(encoded.sequence_lengths), encoded.trained_tokens
         answers = len(encoded.answer_spans)
         if self._length.is_dropped(conversation.id, tokens=tokens, trained_tokens=trained, answers=answers):
             self._totals.counts["dropped"] += 1
@@ -295,7 +313,8 @@ class Examination:
     def _findings(self) -> list[Finding]:
         counts = self._totals.counts
         independent = self._independent()
-        self._nothing.conclude(trainable=counts["trainable"], answers=counts["answers"])
+        if not self._no_place.count:
+            self._nothing.conclude(trainable=counts["trainable"], answers=counts["answers"])
         found = self.findings_so_far()
         found += self._notes.findings()
         if counts["trainable"]:
@@ -324,6 +343,7 @@ class Examination:
             self._control,
             self._length,
             self._nothing,
+            self._no_place,
             self._crisis,
         ]
         return [finding for source in sources for finding in source.findings()]

@@ -27,7 +27,10 @@ EXAMINED = "examined.json"
 
 
 class ExaminedConversation(BaseModel):
-    """A conversation that can be trained on, in tokens; `answer_spans` are half-open, one for each trained answer."""
+    """A conversation that can be trained on, in tokens; `answer_spans` are half-open, one for each trained answer.
+
+    `sequence_starts` has more than (0,) where the template makes several sequences of it (see `EncodedConversation`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,6 +39,7 @@ class ExaminedConversation(BaseModel):
     arc: str | None
     tokens: int
     answer_spans: tuple[tuple[int, int], ...]
+    sequence_starts: tuple[int, ...] = (0,)
     for_validation: bool = Field(default=False, description="It came in a validation file of its own.")
 
     @property
@@ -144,6 +148,7 @@ def _examined(
         arc=conversation.arc,
         tokens=len(encoded.input_ids),
         answer_spans=tuple(encoded.answer_spans),
+        sequence_starts=encoded.sequence_starts,
         for_validation=for_validation,
     )
 
@@ -154,10 +159,8 @@ def _prepared(conversation: Conversation) -> PreparedConversation:
         persona=conversation.persona,
         arc=conversation.arc,
         topic=conversation.topic,
-        messages=[
-            PreparedMessage(role=message.role, content=message.content, trained=message.trained)
-            for message in conversation.messages()
-        ],
+        messages=[PreparedMessage.of(message) for message in conversation.messages()],
+        tools=conversation.tools,
     )
 
 

@@ -49,7 +49,7 @@ class Fingerprints:
         self._multipliers, self._addends = _permutations()
 
     def add(self, conversation: Conversation) -> None:
-        texts = [turn.content for turn in conversation.turns]
+        texts = [" ".join(turn.message().texts()) if turn.calls else turn.content for turn in conversation.turns]
         name = conversation.id.encode("utf-8", "surrogatepass")
         self._names.write(name)
         self._waiting.append((self._end, len(name), _digest(texts), _digest(texts[:2]), self._minima(" ".join(texts))))

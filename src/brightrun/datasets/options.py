@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from brightrun.errors import DatasetError
 
 ColumnMeaning = Literal["prompt", "context", "answer", "system", "id", "persona", "arc", "topic", "weight", "ignore"]
+
+
+def _as_called_now(value: Any) -> Any:
+    """Until reasoning could be learned, the choice was to refuse it or to leave it out."""
+    return "learn" if value == "refuse" else value
 
 
 class RecordChoices(BaseModel):
@@ -36,9 +41,9 @@ class RecordChoices(BaseModel):
         "refuse",
         description="Refuse records with a preferred and a rejected answer, or train on the preferred one.",
     )
-    reasoning: Literal["refuse", "leave_out"] = Field(
-        "refuse",
-        description="Refuse answers with reasoning that the base model has no place for, or leave the reasoning out.",
+    reasoning: Annotated[Literal["learn", "leave_out"], BeforeValidator(_as_called_now)] = Field(
+        "learn",
+        description="Learn the reasoning before answers where the base model has a place for it, or leave it out.",
     )
     part: str | None = Field(
         None, description="Which list, sheet or archive member holds the conversations, where the file has several."

@@ -3,22 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from brightrun.errors import DatasetError
-from brightrun.templating.messages import Message, Role
+from brightrun.templating.messages import Message, Role, ToolCall
+
+
+def _says_nothing(value: Any) -> bool:
+    return not value
+
+
+class PreparedCall(BaseModel):
+    """A tool call; `arguments` is the text of a JSON object."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    arguments: str
+    id: str | None = Field(None, exclude_if=_says_nothing)
 
 
 class PreparedMessage(BaseModel):
-    """One message; `trained` marks an answer that is trained on."""
+    """One message; `trained` marks an answer that is trained on. What it does not have is not written."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     role: Role
     content: str
     trained: bool = Field(False, validation_alias=AliasChoices("trained", "learnt"))
+    reasoning: str | None = Field(None, exclude_if=_says_nothing)
+    calls: tuple[PreparedCall, ...] = Field((), exclude_if=_says_nothing)
+    call_id: str | None = Field(None, exclude_if=_says_nothing)
+    name: str | None = Field(None, exclude_if=_says_nothing)
+
+    @classmethod
+    def of(cls, message: Message) -> PreparedMessage:
+        """The message without its tools, which the conversation holds."""
+        calls = tuple(PreparedCall(name=call.name, arguments=call.arguments, id=call.id) for call in message.calls)
+        return cls(
+            role=message.role,
+            content=message.content,
+            trained=message.trained,
+            reasoning=message.reasoning,
+            calls=calls,
+            call_id=message.call_id,
+            name=message.name,
+        )
+
+    def message(self) -> Message:
+        calls = tuple(ToolCall(call.name, call.arguments, call.id) for call in self.calls)
+        return Message(
+            self.role, self.content, self.trained, self.reasoning, calls, call_id=self.call_id, name=self.name
+        )
 
 
 class PreparedConversation(BaseModel):
@@ -31,9 +71,11 @@ class PreparedConversation(BaseModel):
     arc: str | None = None
     topic: str | None = None
     messages: list[PreparedMessage] = Field(min_length=2)
+    tools: tuple[str, ...] = Field((), exclude_if=_says_nothing, description="JSON objects, as templates take them.")
 
     def chat_messages(self) -> list[Message]:
-        return [Message(message.role, message.content, message.trained) for message in self.messages]
+        messages = [message.message() for message in self.messages]
+        return [replace(messages[0], tools=self.tools), *messages[1:]]
 
 
 def read_prepared(path: Path) -> Iterator[PreparedConversation]:

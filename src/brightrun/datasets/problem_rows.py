@@ -4,16 +4,17 @@ given back: a line is also a conversation in OpenAI's chat format.
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.datasets.checks import duplicates, near_duplicates
-from brightrun.datasets.conversation import Conversation
+from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.examination import in_order
 from brightrun.datasets.findings import Finding, FindingExample
 from brightrun.datasets.fingerprints import Fingerprints
@@ -41,6 +42,10 @@ class RowProblem(BaseModel):
     places: list[FindingExample] = Field(description="The first few of them.")
 
 
+def _is_absent(value: Any) -> bool:
+    return value is None
+
+
 class RowMessage(BaseModel):
     """A message as it stands in the file; weight 0: an answer that the file does not offer for training."""
 
@@ -49,6 +54,10 @@ class RowMessage(BaseModel):
     role: Role
     content: str
     weight: Literal[0, 1] | None = None
+    reasoning_content: str | None = Field(None, exclude_if=_is_absent)
+    tool_calls: list[dict[str, Any]] | None = Field(None, exclude_if=_is_absent)
+    tool_call_id: str | None = Field(None, exclude_if=_is_absent)
+    name: str | None = Field(None, exclude_if=_is_absent)
 
 
 class ProblemRow(BaseModel):
@@ -64,6 +73,7 @@ class ProblemRow(BaseModel):
     arc: str | None = None
     topic: str | None = None
     messages: list[RowMessage]
+    tools: list[dict[str, Any]] | None = Field(None, exclude_if=_is_absent)
 
 
 def problem_rows(path: Path, *, chat: ChatModel, options: ReadOptions) -> Iterator[ProblemRow]:
@@ -119,9 +129,22 @@ def _row(number: int, written: Conversation, problems: list[RowProblem]) -> Prob
         persona=written.persona,
         arc=written.arc,
         topic=written.topic,
-        messages=opening
-        + [
-            RowMessage(role=turn.role, content=turn.content, weight=0 if turn.is_answer and not turn.target else None)
-            for turn in written.turns
-        ],
+        messages=opening + [_message(turn) for turn in written.turns],
+        tools=[json.loads(tool) for tool in written.tools] or None,
+    )
+
+
+def _message(turn: Turn) -> RowMessage:
+    calls = [
+        {"type": "function", "id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
+        for call in turn.calls
+    ]
+    return RowMessage(
+        role=turn.role,
+        content=turn.content,
+        weight=0 if turn.is_answer and not turn.target else None,
+        reasoning_content=turn.reasoning,
+        tool_calls=calls or None,
+        tool_call_id=turn.call_id,
+        name=turn.name,
     )

@@ -34,18 +34,21 @@ class Totals:
         self._cells[conversation.persona, conversation.arc] += 1
 
     def add_encoded(self, encoded: EncodedConversation) -> None:
-        """Count a sequence that is trained on or kept for validation.
+        """Count a conversation that is trained on or kept for validation.
 
-        As a separate example, an answer is everything from the beginning up to its end.
+        As a separate example, an answer is everything from the beginning of its sequence up to its end.
         """
         tokens = len(encoded.input_ids)
-        self.longest_tokens = max(self.longest_tokens, tokens)
+        self.longest_tokens = max(self.longest_tokens, *encoded.sequence_lengths)
         self._bins[tokens // FINEST_BIN_TOKENS] += 1
         self.counts["trainable_conversations"] += 1
         self.counts["trainable"] += len(encoded.answer_spans)
         self.counts["tokens"] += tokens
         self.counts["trained_tokens"] += encoded.trained_tokens
-        self.counts["tokens_separate"] += sum(end for _, end in encoded.answer_spans)
+        self.counts["tokens_separate"] += sum(
+            end - max(begin for begin in encoded.sequence_starts if begin <= start)
+            for start, end in encoded.answer_spans
+        )
 
     def personas(self) -> dict[str, int]:
         return self._by(0)

@@ -23,6 +23,9 @@ class Counted(Protocol):
     @property
     def answer_spans(self) -> Sequence[tuple[int, int]]: ...
 
+    @property
+    def sequence_starts(self) -> Sequence[int]: ...
+
 
 class Trainable(Protocol):
     """A conversation as it was prepared for training."""
@@ -63,7 +66,8 @@ def example_sizes(conversations: Iterable[Counted], unit: ExampleUnit) -> Iterat
             continue
         behind = conversation.tokens - spans[-1][1]
         for start, end in spans:
-            yield ExampleSize(tokens=end + behind, trained_tokens=end - start, answers=1)
+            before = max(begin for begin in conversation.sequence_starts if begin <= start)
+            yield ExampleSize(tokens=end + behind - before, trained_tokens=end - start, answers=1)
 
 
 def training_examples(
@@ -101,10 +105,10 @@ def require_trainable(examples: Iterable[TokenizedExample], max_seq_length: int 
         size = example.size
         if size.trained_tokens == 0:
             raise DatasetError(f"Conversation {example.conversation_id} has no token to train on.")
-        if max_seq_length is not None and size.tokens > max_seq_length:
+        longest = max(example.encoded.sequence_lengths)
+        if max_seq_length is not None and longest > max_seq_length:
             raise DatasetError(
-                f"Conversation {example.conversation_id} has {size.tokens} tokens, "
-                f"over max_seq_length {max_seq_length}.",
-                hint=f"Set max_seq_length to {size.tokens} or more; nothing is ever cut off silently.",
+                f"Conversation {example.conversation_id} has {longest} tokens, over max_seq_length {max_seq_length}.",
+                hint=f"Set max_seq_length to {longest} or more; nothing is ever cut off silently.",
             )
         yield example

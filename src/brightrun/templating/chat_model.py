@@ -181,7 +181,7 @@ class ChatModel:
         """Ids of `messages` and which are trained on, from two independent computations.
 
         Raises:
-            DatasetError: As `render`.
+            DatasetError: As `render`, or the template has no place for something that the messages hold.
             MaskDisagreement: The two computations differ, or the opening token is missing or doubled.
         """
         sequences = self._sequences(messages)
@@ -217,6 +217,12 @@ class ChatModel:
         Then no single text holds every answer as it is given; whatever the reason, each sequence proves its own mask.
         """
         checked = self._checked(messages)
+        if lacking := self.lacks(checked):
+            raise DatasetError(
+                f"{self.name}'s chat template has no place for {', '.join(lacking)}.",
+                hint="Choose a base model that has, or leave it out of the dataset.",
+                details={"lacking": list(lacking)},
+            )
         try:
             return [self._sequence(checked)]
         except MaskDisagreement:

@@ -60,13 +60,12 @@ class ChatTemplate:
         """
         from jinja2 import TemplateError
 
-        tools = [json.loads(tool) for tool in messages[0].tools] if messages else []
         try:
             return self._compiled.render(
-                messages=_in_template_words(messages),
+                messages=template_messages(messages),
                 add_generation_prompt=add_generation_prompt,
                 enable_thinking=reasons,
-                tools=tools or None,
+                tools=template_tools(messages),
                 documents=None,
                 date_string=DATE_STRING,
                 **self._variables,
@@ -77,7 +76,7 @@ class ChatTemplate:
             ) from error
 
 
-def _in_template_words(messages: Sequence[Message]) -> list[dict[str, Any]]:
+def template_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """The messages with the keys that templates ask for; a key that has nothing to say is absent."""
     turns = []
     number = answered = 0
@@ -103,6 +102,11 @@ def _in_template_words(messages: Sequence[Message]) -> list[dict[str, Any]]:
                 turn["name"] = message.name
         turns.append(turn)
     return turns
+
+
+def template_tools(messages: Sequence[Message]) -> list[dict[str, Any]] | None:
+    """The tools that stand on the first message, as templates take them; None where there are none."""
+    return [json.loads(tool) for tool in messages[0].tools] or None if messages else None
 
 
 def _call_id(given: str) -> str:

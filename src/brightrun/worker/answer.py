@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import GenerationConfig
@@ -17,9 +17,18 @@ from brightrun.templating.messages import Message
 from brightrun.worker.load_model import LoadedBase
 
 
+class Asked(NamedTuple):
+    """What a model is asked: messages, and whether its answer is to begin with reasoning."""
+
+    messages: tuple[Message, ...]
+    reasons: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A validation conversation up to one of its answers, and what the consultant wrote there."""
+    """A validation conversation up to one of its answers, and what the consultant wrote there; `reasons`: behind
+    reasoning.
+    """
 
     conversation_id: str
     answer_number: int
@@ -27,6 +36,11 @@ class Prompt:
     arc: str | None
     messages: tuple[Message, ...]
     reference: str
+    reasons: bool = False
+
+    @property
+    def asked(self) -> Asked:
+        return Asked(self.messages, self.reasons)
 
 
 def choose_prompts(conversations: list[PreparedConversation], count: int) -> list[Prompt]:
@@ -43,24 +57,34 @@ def _trained_places(messages: list[Message]) -> list[int]:
 
 def _prompt(conversation: PreparedConversation, number: int, index: int) -> Prompt:
     messages = conversation.chat_messages()
-    before, answer = tuple(messages[:index]), messages[index].content
-    return Prompt(conversation.id, number, conversation.persona, conversation.arc, before, answer)
+    before, answer = tuple(messages[:index]), messages[index]
+    reasons = answer.reasoning is not None
+    return Prompt(
+        conversation.id, number, conversation.persona, conversation.arc, before, written_answer(answer), reasons
+    )
+
+
+def written_answer(answer: Message) -> str:
+    """What the consultant wrote, tool calls as they would be read aloud."""
+    calls = [f"{call.name}({call.arguments})" for call in answer.calls]
+    return "\n".join(filter(None, (answer.content, *calls)))
 
 
 def answer_prompts(
     base: LoadedBase,
     model: Any,
     chat: ChatModel,
-    prompts: list[tuple[Message, ...]],
+    prompts: list[Asked],
     *,
     max_tokens: int,
     done: Callable[[int], None] | None = None,
 ) -> list[Generated]:
-    """Greedy answers to prompts, in order. `done` hears how many are finished."""
+    """Greedy answers to prompts, in order, without the reasoning before them. `done` hears how many are finished."""
     answers: list[Generated] = []
     batch = PROMPTS_AT_ONCE[base.precision.kind]
     for start in range(0, len(prompts), batch):
-        encoded = [chat.encode_prompt(messages) for messages in prompts[start : start + batch]]
+        asked = prompts[start : start + batch]
+        encoded = [chat.encode_prompt(one.messages, reasons=one.reasons) for one in asked]
         answers.extend(_answer_batch(base, model, chat, encoded, max_tokens))
         if done is not None:
             done(len(answers))
@@ -95,5 +119,11 @@ def _answer_batch(
 def _read_answer(chat: ChatModel, ids: list[int]) -> Generated:
     for position, token in enumerate(ids):
         if token in chat.stop_ids:
-            return Generated(text=chat.decode(ids[:position]).strip(), tokens=position + 1, stopped=True)
-    return Generated(text=chat.decode(ids).strip(), tokens=len(ids), stopped=False)
+            return Generated(text=_spoken(chat, ids[:position]), tokens=position + 1, stopped=True)
+    return Generated(text=_spoken(chat, ids), tokens=len(ids), stopped=False)
+
+
+def _spoken(chat: ChatModel, ids: list[int]) -> str:
+    """What the person reads; all of it where the reasoning never came to an end."""
+    _, answer = chat.split_reasoning(chat.decode(ids).strip())
+    return answer

@@ -14,7 +14,6 @@ from brightrun.evaluation.comparison import AdapterCheck, Generated
 from brightrun.files import whole_folder, write_model
 from brightrun.runs.examples import TokenizedExample
 from brightrun.templating.chat_model import ChatModel
-from brightrun.templating.messages import Message
 from brightrun.worker.answer import Prompt, answer_prompts
 from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import RunLimits
@@ -63,17 +62,17 @@ def measure(  # noqa: PLR0913 whom to ask, what, and who hears of it
     tokens = sum(loss.trained_tokens for loss in losses)
     mean = sum(loss.loss * loss.trained_tokens for loss in losses) / tokens
     event_log.write(EvaluationData(loss=mean, phase=phase, answers=len(losses), trained_tokens=tokens))
-    texts: list[tuple[Message, ...]] = [prompt.messages for prompt in prompts]
+    asked = [prompt.asked for prompt in prompts]
 
     def answered(done: int) -> None:
-        event_log.write(SampleData(done=done, total=len(texts), phase=phase))
+        event_log.write(SampleData(done=done, total=len(asked), phase=phase))
         limits.check()
 
     answers = answer_prompts(
         base,
         model,
         chat,
-        texts,
+        asked,
         max_tokens=max_tokens,
         done=answered,
     )

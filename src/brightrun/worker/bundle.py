@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import BaseModel
@@ -19,8 +20,8 @@ from brightrun.contract.manifest import Manifest, ManifestFile
 from brightrun.errors import AdapterCheckFailed
 from brightrun.files import write_model, write_text
 from brightrun.templating.chat_model import ChatModel
-from brightrun.templating.messages import Message
-from brightrun.templating.template import DATE_STRING
+from brightrun.templating.template import DATE_STRING, template_messages, template_tools
+from brightrun.worker.answer import Asked
 from brightrun.worker.bundle_tokenizer import write_tokenizer
 
 GOLDEN_NAME = "golden_prompts.json"
@@ -41,10 +42,11 @@ def write_adapter_weights(trained: Path, target: Path, spec: JobSpec) -> int:
     return sum(weight.numel() for weight in delivered.values())
 
 
-def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, prompts: Items[tuple[Message, ...]]) -> None:
+def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, prompts: Items[Asked]) -> None:
     """Tokenizer, template, generation defaults, golden prompts with their exact token ids, and the self-test."""
     write_tokenizer(target, model_folder, chat)
-    write_text(target / "chat_template.jinja", _dated(chat.template))
+    reasons = any(prompt.reasons for prompt in prompts)
+    write_text(target / "chat_template.jinja", _as_trained(chat.template, reasons=reasons))
     generation = {
         "do_sample": False,
         "eos_token_id": sorted(chat.stop_ids),
@@ -52,26 +54,39 @@ def write_companions(target: Path, *, model_folder: Path, chat: ChatModel, promp
         "bos_token_id": chat.bos_id,
     }
     write_text(target / "generation_config.json", json.dumps(generation, indent=2) + "\n")
-    golden = [
-        {
-            # Outer white space goes before rendering with us; elsewhere the template alone decides.
-            "messages": [{"role": message.role, "content": message.content.strip()} for message in messages],
-            "input_ids": chat.encode_prompt(
-                [replace(message, content=message.content.strip()) for message in messages]
-            ),
-        }
-        for messages in prompts
-    ]
+    golden = [_golden(chat, prompt, default=reasons) for prompt in prompts]
     write_text(target / GOLDEN_NAME, json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
     with as_file(files("brightrun.worker") / "bundle_files" / "self_test.py") as script:
         shutil.copyfile(script, target / "self_test.py")
 
 
-def _dated(template: str) -> str:
-    """The template with the date it was trained under; Llama 3.2's writes today's, so its tokens change daily."""
-    if "date_string" not in template:
-        return template
-    return f'{{%- set date_string = "{DATE_STRING}" -%}}' + template
+def _golden(chat: ChatModel, prompt: Asked, *, default: bool) -> dict[str, Any]:
+    """A prompt as transformers takes it, and its ids. `default`: whether the bundle's template expects reasoning."""
+    # Outer white space goes before rendering with us; elsewhere the template alone decides.
+    messages = [replace(message, content=message.content.strip()) for message in prompt.messages]
+    options: dict[str, Any] = {}
+    if (tools := template_tools(messages)) is not None:
+        options["tools"] = tools
+    if prompt.reasons != default:
+        options["enable_thinking"] = prompt.reasons
+    return {
+        "messages": template_messages(messages),
+        **({"options": options} if options else {}),
+        "input_ids": chat.encode_prompt(messages, reasons=prompt.reasons),
+    }
+
+
+def _as_trained(template: str, *, reasons: bool) -> str:
+    """The template with the date it was trained under, and without reasoning where none was trained.
+
+    Llama 3.2's writes today's date, so its tokens change daily; Qwen3's asks for reasoning unless it is told not to.
+    """
+    settings = ""
+    if "date_string" in template:
+        settings += f'{{%- set date_string = "{DATE_STRING}" -%}}'
+    if "enable_thinking" in template and not reasons:
+        settings += "{%- set enable_thinking = enable_thinking is defined and enable_thinking -%}"
+    return settings + template
 
 
 def check_golden_prompts(target: Path) -> None:
@@ -85,7 +100,8 @@ def check_golden_prompts(target: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(target)
     tokenizer.chat_template = (target / "chat_template.jinja").read_text(encoding="utf-8")
     for number, golden in enumerate(json.loads((target / GOLDEN_NAME).read_text(encoding="utf-8")), start=1):
-        ids = tokenizer.apply_chat_template(golden["messages"], add_generation_prompt=True, return_dict=False)
+        options = {"add_generation_prompt": True, "return_dict": False, **golden.get("options", {})}
+        ids = tokenizer.apply_chat_template(golden["messages"], **options)
         if list(ids) != golden["input_ids"]:
             raise AdapterCheckFailed(f"Golden prompt {number} has other token ids under transformers than under ours.")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from brightrun.contract.hyperparameters import Precision
 from brightrun.templating.messages import Message
 from brightrun.templating.model_folder import load_chat_model
-from brightrun.worker.answer import answer_prompts
+from brightrun.worker.answer import Asked, answer_prompts
 from brightrun.worker.load_model import load_base
 
 
@@ -29,11 +29,11 @@ def chat_lines(model_folder: Path, adapter: Path, lines: Iterable[str], precisio
         request = json.loads(line)
         answers = {}
         for side in ("base", "tuned"):
-            messages = tuple(Message(entry["role"], entry["content"]) for entry in request[side])
+            asked = Asked(tuple(Message(entry["role"], entry["content"]) for entry in request[side]))
             if side == "base":
                 with tuned.disable_adapter():
-                    (answer,) = answer_prompts(base, tuned, chat, [messages], max_tokens=request["max_tokens"])
+                    (answer,) = answer_prompts(base, tuned, chat, [asked], max_tokens=request["max_tokens"])
             else:
-                (answer,) = answer_prompts(base, tuned, chat, [messages], max_tokens=request["max_tokens"])
+                (answer,) = answer_prompts(base, tuned, chat, [asked], max_tokens=request["max_tokens"])
             answers[side] = answer.model_dump()
         yield json.dumps(answers, ensure_ascii=False)

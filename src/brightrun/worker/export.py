@@ -78,7 +78,7 @@ def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_che
     model_folder = Path(spec.model.path)
     chat = load_chat_model(model_folder)
     conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
-    prompts = [prompt.messages for prompt in choose_prompts(conversations, spec.hyperparameters.sample_answers)]
+    prompts = [prompt.asked for prompt in choose_prompts(conversations, spec.hyperparameters.sample_answers)]
     with whole_folder(folder.adapter) as bundle:
         write_adapter_weights(checkpoint.folder, bundle, spec)
         write_companions(bundle, model_folder=model_folder, chat=chat, prompts=prompts)

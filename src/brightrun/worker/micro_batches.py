@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Items
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -38,7 +39,7 @@ class MicroBatch:
 def build_micro_batches(
     step: Step, examples: Items[TokenizedExample], *, packing: bool, pad_id: int
 ) -> list[MicroBatch]:
-    """The rows of a step.
+    """The rows of a step. Padded rows hold one sequence each.
 
     A packed row tells its sequences apart by positions that begin again at 0: with no attention mask given,
     transformers keeps them from attending to one another (tested: packed and single give the same loss).
@@ -50,7 +51,7 @@ def build_micro_batches(
 def _packed(parts: list[TokenizedExample], _pad_id: int) -> MicroBatch:
     return MicroBatch(
         input_ids=[[token for part in parts for token in part.encoded.input_ids]],
-        position_ids=[[position for part in parts for position in range(len(part.encoded.input_ids))]],
+        position_ids=[[position for part in parts for position in part.encoded.position_ids]],
         labels=[[label for part in parts for label in part.encoded.labels()]],
         attention_mask=None,
         tokens=sum(part.size.tokens for part in parts),
@@ -59,14 +60,20 @@ def _packed(parts: list[TokenizedExample], _pad_id: int) -> MicroBatch:
 
 
 def _padded(parts: list[TokenizedExample], pad_id: int) -> MicroBatch:
-    width = max(part.size.tokens for part in parts)
-    gaps = [width - part.size.tokens for part in parts]
-    pairs = list(zip(parts, gaps, strict=True))
+    rows = [row for part in parts for row in _sequences(part)]
+    width = max(len(ids) for ids, _ in rows)
     return MicroBatch(
-        input_ids=[part.encoded.input_ids + [pad_id] * gap for part, gap in pairs],
-        position_ids=[[*range(width)] for _ in pairs],
-        labels=[part.encoded.labels() + [IGNORE_INDEX] * gap for part, gap in pairs],
-        attention_mask=[[1] * part.size.tokens + [0] * gap for part, gap in pairs],
+        input_ids=[ids + [pad_id] * (width - len(ids)) for ids, _ in rows],
+        position_ids=[[*range(width)] for _ in rows],
+        labels=[labels + [IGNORE_INDEX] * (width - len(labels)) for _, labels in rows],
+        attention_mask=[[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in rows],
         tokens=sum(part.size.tokens for part in parts),
         trained_tokens=sum(part.size.trained_tokens for part in parts),
     )
+
+
+def _sequences(part: TokenizedExample) -> list[tuple[list[int], list[int]]]:
+    """Ids and labels of each of the example's sequences."""
+    ids, labels = part.encoded.input_ids, part.encoded.labels()
+    cuts = pairwise((*part.encoded.sequence_starts, len(ids)))
+    return [(ids[start:end], labels[start:end]) for start, end in cuts]

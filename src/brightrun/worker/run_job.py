@@ -24,7 +24,7 @@ from brightrun.runs.steps import run_steps
 from brightrun.templating.batches import Step
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.model_folder import load_chat_model
-from brightrun.worker.answer import Prompt, choose_prompts
+from brightrun.worker.answer import Prompt, choose_prompts, written_answer
 from brightrun.worker.baseline import (
     Measured,
     load_baseline,
@@ -231,7 +231,7 @@ def _samples(run: Run, before: Measured, after: Measured) -> list[SampleAnswer]:
             persona=prompt.persona,
             arc=prompt.arc,
             reference=prompt.reference,
-            prompt=[{"role": message.role, "content": message.content} for message in prompt.messages],
+            prompt=[{"role": message.role, "content": written_answer(message)} for message in prompt.messages],
             base=base,
             tuned=tuned,
         )
@@ -240,7 +240,7 @@ def _samples(run: Run, before: Measured, after: Measured) -> list[SampleAnswer]:
 
 
 def _write_bundle(run: Run, bundle: Path, comparison: Comparison, card: str) -> None:
-    golden = [prompt.messages for prompt in run.prompts]
+    golden = [prompt.asked for prompt in run.prompts]
     write_companions(bundle, model_folder=Path(run.spec.model.path), chat=run.chat, prompts=golden)
     check_golden_prompts(bundle)
     write_model(bundle / "comparison.json", comparison)

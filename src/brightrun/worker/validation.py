@@ -72,7 +72,9 @@ def _check_finite(losses: Items[AnswerLoss]) -> None:
 def _conversation_losses(base: LoadedBase, model: Any, example: TokenizedExample) -> list[AnswerLoss]:
     causal = model.get_base_model() if hasattr(model, "get_base_model") else model
     ids = torch.tensor([example.encoded.input_ids], device=base.device)
-    hidden = causal.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[0]
+    several = len(example.encoded.sequence_starts) > 1
+    places = torch.tensor([example.encoded.position_ids], device=base.device) if several else None
+    hidden = causal.get_decoder()(input_ids=ids, position_ids=places, use_cache=False).last_hidden_state[0]
     losses = []
     for number, (start, end) in enumerate(example.encoded.answer_spans, start=1):
         # The token at position i is predicted from the hidden state at i - 1.

@@ -37,7 +37,7 @@ class ConflictingAnswers:
             return
         asked, answer = conversation.turns[0], conversation.turns[1]
         question = comparable(asked.content)
-        if asked.is_answer or count_words(question) < _MIN_WORDS:
+        if asked.is_answer or not answer.content or count_words(question) < _MIN_WORDS:
             return
         key = digest64(question, " ".join((conversation.system or "").split()))
         answered = digest64(" ".join(answer.content.casefold().split())) & _LOW_HALF

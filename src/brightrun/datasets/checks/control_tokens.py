@@ -32,8 +32,11 @@ class ControlTokenCheck:
             return False
         texts = [
             (None, conversation.system or ""),
+            *((None, tool) for tool in conversation.tools),
             *((turn.number, turn.content) for turn in conversation.turns),
         ]
+        if conversation.has_more_than_text:
+            texts += [(turn.number, text) for turn in conversation.turns for text in turn.message().texts()[1:]]
         before = self._found.count
         for number, text in texts:
             if match := self._pattern.search(text):

@@ -51,7 +51,7 @@ class RepeatedAnswers:
         for turn in conversation.turns:
             if not turn.is_answer:
                 question = turn.content
-            elif turn.trainable:
+            elif turn.trainable and turn.content:
                 key = digest64(turn.content.strip())
                 if key not in counted:
                     counted.add(key)

@@ -18,7 +18,7 @@ class ShortAnswers:
         self._found = Tally()
 
     def inspect(self, conversation: Conversation) -> None:
-        for turn in conversation.answers:
+        for turn in conversation.worded_answers:
             if not turn.trainable or len(turn.content) > _LONG_IN_ANY_SCRIPT:
                 continue
             words = count_words(turn.content)

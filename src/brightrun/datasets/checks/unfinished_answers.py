@@ -37,7 +37,7 @@ class UnfinishedAnswers:
         self._found = Tally()
 
     def inspect(self, conversation: Conversation) -> None:
-        for turn in conversation.answers:
+        for turn in conversation.worded_answers:
             if turn.trainable and seems_unfinished(turn.content):
                 self._found.add(excerpt(turn.content, end=True), conversation=conversation.id, turn=turn.number)
 

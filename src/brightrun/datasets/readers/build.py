@@ -6,6 +6,7 @@ What stands beside the texts is honored or refused by name here, once for every 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from brightrun.datasets.checks import (
     greetings,
@@ -14,20 +15,21 @@ from brightrun.datasets.checks import (
     preferred_answers,
     reasoning_left_out,
     repeated_ids,
+    undeclared_tools,
     undesirable_answers,
 )
 from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.findings import excerpt
 from brightrun.datasets.identities import SeenIds, content_id
 from brightrun.datasets.problems import UnreadableRecordError
-from brightrun.datasets.readers import meanings
-from brightrun.datasets.readers.content import content_of
+from brightrun.datasets.readers import meanings, tool_calling
+from brightrun.datasets.readers.content import Content, content_of
 from brightrun.datasets.readers.notes import Notes
 from brightrun.datasets.readers.raw import RawConversation, RawMessage
-from brightrun.datasets.readers.record_fields import RecordFields
+from brightrun.datasets.readers.record_fields import Field, RecordFields
 from brightrun.datasets.readers.role_order import check_has_answers, check_role_order
 from brightrun.datasets.repair_log import RepairLogEntry
-from brightrun.templating.messages import Role
+from brightrun.templating.messages import Role, ToolCall
 
 _PREFERENCE_HINT = (
     "Train on the preferred answers with --preference train-on-preferred; learning the difference (DPO) is not "
@@ -47,6 +49,15 @@ class _Read:
     text: str
     place: str
     learn: bool | None = None
+    reasoning: str | None = None
+    calls: tuple[ToolCall, ...] = ()
+    call_id: str | None = None
+    name: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        calls = [text for call in self.calls for text in (call.name, call.arguments)]
+        return [text for text in (self.text, *calls) if text]
 
 
 class Builder:
@@ -63,19 +74,20 @@ class Builder:
             UnreadableRecordError: roles out of order, no answers, or something that is refused by its name.
         """
         fields = raw.fields
+        tools = _tools(fields)
         meanings.refuse_meanings(fields)
         preferred = raw.preferred or self._takes_preference(fields)
         wanted = meanings.take_desirable(fields)
         learn = meanings.take_weight(fields)
-        if fields.has_any(_REASONING) and (thought := fields.take(*meanings.REASONING)) is not None:
-            self._leave_reasoning_out(thought.place, content_of(thought.value, thought.place).text)
         systems = _systems(fields)
-        messages = [self._read(message) for message in raw.messages]
+        messages = [read for message in raw.messages for read in self._read(message)]
+        if fields.has_any(_REASONING) and (thought := fields.take(*meanings.REASONING)) is not None:
+            self._give_reasoning(messages, content_of(thought.value, thought.place).text, thought.place)
         while messages and messages[0].role == "system":
             systems.append(messages.pop(0).text)
         systems = list(dict.fromkeys(systems))
-        name = self._name(raw, [*systems, *(message.text for message in messages)])
-        spoken = self._in_turns(messages, name)
+        name = self._name(raw, [*systems, *(text for message in messages for text in message.texts)])
+        spoken = _with_names(self._in_turns(messages, name))
         _check_answered(fields, spoken, raw.place)
         spoken = [replace(message, learn=message.learn is not False) for message in spoken]
         if spoken[0].role == "assistant":
@@ -87,8 +99,11 @@ class Builder:
             self._notes.add(preferred_answers.CHECK, excerpt(spoken[-1].text), conversation=name)
         if wanted is False:
             self._notes.add(undesirable_answers.CHECK, excerpt(spoken[-1].text), conversation=name)
+        if unknown := tool_calling.undeclared((call for message in spoken for call in message.calls), tools):
+            self._notes.add(undeclared_tools.CHECK, ", ".join(unknown), conversation=name)
         offered = learn is not False and wanted is not False
-        return self._conversation(raw, name, systems, spoken, offered=offered)
+        built = self._conversation(raw, name, systems, spoken, offered=offered)
+        return replace(built, tools=tools)
 
     def _conversation(
         self, raw: RawConversation, name: str, systems: list[str], spoken: list[_Read], *, offered: bool
@@ -106,6 +121,10 @@ class Builder:
                     message.role,
                     message.text,
                     target=offered and message.role == "assistant" and message.learn is True,
+                    reasoning=message.reasoning,
+                    calls=message.calls,
+                    call_id=message.call_id,
+                    name=message.name,
                 )
                 for number, message in enumerate(spoken, start=1)
             ),
@@ -115,41 +134,47 @@ class Builder:
             topic=topic,
         )
 
-    def _read(self, message: RawMessage) -> _Read:
-        fields, learn, beside = message.fields, None, None
-        if fields is not None:
-            meanings.refuse_meanings(fields)
-            learn = meanings.take_weight(fields)
-            if message.role == "assistant" and meanings.take_desirable(fields) is False:
-                learn = False
-            beside = fields.take(*meanings.REASONING) if fields.has_any(_REASONING) else None
-        if message.content is None:
-            others = [] if fields is None else [f"`{key}`" for _, key, _ in fields.left()]
-            found = f"; it has {', '.join(others)}" if others else ""
-            raise UnreadableRecordError(message.place, f"the message has no text{found}")
-        content = content_of(message.content, message.content_place or message.place)
+    def _read(self, message: RawMessage) -> list[_Read]:
+        """The message; several where a user's message brings the results of tools."""
+        fields = message.fields if message.fields is not None else RecordFields({}, message.place)
+        beside = fields.take(*tool_calling.CALLS) if message.role == "assistant" else None
+        call_id = fields.take_label(*tool_calling.CALL_ID) if message.role == "tool" else None
+        meanings.refuse_meanings(fields)
+        learn = meanings.take_weight(fields)
+        if message.role == "assistant" and meanings.take_desirable(fields) is False:
+            learn = False
         if message.role != "assistant" and learn:
             raise UnreadableRecordError(
                 message.place,
                 "the file asks to learn a message that is not the assistant's; only answers are trained on",
                 hint="Leave the weight out of messages of the system and the user, or write 0.",
             )
-        reasoning = content.reasoning or (None if beside is None else content_of(beside.value, beside.place).text)
-        if reasoning is not None:
-            self._leave_reasoning_out(message.place, reasoning)
-        for plain, key, value in fields.left() if fields is not None else ():
+        reasoning = fields.take(*meanings.REASONING) if fields.has_any(_REASONING) else None
+        content = _content(message, fields, () if beside is None else tool_calling.calls_of(beside))
+        thought = content.reasoning
+        if thought is None and reasoning is not None:
+            thought = content_of(reasoning.value, reasoning.place).text
+        read = _Read(message.role, content.text, message.place, learn, calls=content.calls)
+        if message.role == "tool":
+            read = replace(read, call_id=call_id, name=fields.take_label("name"))
+        if thought is not None:
+            self._give_reasoning([read], thought, message.place)
+        for plain, key, value in fields.left():
             self._notes.unread.add("turn/", plain, key, value)
-        return _Read(message.role, content.text, message.place, learn)
+        results = [
+            _Read("tool", each.text, each.place, call_id=each.call_id, name=each.name) for each in content.results
+        ]
+        return [*results, read] if read.text or read.calls or not results else results
 
-    def _leave_reasoning_out(self, place: str, reasoning: str) -> None:
-        if self._notes.choices.reasoning == "refuse":
-            raise UnreadableRecordError(
-                place,
-                "the answer comes with reasoning, which cannot be trained on",
-                hint="Train on the answers alone with --reasoning leave-out.",
-                offers=("reasoning", "leave_out"),
-            )
-        self._notes.add(reasoning_left_out.CHECK, f"{place}: {excerpt(reasoning)}")
+    def _give_reasoning(self, messages: list[_Read], thought: str, place: str) -> None:
+        """Put reasoning before the last answer, or leave it out where that was decided."""
+        if self._notes.choices.reasoning == "leave_out":
+            self._notes.add(reasoning_left_out.CHECK, f"{place}: {excerpt(thought)}")
+            return
+        answers = [message for message in messages if message.role == "assistant"]
+        if not answers:
+            raise UnreadableRecordError(place, "reasoning stands beside a message that is not the assistant's")
+        answers[-1].reasoning = thought.strip()
 
     def _takes_preference(self, fields: RecordFields) -> bool:
         """Whether this is a record of a preference; its fields are taken where the preferred answer is chosen."""
@@ -172,13 +197,17 @@ class Builder:
         """The messages in turns: the sides alternate, the assistant may begin."""
         if self._notes.choices.merge_turns:
             messages = self._merged(messages, name)
-        check_role_order([message.role for message in messages], [message.place for message in messages])
+        check_role_order(
+            [message.role for message in messages],
+            [message.place for message in messages],
+            calls=[len(message.calls) for message in messages],
+        )
         return messages
 
     def _merged(self, messages: list[_Read], name: str) -> list[_Read]:
         merged: list[_Read] = []
         for message in messages:
-            if not merged or merged[-1].role != message.role:
+            if not merged or merged[-1].role != message.role or message.role == "tool" or merged[-1].calls:
                 merged.append(message)
                 continue
             before = merged[-1]
@@ -186,7 +215,9 @@ class Builder:
                 raise UnreadableRecordError(
                     message.place, "two turns in a row cannot be joined: one is to be learned and the other is not"
                 )
-            merged[-1] = replace(before, text=f"{before.text}\n\n{message.text}", learn=before.learn)
+            text = "\n\n".join(filter(None, (before.text, message.text)))
+            reasoning = "\n\n".join(filter(None, (before.reasoning, message.reasoning))) or None
+            merged[-1] = replace(before, text=text, reasoning=reasoning, calls=message.calls)
             reason = f"{message.place} was joined to the turn before it"
             self._notes.add(merged_turns.CHECK, reason, conversation=name, turn=len(merged))
             self._notes.log(
@@ -224,6 +255,66 @@ def _systems(fields: RecordFields) -> list[str]:
     while (field := fields.take(*meanings.SYSTEM)) is not None:
         texts.append(content_of(field.value, field.place).text)
     return texts
+
+
+def _tools(fields: RecordFields) -> tuple[str, ...]:
+    tools: tuple[str, ...] = ()
+    while (field := fields.take(*tool_calling.TOOLS)) is not None:
+        if not meanings.is_empty_text(field.value):
+            tools += tool_calling.tools_of(field)
+    return tuple(dict.fromkeys(tools))
+
+
+def _content(message: RawMessage, fields: RecordFields, calls: tuple[ToolCall, ...]) -> Content:
+    """What the message holds, the calls beside it with it. Raises UnreadableRecordError where it holds nothing."""
+    place = message.content_place or message.place
+    if message.is_call:
+        return Content("", calls=tool_calling.calls_of(Field("content", message.content, place)))
+    if message.content is None and calls:
+        return Content("", calls=calls)
+    if message.content is None:
+        others = [f"`{key}`" for _, key, _ in fields.left()]
+        found = f"; it has {', '.join(others)}" if others else ""
+        raise UnreadableRecordError(message.place, f"the message has no text{found}")
+    if message.role == "tool" and not isinstance(message.content, str):
+        return _result(message.content, place)
+    content = content_of(message.content, place)
+    if content.calls and message.role != "assistant":
+        raise UnreadableRecordError(place, "a tool call stands in a message that is not the assistant's")
+    return content._replace(calls=(*calls, *content.calls))
+
+
+def _result(value: Any, place: str) -> Content:
+    """A tool's message that holds an object or parts: its texts, or all of it as JSON."""
+    if isinstance(value, list) and any(isinstance(part, dict) and "type" in part for part in value):
+        content = content_of(value, place)
+        return content if not content.results else Content(content.results[0].text)
+    return Content(tool_calling.result_text(value, place))
+
+
+def _with_names(spoken: list[_Read]) -> list[_Read]:
+    """The turns, each result with the id and the name of its call.
+
+    Raises:
+        UnreadableRecordError: a result names a call that was not made.
+    """
+    waiting: list[ToolCall] = []
+    named = []
+    for message in spoken:
+        if message.role != "tool":
+            waiting = list(message.calls)
+            named.append(message)
+            continue
+        ids = [call.id for call in waiting]
+        if message.call_id is not None and any(ids) and message.call_id not in ids:
+            raise UnreadableRecordError(
+                message.place,
+                f"the result of {message.call_id!r:.40} belongs to no call before it",
+                hint="Give each result the id of its call, in the same turn of the assistant.",
+            )
+        call = waiting.pop(ids.index(message.call_id) if message.call_id in ids else 0)
+        named.append(replace(message, call_id=message.call_id or call.id, name=message.name or call.name))
+    return named
 
 
 def _check_answered(fields: RecordFields, spoken: list[_Read], place: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import as_object, at
-from brightrun.datasets.readers.raw import RawConversation, RawMessage, role_of
+from brightrun.datasets.readers.raw import RawConversation, RawMessage, is_call_role, role_of
 from brightrun.datasets.readers.record_fields import Field, RecordFields
 
 OPENAI, SHAREGPT = "openai-chat-jsonl", "sharegpt"
@@ -34,7 +34,7 @@ def is_chat(value: Any) -> bool:
     if not isinstance(value, list) or not value or not isinstance(value[0], dict):
         return False
     keys = {key.strip().casefold() for key in value[0]}
-    return bool(keys & set(ROLE)) and bool(keys & {*TEXT, "tool_calls", "weight"})
+    return bool(keys & set(ROLE)) and bool(keys & {*TEXT, "tool_calls", "function_call", "weight"})
 
 
 def read_openai(fields: RecordFields) -> RawConversation:
@@ -73,4 +73,4 @@ def message_of(item: Any, place: str) -> RawMessage | None:
         raise UnreadableRecordError(at(place, "content"), "the text is empty, or the field is missing")
     if content is None:
         return RawMessage(role, None, place, fields)
-    return RawMessage(role, content.value, place, fields, content.place)
+    return RawMessage(role, content.value, place, fields, content.place, is_call=is_call_role(word.value))

@@ -5,7 +5,7 @@ A field is known by its plain name (see `record_fields.plain_name`), so spelling
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import kind
@@ -29,9 +29,10 @@ REJECTED = (
 _EMPTY_TEXTS = frozenset({"[]", "{}", "null", "none", "nan"})
 REASONING = ("reasoning_content", "reasoning", "thinking", "thoughts", "thinking_blocks", "reasoning_text")
 SYSTEM = ("system", "system_prompt", "system_message", "system_instruction", "developer", "instructions")
+# Chat formats take them where they belong; anywhere else they are refused.
 TOOLS = (
     "tool_calls", "tool_call", "tools", "functions", "function_call", "function_calls", "tool_results",
-    "tool_call_id", "tool_choice", "tool_config", "tool_responses",
+    "tool_call_id", "tool_responses",
 )  # fmt: skip
 IMAGES = ("images", "image", "image_url", "image_path", "image_urls")
 SOUNDS = ("audios", "audio", "audio_path", "audio_url")
@@ -51,8 +52,9 @@ class _Refused(NamedTuple):
 _REFUSED = (
     _Refused(
         TOOLS,
-        "tool calling (`{key}`), which cannot be trained on yet",
-        "Leave such records out with --unreadable leave-out, or write the calls as text.",
+        "tool calling (`{key}`) in a place where it cannot be read",
+        "Write such conversations in OpenAI's chat format: `tools` beside the messages, `tool_calls` in the "
+        "assistant's, results as messages of role `tool`.",
     ),
     _Refused(
         IMAGES,
@@ -90,9 +92,14 @@ def refuse_meanings(fields: RecordFields) -> None:
         return
     for meaning in _REFUSED:
         while (field := fields.take(*meaning.names)) is not None:
-            if isinstance(field.value, str) and field.value.strip().casefold() in _EMPTY_TEXTS:
+            if is_empty_text(field.value):
                 continue
             raise UnreadableRecordError(field.place, meaning.what.format(key=field.key), hint=meaning.hint)
+
+
+def is_empty_text(value: Any) -> bool:
+    """Whether it is the text that some tools write for a list or an object with nothing in it."""
+    return isinstance(value, str) and value.strip().casefold() in _EMPTY_TEXTS
 
 
 def take_weight(fields: RecordFields) -> bool | None:

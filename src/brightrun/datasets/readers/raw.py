@@ -11,7 +11,7 @@ from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.record_fields import RecordFields, plain_name
 from brightrun.templating.messages import Role
 
-# Roles by their plain names. What calls a tool or answers one is refused by that name.
+# Roles by their plain names.
 ROLES: dict[str, Role] = {
     **dict.fromkeys(("system", "developer", "instructions"), "system"),
     **dict.fromkeys(("user", "human", "client", "customer", "prompter", "patient", "question"), "user"),
@@ -19,20 +19,29 @@ ROLES: dict[str, Role] = {
         ("assistant", "gpt", "bot", "model", "ai", "chatgpt", "chatbot", "agent", "consultant", "claude", "answer"),
         "assistant",
     ),
-}
-TOOL_ROLES = frozenset({"tool", "function", "ipython", "observation", "function_call", "function_response", "tool_call",
-                        "tool_response", "tool_result"})  # fmt: skip
+    **dict.fromkeys(
+        ("tool", "function", "ipython", "observation", "function_response", "tool_response", "tool_result",
+         "tool_results"),
+        "tool",
+    ),
+}  # fmt: skip
+# The text of such a message is the call itself.
+CALL_ROLES = frozenset({"function_call", "tool_call", "tool_calls"})
 
 
 @dataclass(slots=True)
 class RawMessage:
-    """One message. `content` is text, a list of parts or an object, `content_place` its place, `fields` the rest."""
+    """One message. `content` is text, a list of parts or an object, `content_place` its place, `fields` the rest.
+
+    `is_call`: its content is a tool call.
+    """
 
     role: Role
     content: Any
     place: str
     fields: RecordFields | None = None
     content_place: str | None = None
+    is_call: bool = False
 
 
 @dataclass(slots=True)
@@ -51,20 +60,25 @@ def role_of(word: Any, place: str) -> Role:
     """The role that a word means, in any spelling.
 
     Raises:
-        UnreadableRecordError: an unknown one, or one of tool calling.
+        UnreadableRecordError: an unknown one.
     """
-    name = plain_name(word) if isinstance(word, str) else ""
+    name = _plain(word)
     role = ROLES.get(name)
     if role is not None:
         return role
-    if name in TOOL_ROLES:
-        raise UnreadableRecordError(
-            place,
-            f"a message of role {word!r:.40} is tool calling, which cannot be trained on yet",
-            hint="Leave such records out with --unreadable leave-out, or write the calls as text.",
-        )
+    if name in CALL_ROLES:
+        return "assistant"
     raise UnreadableRecordError(
         place,
-        f"expected system, user or assistant, found {word!r:.40}",
-        hint="Known words: " + ", ".join(ROLES) + ".",
+        f"expected system, user, assistant or tool, found {word!r:.40}",
+        hint="Known words: " + ", ".join((*ROLES, *sorted(CALL_ROLES))) + ".",
     )
+
+
+def is_call_role(word: Any) -> bool:
+    """Whether a message of this role is a tool call."""
+    return _plain(word) in CALL_ROLES
+
+
+def _plain(word: Any) -> str:
+    return plain_name(word) if isinstance(word, str) else ""

@@ -1,4 +1,6 @@
-"""The order every conversation must have: answer and client take turns; a greeting may come before the client."""
+"""The order every conversation must have: answer and client take turns; a greeting may come before the client, and
+tools answer the calls of an answer before it goes on.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +13,34 @@ WORDS: dict[Role, str] = {
     "user": "client (user)",
     "assistant": "answer (assistant)",
     "system": "system prompt",
+    "tool": "result (tool)",
 }
 
 _MERGE = "Turns must alternate. Join turns of one side that follow one another with --merge-turns, or repair the file."
 _SYSTEM = "A system prompt can only stand at the beginning; move it there, or remove it."
 
 
-def check_role_order(roles: Sequence[Role], places: Sequence[str], *, greets: bool = True) -> None:
-    """Raises UnreadableRecordError: two turns of one side in a row, a system prompt between turns.
+def check_role_order(
+    roles: Sequence[Role], places: Sequence[str], *, greets: bool = True, calls: Sequence[int] = ()
+) -> None:
+    """Raises UnreadableRecordError: two turns of one side in a row, a system prompt between turns, a lacking result.
 
-    `greets`: the assistant may begin.
+    `greets`: the assistant may begin. `calls`: how many tools each turn calls.
     """
     expected: Role = "assistant" if greets and roles[:1] == ["assistant"] else "user"
+    awaited = 0
     for number, (role, place) in enumerate(zip(roles, places, strict=True), start=1):
+        if role == "tool" and awaited:
+            awaited -= 1
+            expected = "tool" if awaited else "assistant"
+            continue
+        if role == "tool":
+            raise UnreadableRecordError(
+                place,
+                f"turn {number} is the result of a tool, and no call asks for it",
+                hint="Put the call into the assistant's turn before it (`tool_calls`).",
+                details={"turn": number},
+            )
         if role != expected:
             raise UnreadableRecordError(
                 place,
@@ -32,7 +49,8 @@ def check_role_order(roles: Sequence[Role], places: Sequence[str], *, greets: bo
                 offers=None if role == "system" or not greets else ("merge_turns", "true"),
                 details={"turn": number},
             )
-        expected = "assistant" if role == "user" else "user"
+        awaited = calls[number - 1] if calls else 0
+        expected = "tool" if awaited else "assistant" if role == "user" else "user"
 
 
 def check_has_answers(answers: int, place: str) -> None:

@@ -32,7 +32,8 @@ def main(base: str) -> None:
     tokenizer = AutoTokenizer.from_pretrained(HERE)
     golden = json.loads((HERE / "golden_prompts.json").read_text(encoding="utf-8"))
     for number, prompt in enumerate(golden, start=1):
-        ids = tokenizer.apply_chat_template(prompt["messages"], add_generation_prompt=True, return_dict=False)
+        options = {"add_generation_prompt": True, "return_dict": False, **prompt.get("options", {})}
+        ids = tokenizer.apply_chat_template(prompt["messages"], **options)
         if list(ids) != prompt["input_ids"]:
             sys.exit(f"FAILED: golden prompt {number} has other token ids here; check the version of transformers.")
     print(f"token ids: {len(golden)} golden prompts match")
