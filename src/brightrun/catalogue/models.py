@@ -37,7 +37,7 @@ class PackageFile(BaseModel):
 
 
 class BaseModelEntry(BaseModel):
-    """A base model of the Llama architecture, as much of it as planning and pulling need.
+    """A base model with Llama's seven projections in every layer, as much of it as planning and pulling need.
 
     `parameters` counts weights, tied ones once; sizes are in elements and `context_length` in tokens.
     `revision` is absent where none is pinned; pulling then resolves and records one.
