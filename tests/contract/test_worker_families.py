@@ -7,6 +7,7 @@ some templates (Qwen3's), which must not see each other.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -152,6 +153,40 @@ def test_validation_losses_are_those_of_single_sequences(bench: Bench) -> None:
     together = [each.loss for each in measure_losses(base, base.model, bench.whole)]
     apart = [each.loss for each in measure_losses(base, base.model, bench.single)]
     assert together == pytest.approx(apart, rel=TOLERANCE)
+
+
+def test_an_answer_of_weight_2_counts_twice(bench: Bench) -> None:
+    """Its gradient is the token-weighted mean of the gradients that its answers have alone."""
+    examples = bench.trainer._training.examples
+    del examples[len(bench.whole) + len(bench.single) :]
+    light, heavy = (encoded(bench.chat, PLAIN, weights) for weights in ((1.0, 1.0), (1.0, 2.0)))
+    first, second = (encoded(bench.chat, PLAIN, weights) for weights in ((1.0, None), (None, 1.0)))
+    examples += [TokenizedExample("weights", one) for one in (light, heavy, first, second)]
+    at = len(examples) - 4
+    assert light.answer_weights == ()
+    assert heavy.answer_weights == (1.0, 2.0)
+    losses = [step(bench, [[at + number]], packing=True) for number in range(4)]
+    sizes = [first.trained_tokens, second.trained_tokens]
+    for number, weights in ((0, (1.0, 1.0)), (1, (1.0, 2.0))):
+        shares = [weight * size for weight, size in zip(weights, sizes, strict=True)]
+        loss = sum(share * losses[2 + each][0] for each, share in enumerate(shares)) / sum(shares)
+        gradient = sum(share * losses[2 + each][1] for each, share in enumerate(shares)) / sum(shares)
+        assert losses[number][0] == pytest.approx(loss, rel=TOLERANCE)
+        assert float((losses[number][1] - gradient).norm() / losses[number][1].norm()) < 1e-3
+    assert float((losses[0][1] - losses[1][1]).norm() / losses[1][1].norm()) > 0.02
+    padded, _ = step(bench, [[at + 1, 0]], packing=False)
+    packed, _ = step(bench, [[at + 1], [0]], packing=True)
+    assert padded == pytest.approx(packed, rel=TOLERANCE)
+
+
+def encoded(chat: ChatModel, messages: tuple[Message, ...], weights: tuple[float | None, ...]) -> EncodedConversation:
+    """The conversation whose answers have these weights; None: not trained on."""
+    given = iter(weights)
+    marked = []
+    for message in messages:
+        weight = next(given) if message.trained else None
+        marked.append(replace(message, trained=weight is not None, weight=weight or 1.0))
+    return chat.encode_conversation(marked)
 
 
 def test_every_layer_learns(bench: Bench) -> None:

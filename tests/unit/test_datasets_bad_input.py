@@ -204,7 +204,7 @@ def test_roles_out_of_order_in_messages(tmp_path: Path, roles: tuple[str, ...], 
         ({"role": "user"}, "missing"),
         ({"role": "user", "content": [{"type": "image_url"}]}, "only text"),
         ({"role": "user", "content": 4}, "expected text"),
-        ({"role": "user", "content": "x", "weight": 0.5}, "a weight of 0 or 1"),
+        ({"role": "user", "content": "x", "weight": -1}, "a weight from 0 to 100"),
         ("hello", "expected an object"),
     ],
 )

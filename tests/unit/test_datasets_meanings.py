@@ -102,11 +102,52 @@ def test_a_weight_is_honored_in_every_format(
 
 
 @pytest.mark.parametrize("record", ALL)
-@pytest.mark.parametrize("value", [0.5, 2, "often", -1, [1]])
-def test_a_weight_that_cannot_be_honored_is_refused(tmp_path: Path, record: Callable[..., Json], value: object) -> None:
-    error = refused(tmp_path, record(weight=value))
-    assert "expected a weight of 0 or 1" in error.message
-    assert "/weight" in error.message
+@pytest.mark.parametrize(("value", "weight"), [(0.5, 0.5), (2, 2.0), ("2.5", 2.5), (100, 100.0)])
+def test_an_answer_counts_as_often_as_its_weight_says(
+    tmp_path: Path, record: Callable[..., Json], value: object, weight: float
+) -> None:
+    conversation, notes = read_one(tmp_path, record(weight=value))
+    assert [(turn.target, turn.weight) for turn in conversation.turns][1] == (True, weight)
+    assert [(found.check, found.examples[0].detail) for found in notes.findings()] == [
+        ("weighted_answers", f"{weight:g}")
+    ]
+
+
+@pytest.mark.parametrize("record", ALL)
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("weight", "often", "a weight from 0 to 100"),
+        ("weight", -1, "a weight from 0 to 100"),
+        ("weight", 101, "a weight from 0 to 100"),
+        ("weight", "nan", "a weight from 0 to 100"),
+        ("weight", [1], "a weight from 0 to 100"),
+        ("loss", 2.31, "expected 0 or 1"),
+        ("train", 0.5, "expected 0 or 1"),
+    ],
+)
+def test_a_weight_that_cannot_be_honored_is_refused(
+    tmp_path: Path, record: Callable[..., Json], key: str, value: object, words: str
+) -> None:
+    error = refused(tmp_path, record(**{key: value}))
+    assert words in error.message
+    assert f"/{key}" in error.message
+
+
+def test_weights_of_record_and_turn_are_multiplied(tmp_path: Path) -> None:
+    record = openai(weight=2)
+    record["messages"][1]["weight"] = 0.5
+    assert read_one(tmp_path, record)[0].turns[1].weight == 1.0
+    record["messages"][1]["weight"] = 3
+    assert read_one(tmp_path, record)[0].turns[1].weight == 6.0
+
+
+def test_turns_of_different_weights_are_not_joined(tmp_path: Path) -> None:
+    record = openai()
+    record["messages"].append({"role": "assistant", "content": "More.", "weight": 2})
+    assert "different weights" in refused(tmp_path, record, merge_turns=True).message
+    record["messages"][1]["weight"] = 2.0
+    assert read_one(tmp_path, record, merge_turns=True)[0].turns[1].weight == 2.0
 
 
 @pytest.mark.parametrize("record", ALL)

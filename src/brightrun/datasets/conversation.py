@@ -25,6 +25,7 @@ class Turn:
     calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
     name: str | None = None
+    weight: float = 1.0  # how much it counts where it is trained on
 
     @property
     def is_answer(self) -> bool:
@@ -37,7 +38,14 @@ class Turn:
     def message(self) -> Message:
         """For a chat template; trained on where it can be."""
         return Message(
-            self.role, self.content, self.trainable, self.reasoning, self.calls, call_id=self.call_id, name=self.name
+            self.role,
+            self.content,
+            self.trainable,
+            self.reasoning,
+            self.calls,
+            call_id=self.call_id,
+            name=self.name,
+            weight=self.weight,
         )
 
 

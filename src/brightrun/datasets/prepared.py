@@ -17,6 +17,10 @@ def _says_nothing(value: Any) -> bool:
     return not value
 
 
+def _is_one(value: float) -> bool:
+    return value == 1.0
+
+
 class PreparedCall(BaseModel):
     """A tool call; `arguments` is the text of a JSON object."""
 
@@ -39,6 +43,7 @@ class PreparedMessage(BaseModel):
     calls: tuple[PreparedCall, ...] = Field((), exclude_if=_says_nothing)
     call_id: str | None = Field(None, exclude_if=_says_nothing)
     name: str | None = Field(None, exclude_if=_says_nothing)
+    weight: float = Field(1.0, gt=0, exclude_if=_is_one)
 
     @classmethod
     def of(cls, message: Message) -> PreparedMessage:
@@ -52,12 +57,20 @@ class PreparedMessage(BaseModel):
             calls=calls,
             call_id=message.call_id,
             name=message.name,
+            weight=message.weight,
         )
 
     def message(self) -> Message:
         calls = tuple(ToolCall(call.name, call.arguments, call.id) for call in self.calls)
         return Message(
-            self.role, self.content, self.trained, self.reasoning, calls, call_id=self.call_id, name=self.name
+            self.role,
+            self.content,
+            self.trained,
+            self.reasoning,
+            calls,
+            call_id=self.call_id,
+            name=self.name,
+            weight=self.weight,
         )
 
 

@@ -53,7 +53,7 @@ class RowMessage(BaseModel):
 
     role: Role
     content: str
-    weight: Literal[0, 1] | None = None
+    weight: float | None = None
     reasoning_content: str | None = Field(None, exclude_if=_is_absent)
     tool_calls: list[dict[str, Any]] | None = Field(None, exclude_if=_is_absent)
     tool_call_id: str | None = Field(None, exclude_if=_is_absent)
@@ -134,6 +134,12 @@ def _row(number: int, written: Conversation, problems: list[RowProblem]) -> Prob
     )
 
 
+def _weight(turn: Turn) -> float | None:
+    if turn.is_answer and not turn.target:
+        return 0
+    return None if turn.weight == 1.0 else turn.weight
+
+
 def _message(turn: Turn) -> RowMessage:
     calls = [
         {"type": "function", "id": call.id, "function": {"name": call.name, "arguments": call.arguments}}
@@ -142,7 +148,7 @@ def _message(turn: Turn) -> RowMessage:
     return RowMessage(
         role=turn.role,
         content=turn.content,
-        weight=0 if turn.is_answer and not turn.target else None,
+        weight=_weight(turn),
         reasoning_content=turn.reasoning,
         tool_calls=calls or None,
         tool_call_id=turn.call_id,

@@ -34,6 +34,7 @@ class EncodedConversation:
         input_ids: Its tokens.
         loss_mask: Of the same length; True where the token carries loss (an answer and its end-of-turn token).
         answer_spans: Half-open token ranges of the trained answers, in order, end-of-turn token included.
+        answer_weights: How much each trained answer counts in the training loss; empty where all count 1.
         sequence_starts: Where in `input_ids` each sequence begins; (0,) where there is one.
     """
 
@@ -41,6 +42,7 @@ class EncodedConversation:
     loss_mask: list[bool]
     answer_spans: list[tuple[int, int]]
     sequence_starts: tuple[int, ...] = (0,)
+    answer_weights: tuple[float, ...] = ()
 
     @property
     def trained_tokens(self) -> int:
@@ -54,6 +56,13 @@ class EncodedConversation:
     def position_ids(self) -> list[int]:
         """The place of every token in its own sequence, from 0."""
         return [position for length in self.sequence_lengths for position in range(length)]
+
+    def token_weights(self) -> list[float]:
+        """The weight of every trained token, in order."""
+        weights = self.answer_weights or (1.0,) * len(self.answer_spans)
+        return [
+            weight for weight, (start, end) in zip(weights, self.answer_spans, strict=True) for _ in range(end - start)
+        ]
 
     def labels(self) -> list[int]:
         """`input_ids` with -100 where nothing is trained on."""
@@ -194,6 +203,7 @@ class ChatModel:
             [trained for _, encoded in placed for trained in encoded.loss_mask],
             [(at + start, at + end) for at, encoded in placed for start, end in encoded.answer_spans],
             tuple(starts[:-1]),
+            _joined_weights([encoded for _, encoded in placed]),
         )
 
     def preview_spans(self, messages: Sequence[Message]) -> list[tuple[str, bool]]:
@@ -227,7 +237,7 @@ class ChatModel:
             return [self._sequence(checked)]
         except MaskDisagreement:
             separate = separate_examples(checked)
-            if len(separate) < 2:
+            if not separate or separate == [tuple(checked)]:
                 raise
             return [self._sequence(part) for part in separate]
 
@@ -244,7 +254,9 @@ class ChatModel:
         trained = [False] * len(tokens.ids)
         for start, end in spans:
             trained[start:end] = [True] * (end - start)
-        return _Sequence(text, EncodedConversation(tokens.ids, trained, spans), answers)
+        weights = tuple(message.weight for message in checked if message.trained)
+        weighted = weights if any(weight != 1.0 for weight in weights) else ()
+        return _Sequence(text, EncodedConversation(tokens.ids, trained, spans, answer_weights=weighted), answers)
 
     def _checked(self, messages: Sequence[Message]) -> list[Message]:
         checked = []
@@ -278,3 +290,12 @@ class ChatModel:
         times = ids.count(self.bos_id)
         if ids[:1] != [self.bos_id] or times != 1:
             raise MaskDisagreement(f"The opening token must stand once, at the beginning; it is there {times} times.")
+
+
+def _joined_weights(sequences: Sequence[EncodedConversation]) -> tuple[float, ...]:
+    """The weights of all their answers; none where all count 1."""
+    if not any(sequence.answer_weights for sequence in sequences):
+        return ()
+    return tuple(
+        weight for sequence in sequences for weight in sequence.answer_weights or (1.0,) * len(sequence.answer_spans)
+    )

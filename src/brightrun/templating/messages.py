@@ -22,6 +22,7 @@ class Message:
     """One turn of a conversation; `trained` marks an answer that is trained on.
 
     Attributes:
+        weight: How much a trained answer counts in the training loss, beside the 1 of any other.
         reasoning: What the assistant thinks before it speaks.
         calls: The tools that the assistant calls; its `content` may then be empty.
         call_id: In a tool's message, the call that it answers.
@@ -38,6 +39,7 @@ class Message:
     call_id: str | None = None
     name: str | None = None
     tools: tuple[str, ...] = ()
+    weight: float = 1.0
 
     def texts(self) -> list[str]:
         """Everything in the message that a template may write."""

@@ -15,7 +15,10 @@ from brightrun.templating.chat_model import IGNORE_INDEX
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Token ids, positions and labels of shape (batch, length); the batch is 1 where the row is packed."""
+    """Token ids, positions and labels of shape (batch, length); the batch is 1 where the row is packed.
+
+    `weights` has one for each trained token, in order; None where all count 1.
+    """
 
     input_ids: list[list[int]]
     position_ids: list[list[int]]
@@ -23,6 +26,7 @@ class MicroBatch:
     attention_mask: list[list[int]] | None
     tokens: int
     trained_tokens: int
+    weights: list[float] | None = None
 
     def tensors(self, device: torch.device) -> dict[str, torch.Tensor]:
         """What the model's forward takes."""
@@ -56,6 +60,7 @@ def _packed(parts: list[TokenizedExample], _pad_id: int) -> MicroBatch:
         attention_mask=None,
         tokens=sum(part.size.tokens for part in parts),
         trained_tokens=sum(part.size.trained_tokens for part in parts),
+        weights=_weights(parts),
     )
 
 
@@ -69,6 +74,7 @@ def _padded(parts: list[TokenizedExample], pad_id: int) -> MicroBatch:
         attention_mask=[[1] * len(ids) + [0] * (width - len(ids)) for ids, _ in rows],
         tokens=sum(part.size.tokens for part in parts),
         trained_tokens=sum(part.size.trained_tokens for part in parts),
+        weights=_weights(parts),
     )
 
 
@@ -77,3 +83,9 @@ def _sequences(part: TokenizedExample) -> list[tuple[list[int], list[int]]]:
     ids, labels = part.encoded.input_ids, part.encoded.labels()
     cuts = pairwise((*part.encoded.sequence_starts, len(ids)))
     return [(ids[start:end], labels[start:end]) for start, end in cuts]
+
+
+def _weights(parts: list[TokenizedExample]) -> list[float] | None:
+    if not any(part.encoded.answer_weights for part in parts):
+        return None
+    return [weight for part in parts for weight in part.encoded.token_weights()]

@@ -34,7 +34,7 @@ from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import LimitReached, RunLimits
 from brightrun.worker.load_model import LoadedBase
 from brightrun.worker.memory import peak_memory_bytes
-from brightrun.worker.micro_batches import build_micro_batches
+from brightrun.worker.micro_batches import MicroBatch, build_micro_batches
 from brightrun.worker.schedule import learning_rate_factor
 
 
@@ -176,13 +176,29 @@ class _AnswerTrainer(SFTTrainer):  # type: ignore[misc]
                 f"Step {self.state.global_step + 1} has no token to learn from.",
                 details={"conversations": self._conversations(step)},
             )
+        weighted = any(micro_batch.weights is not None for micro_batch in micro_batches)
+        weight = (
+            sum(sum(each.weights or [1.0] * each.trained_tokens) for each in micro_batches) if weighted else trained
+        )
         total = torch.zeros((), device=self._base.device)
         for micro_batch in micro_batches:
             with self.compute_loss_context_manager():
-                loss = self.compute_loss(model, micro_batch.tensors(self._base.device), num_items_in_batch=trained)
+                loss = (
+                    self._weighted_loss(model, micro_batch, total=weight)
+                    if weighted
+                    else self.compute_loss(model, micro_batch.tensors(self._base.device), num_items_in_batch=trained)
+                )
             self.accelerator.backward(loss)
             total += loss.detach().float()
         return total, sum(micro_batch.tokens for micro_batch in micro_batches), trained
+
+    def _weighted_loss(self, model: Any, micro_batch: MicroBatch, *, total: float) -> torch.Tensor:
+        """The row's share of the step's loss, each trained token by its answer's weight; `total` is the step's sum."""
+        output = model(**micro_batch.tensors(self._base.device), use_cache=False, fused_lm_head=True)
+        losses = -output.log_probs[output.label_mask]
+        weights = micro_batch.weights or [1.0] * micro_batch.trained_tokens
+        loss: torch.Tensor = (losses * torch.tensor(weights, device=losses.device, dtype=losses.dtype)).sum() / total
+        return loss
 
     def _conversations(self, step: Step) -> list[str]:
         return [

@@ -86,13 +86,20 @@ def _conversation(item: Any, place: str, seen: SeenIds, notes: Notes) -> Convers
     facts = as_object(need(value, "conversation_metadata", place), where)
     own = need_text(facts, "conversation_id", where)
     name = seen.unused(own)
-    offered = read_beside(value, _ITEM_FIELDS, place, notes) and read_beside(facts, _FACTS, where, notes)
+    weight = read_beside(value, _ITEM_FIELDS, place, notes) * read_beside(facts, _FACTS, where, notes)
     conversation = merge_pairs(need_list(value, "training_pairs", place), place, name, notes)
     if name != own:
         notes.add(repeated_ids.CHECK, f"{place}: {own!r:.80} is now {name!r:.80}", conversation=name)
-    return with_scaffolding(conversation if offered else not_offered(conversation), facts)
+    return with_scaffolding(weighted(conversation, weight), facts)
 
 
-def not_offered(conversation: Conversation) -> Conversation:
-    """The conversation with none of its answers offered for training."""
-    return conversation.with_turns(tuple(replace(turn, target=False) for turn in conversation.turns))
+def weighted(conversation: Conversation, weight: float) -> Conversation:
+    """The conversation whose answers count so many times more; none is offered for training where it is 0."""
+    if weight == 1.0:
+        return conversation
+    return conversation.with_turns(
+        tuple(
+            replace(turn, target=turn.target and weight > 0, weight=turn.weight * (weight or 1.0))
+            for turn in conversation.turns
+        )
+    )

@@ -43,12 +43,12 @@ _SYSTEM, _REASONING = frozenset(meanings.SYSTEM), frozenset(meanings.REASONING)
 
 @dataclass(slots=True)
 class _Read:
-    """A message that was understood; `learn` is None where nothing says whether it is to be learned."""
+    """A message that was understood; `weight` is None where nothing says how much it counts."""
 
     role: Role
     text: str
     place: str
-    learn: bool | None = None
+    weight: float | None = None
     reasoning: str | None = None
     calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
@@ -78,7 +78,7 @@ class Builder:
         meanings.refuse_meanings(fields)
         preferred = raw.preferred or self._takes_preference(fields)
         wanted = meanings.take_desirable(fields)
-        learn = meanings.take_weight(fields)
+        weight = meanings.take_weight(fields)
         systems = _systems(fields)
         messages = [read for message in raw.messages for read in self._read(message)]
         if fields.has_any(_REASONING) and (thought := fields.take(*meanings.REASONING)) is not None:
@@ -89,9 +89,8 @@ class Builder:
         name = self._name(raw, [*systems, *(text for message in messages for text in message.texts)])
         spoken = _with_names(self._in_turns(messages, name))
         _check_answered(fields, spoken, raw.place)
-        spoken = [replace(message, learn=message.learn is not False) for message in spoken]
         if spoken[0].role == "assistant":
-            spoken[0].learn = False
+            spoken[0].weight = 0.0
             self._notes.add(greetings.CHECK, excerpt(spoken[0].text), conversation=name, turn=1)
         if len(systems) > 1:
             self._notes.add(joined_systems.CHECK, excerpt(systems[-1]), conversation=name)
@@ -101,12 +100,11 @@ class Builder:
             self._notes.add(undesirable_answers.CHECK, excerpt(spoken[-1].text), conversation=name)
         if unknown := tool_calling.undeclared((call for message in spoken for call in message.calls), tools):
             self._notes.add(undeclared_tools.CHECK, ", ".join(unknown), conversation=name)
-        offered = learn is not False and wanted is not False
-        built = self._conversation(raw, name, systems, spoken, offered=offered)
-        return replace(built, tools=tools)
+        of_record = 0.0 if wanted is False else 1.0 if weight is None else weight
+        return replace(self._conversation(raw, name, systems, spoken, weight=of_record), tools=tools)
 
     def _conversation(
-        self, raw: RawConversation, name: str, systems: list[str], spoken: list[_Read], *, offered: bool
+        self, raw: RawConversation, name: str, systems: list[str], spoken: list[_Read], *, weight: float
     ) -> Conversation:
         persona, arc, topic = (raw.fields.take_label(key) for key in ("persona", "arc", "topic"))
         for plain, key, value in raw.fields.left():
@@ -115,19 +113,7 @@ class Builder:
             id=name,
             place=raw.place,
             system="\n\n".join(systems) or None,
-            turns=tuple(
-                Turn(
-                    number,
-                    message.role,
-                    message.text,
-                    target=offered and message.role == "assistant" and message.learn is True,
-                    reasoning=message.reasoning,
-                    calls=message.calls,
-                    call_id=message.call_id,
-                    name=message.name,
-                )
-                for number, message in enumerate(spoken, start=1)
-            ),
+            turns=tuple(_turn(number, message, weight) for number, message in enumerate(spoken, start=1)),
             title=raw.title,
             persona=persona,
             arc=arc,
@@ -140,10 +126,10 @@ class Builder:
         beside = fields.take(*tool_calling.CALLS) if message.role == "assistant" else None
         call_id = fields.take_label(*tool_calling.CALL_ID) if message.role == "tool" else None
         meanings.refuse_meanings(fields)
-        learn = meanings.take_weight(fields)
+        weight = meanings.take_weight(fields)
         if message.role == "assistant" and meanings.take_desirable(fields) is False:
-            learn = False
-        if message.role != "assistant" and learn:
+            weight = 0.0
+        if message.role != "assistant" and weight:
             raise UnreadableRecordError(
                 message.place,
                 "the file asks to learn a message that is not the assistant's; only answers are trained on",
@@ -154,7 +140,7 @@ class Builder:
         thought = content.reasoning
         if thought is None and reasoning is not None:
             thought = content_of(reasoning.value, reasoning.place).text
-        read = _Read(message.role, content.text, message.place, learn, calls=content.calls)
+        read = _Read(message.role, content.text, message.place, weight, calls=content.calls)
         if message.role == "tool":
             read = replace(read, call_id=call_id, name=fields.take_label("name"))
         if thought is not None:
@@ -211,9 +197,9 @@ class Builder:
                 merged.append(message)
                 continue
             before = merged[-1]
-            if (before.learn is False) != (message.learn is False):
+            if (1.0 if before.weight is None else before.weight) != (1.0 if message.weight is None else message.weight):
                 raise UnreadableRecordError(
-                    message.place, "two turns in a row cannot be joined: one is to be learned and the other is not"
+                    message.place, "two turns in a row cannot be joined: they are to be learned with different weights"
                 )
             text = "\n\n".join(filter(None, (before.text, message.text)))
             reasoning = "\n\n".join(filter(None, (before.reasoning, message.reasoning))) or None
@@ -236,6 +222,21 @@ class Builder:
         if name != own:
             self._notes.add(repeated_ids.CHECK, f"{raw.place}: {own!r:.80} is now {name!r:.80}", conversation=name)
         return name
+
+
+def _turn(number: int, message: _Read, of_record: float) -> Turn:
+    weight = of_record * (1.0 if message.weight is None else message.weight)
+    return Turn(
+        number,
+        message.role,
+        message.text,
+        target=message.role == "assistant" and weight > 0,
+        reasoning=message.reasoning,
+        calls=message.calls,
+        call_id=message.call_id,
+        name=message.name,
+        weight=weight or 1.0,
+    )
 
 
 def preference_refused(key: str, place: str) -> UnreadableRecordError:

@@ -7,6 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from brightrun.datasets.checks import weighted_answers
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.problems import Problems, UnreadableRecordError
 from brightrun.datasets.readers import brightrun_v3, brightrun_v4, brightrun_v4_single, foreign, tables
@@ -167,6 +168,9 @@ def _open_records(path: Path, records: Iterator[Record], notes: Notes) -> Opened
 def _counted(conversations: Iterator[Conversation], notes: Notes) -> Iterator[Conversation]:
     for conversation in conversations:
         notes.read += 1
+        if weights := sorted({turn.weight for turn in conversation.turns if turn.target and turn.weight != 1.0}):
+            told = ", ".join(f"{weight:g}" for weight in weights)
+            notes.add(weighted_answers.CHECK, told, conversation=conversation.id)
         yield conversation
 
 

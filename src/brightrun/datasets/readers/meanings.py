@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.datasets.readers.fields import kind
-from brightrun.datasets.readers.record_fields import Field, RecordFields
+from brightrun.datasets.readers.record_fields import Field, RecordFields, plain_name
 
 # Ask that an answer, or a record, be learned or not.
 WEIGHT = (
@@ -40,7 +40,10 @@ FILMS = ("videos", "video", "video_path", "video_url")
 PARTIAL = ("train_detail", "training_detail", "loss_mask", "weights", "token_weights", "labels_mask")
 REINFORCEMENT = ("reference_answer", "reward_model", "ground_truth", "verifier", "reward")
 
-_YES_NO = {"1": True, "0": False, "1.0": True, "0.0": False, "true": True, "false": False, "yes": True, "no": False}
+_YES_NO = {"true": 1.0, "false": 0.0, "yes": 1.0, "no": 0.0}
+MOST_WEIGHT = 100.0
+# `loss` may well be a measured one, so that only these may be other than 0 and 1.
+_ANY_WEIGHT = frozenset({"weight", "loss_weight", "sample_weight"})
 
 
 class _Refused(NamedTuple):
@@ -102,17 +105,17 @@ def is_empty_text(value: Any) -> bool:
     return isinstance(value, str) and value.strip().casefold() in _EMPTY_TEXTS
 
 
-def take_weight(fields: RecordFields) -> bool | None:
-    """Whether the text is to be learned; None where nothing says so. Several fields must all ask for it.
+def take_weight(fields: RecordFields) -> float | None:
+    """How much the text counts, 0 where it is not to be learned; None where nothing says so. Several are multiplied.
 
     Raises:
-        UnreadableRecordError: a weight that is neither 0 nor 1.
+        UnreadableRecordError: a weight that is no number from 0 to 100.
     """
-    asked: bool | None = None
+    asked: float | None = None
     if not fields.has_any(_WEIGHT_NAMES):
         return None
     while (field := fields.take(*WEIGHT)) is not None:
-        asked = _weight(field) and asked is not False
+        asked = _weight(field) * (1.0 if asked is None else asked)
     return asked
 
 
@@ -128,16 +131,20 @@ def take_desirable(fields: RecordFields) -> bool | None:
     return None
 
 
-def _weight(field: Field) -> bool:
-    value = field.value
-    if isinstance(value, bool):
-        return value
-    known = _YES_NO.get(str(value).strip().casefold())
-    if known is None:
-        shown = f"{value!r:.40}" if isinstance(value, int | float | str) else kind(value)
+def _weight(field: Field) -> float:
+    text = str(field.value).strip().casefold()
+    try:
+        weight = _YES_NO[text] if text in _YES_NO else float(text)
+    except ValueError:
+        weight = -1.0
+    part = plain_name(field.key) in _ANY_WEIGHT
+    if isinstance(field.value, list | dict) or not 0 <= weight <= MOST_WEIGHT or (not part and weight not in (0, 1)):
+        shown = f"{field.value!r:.40}" if isinstance(field.value, int | float | str) else kind(field.value)
         raise UnreadableRecordError(
             field.place,
-            f"expected a weight of 0 or 1, found {shown}: an answer is trained on wholly or not at all",
-            hint=f"Write 1 or 0 into `{field.key}`, or leave the field out where every answer is to be learned.",
+            f"expected {f'a weight from 0 to {MOST_WEIGHT:.0f}' if part else '0 or 1'}, found {shown}",
+            hint=f"Write 0 into `{field.key}` for an answer that is not to be learned and 1 for one that is"
+            + (", 2 for one that counts twice" if part else "")
+            + "; or leave the field out where every answer counts alike.",
         )
-    return known
+    return weight

@@ -49,7 +49,7 @@ class PairMerger:
     def __init__(self, notes: Notes) -> None:
         self._notes = notes
         self._known: list[Said] = []
-        self._targets: set[int] = set()
+        self._weights: dict[int, float] = {}
         self._answers = 0
         self._system: str | None = None
         self._first: Json | None = None
@@ -59,7 +59,7 @@ class PairMerger:
         """Take the next pair; raises UnreadableRecordError where it contradicts itself or those before it."""
         number = _turn_number(pair, place)
         answer = _target(pair, number, place)
-        offered = read_beside(pair, PAIR_FIELDS, place, self._notes) and read_beside(
+        weight = read_beside(pair, PAIR_FIELDS, place, self._notes) * read_beside(
             maybe_object(pair, "training_metadata"), TRAINING_FIELDS, at(place, "training_metadata"), self._notes
         )
         said = self._said_before(pair, place, name, number, is_answer=answer is not None)
@@ -67,8 +67,8 @@ class PairMerger:
         self._check_agreement(said, number, place)
         if answer is not None:
             said.append(("assistant", answer))
-            if offered:
-                self._targets.add(len(said))
+            if weight:
+                self._weights[len(said)] = weight
             self._answers += 1
             self._labels.append(_labels(pair, len(said)))
         if len(said) != number:
@@ -82,7 +82,7 @@ class PairMerger:
         check_has_answers(self._answers, place)
         facts = maybe_object(self._first or {}, "conversation_metadata")
         turns = tuple(
-            Turn(number, role, content, target=number in self._targets)
+            Turn(number, role, content, target=number in self._weights, weight=self._weights.get(number, 1.0))
             for number, (role, content) in enumerate(self._known, start=1)
         )
         return Conversation(
@@ -149,15 +149,15 @@ class PairMerger:
             )
 
 
-def read_beside(value: Json, known: frozenset[str], place: str, notes: Notes) -> bool:
-    """Read what stands beside the fields of the format; whether the answers are to be learned.
+def read_beside(value: Json, known: frozenset[str], place: str, notes: Notes) -> float:
+    """Read what stands beside the fields of the format; how much the answers count, 0 where they are not to be learned.
 
     Raises:
         UnreadableRecordError: something that changes what is to be learned and is not supported.
     """
     others = {key: held for key, held in value.items() if plain_name(key) not in known}
     if not others:
-        return True
+        return 1.0
     fields = RecordFields(others, place)
     meanings.refuse_meanings(fields)
     refused = fields.take(*meanings.REJECTED, *meanings.REASONING)
@@ -167,10 +167,11 @@ def read_beside(value: Json, known: frozenset[str], place: str, notes: Notes) ->
             f"`{refused.key}` is not part of this format, and changes what is to be learned",
             hint="Remove the field, or write the conversations as `messages`.",
         )
-    offered = meanings.take_weight(fields) is not False and meanings.take_desirable(fields) is not False
+    weight = meanings.take_weight(fields)
+    wanted = meanings.take_desirable(fields) is not False
     for plain, key, held in fields.left():
         notes.unread.add("", plain, key, held)
-    return offered
+    return (1.0 if weight is None else weight) if wanted else 0.0
 
 
 def _turn_number(pair: Json, place: str) -> int:

@@ -88,6 +88,7 @@ _TITLES = {
     "unread_fields": "Fields that nobody reads",
     "unreadable_records": "Records that cannot be read",
     "unprompted_name": "Names the model has no way of knowing",
+    "weighted_answers": "Answers that count more or less than others",
 }
 Done = Literal["repaired", "set aside", "left out", "kept", "not used", "refused"]
 _DONE: dict[str, Done] = {
