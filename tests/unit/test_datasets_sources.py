@@ -400,3 +400,11 @@ def test_no_bytes_end_in_a_trace(tmp_path: Path, data: bytes) -> None:
     for path in (written(tmp_path / "plain", data), written(tmp_path / "packed", gzip.compress(data))):
         with suppress(DatasetError):
             read(path)
+
+
+@pytest.mark.parametrize("lines", [True, False])
+def test_a_part_of_a_file_that_has_none_is_refused(tmp_path: Path, *, lines: bool) -> None:
+    path = tmp_path / "file"
+    path.write_text("\n".join(map(json.dumps, RECORDS)) if lines else json.dumps(RECORDS), "utf-8")
+    with pytest.raises(DatasetError, match="has no part 'train': it holds one list of conversations"):
+        read(path, part="train")

@@ -61,13 +61,29 @@ def open_dataset(path: Path, notes: Notes, progress: Progress | None = None) -> 
         if path.exists() and not path.is_file():
             raise DatasetError(f"{path} is a pipe or a device.", hint="Write it to a file first, and give that.")
         source = Source(path, notes.choices.part)
+        notes.part_taken = source.member is not None and source.member == notes.choices.part
         opened = _open(source, notes, progress)
     except OSError as error:
         raise DatasetError(
             f"{path} cannot be read: {error.strerror or error}.",
             hint="Check the path and the file's permissions.",
         ) from error
-    return opened._replace(conversations=chosen(_counted(opened.conversations, notes), notes))
+    conversations = _with_its_part(opened.conversations, path, notes)
+    return opened._replace(conversations=chosen(_counted(conversations, notes), notes))
+
+
+def _with_its_part(conversations: Iterator[Conversation], path: Path, notes: Notes) -> Iterator[Conversation]:
+    """The conversations. Raises DatasetError where a part was named in a file that has none."""
+    first = next(conversations, None)
+    if notes.choices.part is not None and not notes.part_taken:
+        raise DatasetError(
+            f"{path.name} has no part {notes.choices.part!r:.60}: it holds one list of conversations.",
+            hint="Leave --part out, or check which file was meant.",
+            details={"param": "part"},
+        )
+    if first is not None:
+        yield first
+    yield from conversations
 
 
 def _open(source: Source, notes: Notes, progress: Progress | None) -> OpenedDataset:

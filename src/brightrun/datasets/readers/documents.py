@@ -73,6 +73,7 @@ def _under_a_key(value: Json, lists: Json, path: Path, notes: Notes, member: str
             hint="Say which one is to be trained on with --part NAME; conversations for validation are drawn from it.",
             details={"parts": {key: len(held) for key, held in lists.items()}},
         )
+    notes.part_taken = notes.part_taken or part is not None
     key = part or next(iter(lists))
     for other, held in value.items():
         if other != key and not is_absent(held):

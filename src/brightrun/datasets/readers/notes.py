@@ -34,6 +34,7 @@ class Notes:
     unread: UnreadFields = field(default_factory=UnreadFields)
     columns: dict[str, str] = field(default_factory=dict)  # what each column was read as
     read: int = 0  # conversations that were yielded
+    part_taken: bool = False  # whether there was a list, a sheet or a member for the choice `part` to name
     answers_only: bool = False  # the format has lines for answers only, so a last client turn is not in it
     _found: dict[ReadingCheck, Tally] = field(default_factory=dict)
 

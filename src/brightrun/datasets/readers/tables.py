@@ -104,6 +104,7 @@ def excel_rows(source: Source, notes: Notes) -> Iterator[Record]:
         source.check_size(sum(each.file_size for each in archive.infolist()))
     book = load_workbook(path, read_only=True, data_only=True)
     sheet = book[_sheet(path, book.sheetnames, notes.choices.part)]
+    notes.part_taken = True
     rows = sheet.iter_rows(values_only=True)
     header = _header([_cell_text(cell) or "" for cell in next(rows, ())], path)
     for number, row in enumerate(rows, start=_EXCEL_HEADER_ROW + 1):
