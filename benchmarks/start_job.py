@@ -79,19 +79,19 @@ def steps_of(studio: Studio, file: Path, model: str) -> Steps:
 
 def counted(step: Callable[[], object]) -> dict[str, float]:
     encodes = 0
-    encode = ChatModel._encode
+    encode = ChatModel._sequences
 
     def one_more(model: ChatModel, messages: Any) -> Any:
         nonlocal encodes
         encodes += 1
         return encode(model, messages)
 
-    ChatModel._encode = one_more  # type: ignore[method-assign]
+    ChatModel._sequences = one_more  # type: ignore[method-assign]
     began = time.perf_counter()
     try:
         step()
     finally:
-        ChatModel._encode = encode  # type: ignore[method-assign]
+        ChatModel._sequences = encode  # type: ignore[method-assign]
     return {"encodes": encodes, "milliseconds": round((time.perf_counter() - began) * 1000, 1)}
 
 

@@ -53,13 +53,13 @@ class Encodes:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.names: list[str] = []
-        encode = ChatModel._encode
+        encode = ChatModel._sequences
 
         def counted(model: ChatModel, messages: Any) -> Any:
             self.names.append(model.name)
             return encode(model, messages)
 
-        monkeypatch.setattr(ChatModel, "_encode", counted)
+        monkeypatch.setattr(ChatModel, "_sequences", counted)
 
     def taken(self) -> int:
         """How many since this was asked last."""

@@ -67,7 +67,7 @@ def test_a_llama_3_is_planned_without_being_pulled(cli: CommandLine, sample_data
     plan = answer["plan"]
     audit = audit_dataset(sample_dataset, chat=llama3_chat_model(), options=ReadOptions())
     validation_share = 1 - plan["tokens_per_epoch"] / audit.tokens
-    assert 0.02 < validation_share < 0.3
+    assert 0.02 < validation_share < 0.4  # 8 of 27 conversations
     assert plan["trainable_parameters"] == 207_093_760
     assert (plan["gpu"], plan["fits"]) == ("h100-pcie", True)
     assert plan["cost"]["usd_per_hour"] == 2.89

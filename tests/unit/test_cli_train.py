@@ -46,7 +46,7 @@ def test_a_dry_run_plans_and_writes_nothing(cli: CommandLine, sample_dataset: Pa
     assert plan["examples"] == len(split["train"])
     assert plan["answers"] < audit["answers"]
     assert plan["tokens_total"] == 3 * plan["tokens_per_epoch"]
-    assert plan["steps"] * 16 == pytest.approx(3 * plan["answers"], rel=0.1)
+    assert plan["steps"] * 16 == pytest.approx(3 * plan["answers"], rel=0.15)
     assert cli.listing() == {}
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brightrun.datasets.split import Split, SplitCandidate, score, split_conversations
+from brightrun.datasets.split import Split, SplitCandidate, bounds, score, split_conversations
 from brightrun.errors import DatasetError
 
 PERSONAS = ("a", "b", "c")
@@ -38,9 +38,55 @@ def test_everyone_is_on_one_side_and_the_total_is_in_bounds(count: int, fraction
     items = candidates(count)
     result = split(items, fraction, seed)
     assert sorted(result.train + result.validation) == sorted(item.id for item in items)
-    low = max(1, math.floor(0.75 * count * fraction))
-    high = min(max(2, math.ceil(1.25 * count * fraction)), count - 1)
+    least = 8 if count >= 24 else 1
+    low = max(least, math.floor(0.75 * count * fraction))
+    high = min(max(2, least, math.ceil(1.25 * count * fraction)), count - 1)
     assert min(low, high) <= len(result.validation) <= high
+    assert bounds(count, fraction) == (min(low, high), high)
+
+
+@pytest.mark.parametrize(
+    ("count", "fraction", "kept"),
+    [
+        (23, 0.1, (1, 3)),
+        (24, 0.1, (8, 8)),
+        (27, 0.01, (8, 8)),
+        (80, 0.1, (8, 10)),
+        (81, 0.2, (12, 21)),
+        (2, 0.5, (1, 1)),
+    ],
+)
+def test_a_verdict_has_enough_to_rest_on_from_24_conversations(
+    count: int, fraction: float, kept: tuple[int, int]
+) -> None:
+    assert bounds(count, fraction) == kept
+    for seed in range(20):
+        assert kept[0] <= len(split(candidates(count), fraction, seed).validation) <= kept[1]
+
+
+def test_copies_are_no_conversations_of_their_own() -> None:
+    """24 conversations of which three are one: 22 stand on their own, too few to be asked for eight."""
+    items = candidates(24)
+    together = [[item.id for item in items[:3]]]
+    assert bounds(24, 0.1, 22) == (1, 4)
+    assert all(len(split(items, seed=seed, groups=together).validation) <= 4 for seed in range(20))
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([(p, a) for p in PERSONAS for a in ARCS]), min_size=24, max_size=90), fractions, seeds)
+def test_no_stratum_is_kept_for_validation_as_a_whole(
+    cells: list[tuple[str, str | None]], fraction: float, seed: int
+) -> None:
+    items = [SplitCandidate(f"c{number}", *cell) for number, cell in enumerate(cells)]
+    spare = len(items) - len(set(cells))  # what can be kept without emptying a stratum
+    result = split(items, fraction, seed)
+    if bounds(len(items), fraction)[0] <= spare:
+        assert all(row.validation < row.conversations for row in result.strata)
+
+
+def test_where_every_conversation_is_a_stratum_some_are_kept_all_the_same() -> None:
+    items = [SplitCandidate(f"c{number}", f"persona {number}", None) for number in range(30)]
+    assert len(split(items).validation) == 8
 
 
 @settings(deadline=None)

@@ -307,7 +307,7 @@ def test_the_scripts_of_the_form_name_what_is_in_it(studio: Studio, client: Test
         {"seed": 7},
         {"example_unit": "answer"},
         {"sample_answers": 2},
-        {"validation_fraction": 0.3},
+        {"validation_fraction": 0.45},
         {"max_seq_length": 500, "overlength_policy": "drop"},
     ],
 )

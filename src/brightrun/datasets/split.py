@@ -15,6 +15,9 @@ from brightrun.contract.job_spec import canonical_sha256
 from brightrun.errors import DatasetError
 
 Stratum = tuple[str | None, str | None]
+KEPT_AT_LEAST = 8
+"""Conversations kept for validation where the file has `WHERE_THERE_ARE` or more, whatever the fraction says."""
+WHERE_THERE_ARE = 24
 
 
 class SplitCandidate(NamedTuple):
@@ -74,7 +77,8 @@ def split_conversations(
 
     A conversation is for validation if its score is below the fraction. A stratum of persona × arc, a persona or an
     arc that should have at least one there (n·f ≥ 1) and has none promotes its lowest score; then the total is
-    brought into [max(1, ⌊0.75·N·f⌋), max(2, ⌈1.25·N·f⌉)], never all.
+    brought into the bounds of `bounds`. No stratum is kept for validation as a whole, save where there is no other way
+    to have enough: what nobody learns cannot be expected.
 
     Args:
         candidates: Conversations with something to learn, in any order.
@@ -154,6 +158,20 @@ def split_as_given(
     )
 
 
+def bounds(conversations: int, fraction: float, units: int | None = None) -> tuple[int, int]:
+    """The least and the most conversations that are kept for validation.
+
+    [max(1, ⌊0.75·N·f⌋), max(2, ⌈1.25·N·f⌉)], at least 8 where 24 or more stand on their own, and never all.
+
+    Args:
+        units: How many stand on their own; as many as there are where absent.
+    """
+    expected = conversations * fraction
+    least = KEPT_AT_LEAST if (conversations if units is None else units) >= WHERE_THERE_ARE else 1
+    high = min(max(2, least, math.ceil(1.25 * expected)), conversations - 1)
+    return min(max(least, math.floor(0.75 * expected)), high), high
+
+
 @dataclass(slots=True)
 class _Unit:
     """Conversations that must stay on one side; usually one."""
@@ -183,6 +201,10 @@ class _Division:
             self.strata.setdefault(unit.stratum, []).append(unit)
             if not unit.fixed and unit.score < fraction:
                 self._move(unit, held=True)
+        for together in self.strata.values():
+            free = [unit for unit in together if not unit.fixed]
+            if free and all(unit.held for unit in together):
+                self._move(free[-1], held=False)
 
     def promote_bare_groups(self) -> None:
         """First the cells of persona × arc, then whole personas, then whole arcs."""
@@ -198,16 +220,15 @@ class _Division:
         if _count(units) * self.fraction < 1 or any(unit.held for unit in units):
             return
         shown = {unit.stratum[1] for unit in self.units if unit.held}
-        free = [unit for unit in units if self._may_validate(unit)]
+        may = [unit for unit in units if self._may_validate(unit)]
+        free = [unit for unit in may if self._leaves_another(unit)] or may
         candidate = min(free, key=lambda unit: (unit.stratum[1] in shown, unit.score), default=None)
-        if candidate is not None:
+        if candidate is not None and self._leaves_another(candidate):
             self._move(candidate, held=True)
 
     def correct_total(self) -> None:
         """Promote or demote one unit at a time until the total is within bounds, as far as units allow."""
-        expected = self.size * self.fraction
-        high = min(max(2, math.ceil(1.25 * expected)), self.size - 1)
-        low = min(max(1, math.floor(0.75 * expected)), high)
+        low, high = bounds(self.size, self.fraction, len(self.units))
         while self.held > high and (unit := self._to_demote(low)) is not None:
             self._move(unit, held=False)
         while self.held < low and (unit := self._to_promote(high)) is not None:
@@ -230,7 +251,12 @@ class _Division:
         """The lowest draw of the stratum with the smallest validation share; units below the bound first."""
         free = [unit for unit in self.units if self._may_validate(unit)]
         fitting = [unit for unit in free if self.held + len(unit.members) <= high] or free
-        return min(fitting, key=lambda unit: (self._share(unit.stratum), unit.score), default=None)
+        fair = [unit for unit in fitting if self._leaves_another(unit)] or fitting
+        return min(fair, key=lambda unit: (self._share(unit.stratum), unit.score), default=None)
+
+    def _leaves_another(self, unit: _Unit) -> bool:
+        """Whether its stratum still has something to train on once it is kept for validation."""
+        return any(not other.held for other in self.strata[unit.stratum] if other is not unit)
 
     def _may_validate(self, unit: _Unit) -> bool:
         return not unit.held and not unit.fixed and self.held + len(unit.members) < self.size
