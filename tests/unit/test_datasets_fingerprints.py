@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from brightrun.datasets import fingerprints
+from brightrun.datasets.comparable_text import digest64
 from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.fingerprints import HASHES, ROWS_PER_BAND, DuplicateGroups, Fingerprints
 
@@ -199,7 +200,7 @@ def test_digests_that_differ_in_their_last_bit_are_different(
     prints: Fingerprints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digest is replaced by one whose numbers lie side by side, beyond what a float can tell apart."""
-    monkeypatch.setattr(fingerprints, "_digest", lambda texts: 2**63 + sum(map(len, texts)))
+    monkeypatch.setattr(fingerprints, "digest64", lambda *texts: 2**63 + sum(map(len, texts)))
     assert groups_of(prints, one=("a", a_text(1)), two=("b", a_text(2) + "x"), three=("c", "xx")).together == []
 
 
@@ -215,7 +216,7 @@ def test_more_than_a_block_of_conversations(prints: Fingerprints, monkeypatch: p
 
 def test_what_the_memory_held_before_does_not_matter(prints: Fingerprints, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["Hello", "Hello you"]
-    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, fingerprints._digest(texts), dtype))
+    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, digest64(*texts), dtype))
     assert groups_of(prints, one=("Hello", "Hello you"), other=("Hi", "Hi there")).together == []
 
 

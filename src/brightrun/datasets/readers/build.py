@@ -172,7 +172,7 @@ class Builder:
         """The messages in turns: the sides alternate, the assistant may begin."""
         if self._notes.choices.merge_turns:
             messages = self._merged(messages, name)
-        check_role_order([message.role for message in messages], [message.place for message in messages])
+        check_role_order([message.role for message in messages], lambda index: messages[index].place)
         return messages
 
     def _merged(self, messages: list[_Read], name: str) -> list[_Read]:

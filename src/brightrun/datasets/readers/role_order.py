@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from brightrun.datasets.problems import UnreadableRecordError
 from brightrun.templating.messages import Role
@@ -17,16 +17,16 @@ _MERGE = "Turns must alternate. Join turns of one side that follow one another w
 _SYSTEM = "A system prompt can only stand at the beginning; move it there, or remove it."
 
 
-def check_role_order(roles: Sequence[Role], places: Sequence[str], *, greets: bool = True) -> None:
+def check_role_order(roles: Sequence[Role], place: Callable[[int], str], *, greets: bool = True) -> None:
     """Raises UnreadableRecordError: two turns of one side in a row, a system prompt between turns.
 
-    `greets`: the assistant may begin.
+    `place` tells where a message stands, by its index; `greets`: the assistant may begin.
     """
     expected: Role = "assistant" if greets and roles[:1] == ["assistant"] else "user"
-    for number, (role, place) in enumerate(zip(roles, places, strict=True), start=1):
+    for number, role in enumerate(roles, start=1):
         if role != expected:
             raise UnreadableRecordError(
-                place,
+                place(number - 1),
                 f"roles are out of order: turn {number} should be the {WORDS[expected]}, found the {WORDS[role]}",
                 hint=_MERGE if role != "system" else _SYSTEM,
                 offers=None if role == "system" or not greets else ("merge_turns", "true"),
