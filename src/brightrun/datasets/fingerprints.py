@@ -39,6 +39,44 @@ class DuplicateGroups(NamedTuple):
     together: list[list[str]]
 
 
+class Fingerprint(NamedTuple):
+    """What is kept of a conversation's texts: a digest of all, one of the first two, and the minima of the shingles."""
+
+    exact: int
+    opening: int
+    minima: npt.NDArray[np.uint32]
+
+
+class FingerprintMaker:
+    """Makes fingerprints of texts; the same on every machine and in every process."""
+
+    def __init__(self) -> None:
+        self._multipliers, self._addends = _permutations()
+        self._words = _WordHashes()
+
+    def of(self, texts: Sequence[str]) -> Fingerprint:
+        return Fingerprint(digest64(*texts), digest64(*texts[:2]), self._minima(" ".join(texts)))
+
+    def _minima(self, text: str) -> npt.NDArray[np.uint32]:
+        """The smallest value of the shingles' hashes under each permutation."""
+        words: Sequence[str] = text.lower().split()
+        if len(text) > _LETTERS_PER_WORD * len(words):
+            words = text  # a script without spaces: shingles of characters
+        hashes = np.fromiter(map(self._words.__getitem__, words), np.uint64, len(words))
+        if len(self._words) > _WORDS_KEPT:
+            self._words.clear()
+        shingles = hashes[: max(1, len(words) - SHINGLE_WORDS + 1)].copy()
+        for shift in range(1, min(SHINGLE_WORDS, len(words))):
+            shingles = shingles * _ODD + hashes[shift : shift + shingles.size]
+        shingles ^= shingles >> np.uint64(31)
+        minima = np.full(HASHES, np.iinfo(np.uint64).max, dtype=np.uint64)
+        for start in range(0, shingles.size, _BLOCK):
+            values = self._multipliers[:, None] * shingles[start : start + _BLOCK]
+            values += self._addends[:, None]
+            np.minimum(minima, values.min(axis=1), out=minima)
+        return (minima >> np.uint64(32)).astype(np.uint32)
+
+
 class Fingerprints:
     """Takes conversations one at a time; `groups()` once at the end."""
 
@@ -48,16 +86,14 @@ class Fingerprints:
         self._waiting: list[tuple[int, int, int, int, npt.NDArray[np.uint32]]] = []
         self._end = 0
         self._count = 0
-        self._multipliers, self._addends = _permutations()
-        self._words = _WordHashes()
+        self._maker = FingerprintMaker()
 
-    def add(self, conversation: Conversation) -> None:
-        texts = [turn.content for turn in conversation.turns]
+    def add(self, conversation: Conversation, made: Fingerprint | None = None) -> None:
+        """Take the next one. `made`: its fingerprint, where another process made it."""
+        exact, opening, minima = made or self._maker.of([turn.content for turn in conversation.turns])
         name = conversation.id.encode("utf-8", "surrogatepass")
         self._names.write(name)
-        self._waiting.append(
-            (self._end, len(name), digest64(*texts), digest64(*texts[:2]), self._minima(" ".join(texts)))
-        )
+        self._waiting.append((self._end, len(name), exact, opening, minima))
         self._end += len(name)
         self._count += 1
         if len(self._waiting) >= _BLOCK // 8:
@@ -85,25 +121,6 @@ class Fingerprints:
     def close(self) -> None:
         self._records.close()
         self._names.close()
-
-    def _minima(self, text: str) -> npt.NDArray[np.uint32]:
-        """The smallest value of the shingles' hashes under each permutation."""
-        words: Sequence[str] = text.lower().split()
-        if len(text) > _LETTERS_PER_WORD * len(words):
-            words = text  # a script without spaces: shingles of characters
-        hashes = np.fromiter(map(self._words.__getitem__, words), np.uint64, len(words))
-        if len(self._words) > _WORDS_KEPT:
-            self._words.clear()
-        shingles = hashes[: max(1, len(words) - SHINGLE_WORDS + 1)].copy()
-        for shift in range(1, min(SHINGLE_WORDS, len(words))):
-            shingles = shingles * _ODD + hashes[shift : shift + shingles.size]
-        shingles ^= shingles >> np.uint64(31)
-        minima = np.full(HASHES, np.iinfo(np.uint64).max, dtype=np.uint64)
-        for start in range(0, shingles.size, _BLOCK):
-            values = self._multipliers[:, None] * shingles[start : start + _BLOCK]
-            values += self._addends[:, None]
-            np.minimum(minima, values.min(axis=1), out=minima)
-        return (minima >> np.uint64(32)).astype(np.uint32)
 
     def _write(self) -> None:
         if self._waiting:
