@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +40,9 @@ class RankTokenizer:
         self._remembered = lru_cache(maxsize=_REMEMBERED_TEXTS)(self._plain_ids)
         by_token = ranks | {token.encode(): number for token, number in self.special_ids.items()}
         self._beginnings = _beginnings(by_token)
-        self._inner_starts = frozenset(number for token, number in by_token.items() if _continues(token[0]))
+        self._inner_starts = frozenset(
+            number for token, number in by_token.items() if not token.isascii() and _continues(token[0])
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -95,9 +96,9 @@ def read_ranks(path: Path) -> dict[bytes, int]:
     ranks: dict[bytes, int] = {}
     try:
         for line in path.read_bytes().splitlines():
-            if line.strip():
-                token, rank = line.split()
-                ranks[base64.b64decode(token, validate=True)] = int(rank)
+            if parts := line.split():
+                token, rank = parts
+                ranks[binascii.a2b_base64(token, strict_mode=True)] = int(rank)
     except (OSError, ValueError, binascii.Error) as error:
         raise ModelError(f"{path}: not a readable tiktoken file ({error}).") from error
     return ranks
