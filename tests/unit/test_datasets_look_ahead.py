@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -269,6 +271,42 @@ def test_processes_end_when_reading_is_broken_off(chat: ChatModel) -> None:
     with pytest.raises(KeyboardInterrupt):
         list(encode_ahead(items(), task, chat, LookAhead(processes=1, begins_after=0, conversations=2)))
     assert children() == before
+
+
+READER = """
+import sys, time
+from pathlib import Path
+from brightrun.datasets.encoding_pool import EncodingPool
+from brightrun.datasets.look_ahead import LookAhead, encode_ahead
+from brightrun.templating import load_chat_model
+
+chat = load_chat_model(Path(sys.argv[1]))
+pool = EncodingPool(chat, 1)
+pool.wait_until_ready()
+
+def items():
+    yield 1
+    print(*pool.process_ids, flush=True)
+    time.sleep(60)
+
+try:
+    list(encode_ahead(items(), lambda _: None, chat, LookAhead(processes=1, begins_after=0, pool=pool)))
+finally:
+    pool.close()
+"""
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
+def test_no_process_outlives_the_program_that_started_it(chat: ChatModel, kind: signal.Signals) -> None:
+    command = [sys.executable, "-c", READER, chat.source]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as reader:
+        assert reader.stdout is not None
+        process = psutil.Process(int(reader.stdout.readline()))
+        os.kill(process.pid, signal.SIGINT)  # as a terminal might: it is for the reader
+        assert process.is_running()
+        reader.send_signal(kind)
+        assert reader.wait() != 0
+    assert psutil.wait_procs([process], timeout=10)[1] == []
 
 
 def test_where_there_is_one_core_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:

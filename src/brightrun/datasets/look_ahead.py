@@ -35,7 +35,7 @@ class LookAhead:
     """
 
     processes: int | None = None
-    begins_after: int = 3_000_000
+    begins_after: int = 2_500_000
     conversations: int = 64
     characters: int = 100_000
     pool: EncodingPool | None = None
