@@ -153,9 +153,10 @@ def compare_stream(answers: int, pairs: int, against: Path | None) -> Json:
     for way in ways:
         found[way] = {name: median([run[name] for run in runs[way]]) for name in TIMES}
         found[way] |= {name: runs[way][-1][name] for name in ("peak_megabytes_before", "peak_megabytes_at")}
-    for way in ways[:-1]:
+    for way in ways[:-1]:  # the last one is all cores
         ratios = [one["seconds"] / other["seconds"] for one, other in zip(runs[way], runs[ALL_CORES], strict=True)]
-        found[f"{ALL_CORES} is faster than {way}"] = [round(ratio, 2) for ratio in (median(ratios), *sorted(ratios))]
+        listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        found[f"{way} ÷ all cores"] = f"{median(ratios):.2f} ({listed})"
     return found
 
 
