@@ -1,17 +1,22 @@
-"""How long the audit, tokenization and split of a dataset take, and how much memory a million answers need.
+"""How long the audit, tokenization and split of a dataset take, and how much memory a large one needs.
 
     python benchmarks/dataset.py                       both parts, the stream with a tenth of its full size
     python benchmarks/dataset.py --answers 1000000     the full stream
+    python benchmarks/dataset.py --against FOLDER      beside an older tree, as `git archive` writes it
     python benchmarks/dataset.py --json
 
-Texts are made of common words in a fixed pseudo-random order: the same bytes on every machine.
+The stream is audited with one process and with one for each core, in turn, each time by a program of its own: on a
+machine that others use, only the ratio of such pairs says something. Texts are made of common words in a fixed
+pseudo-random order: the same bytes on every machine.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,8 +33,11 @@ from brightrun.datasets.prepare import prepare_dataset
 from brightrun.templating.llama3 import llama3_chat_model
 
 CONVERSATIONS = 242
-AIM_SECONDS = 3.0
+AIM_SECONDS = 2.0  # for the audit command
 MARKS = (0.1, 0.5, 1.0)
+ONE_PROCESS, ALL_CORES, AN_OLDER = "one process", "all cores", "the older version"
+TIMES = ("seconds", "answers_per_second", "processor_seconds", "processor_seconds_of_the_reader")
+WAYS = (AN_OLDER, ONE_PROCESS, ALL_CORES)
 PERSONAS = ("anxious_planner", "overwhelmed_avoider", "pragmatic_optimist")
 ARCS = ("confusion_to_clarity", "shame_to_acceptance", "crisis_to_referral", "overwhelm_to_empowerment")
 SYSTEM = (
@@ -56,26 +64,32 @@ Said = list[tuple[str, str]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--answers", type=int, default=100_000, help="answers of the streamed JSONL")
-    parser.add_argument("--runs", type=int, default=3, help="how often the container is prepared")
+    parser.add_argument("--runs", type=int, default=3, help="how often the container is prepared and audited")
+    parser.add_argument("--pairs", type=int, default=1, help="how often the stream is audited in each way, in turn")
+    parser.add_argument("--against", type=Path, help="folder of an older tree whose audit runs in turn with these")
     parser.add_argument("--only", choices=("container", "stream"), help="one part alone")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--audit", type=Path, help=argparse.SUPPRESS)  # one way, by the program itself
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.audit is not None:
+        print(json.dumps(measure_audit(arguments.audit, arguments.way)))
+        return
     result: Json = {}
     if arguments.only != "stream":
         result["container"] = time_container(arguments.runs)
-    if arguments.only == "stream":
-        result["stream"] = measure_stream(arguments.answers)
-    elif arguments.only is None:
-        result["stream"] = stream_in_own_process(arguments.answers)
+    if arguments.only != "container":
+        result["stream"] = compare_stream(arguments.answers, arguments.pairs, arguments.against)
     print(json.dumps(result, indent=2) if arguments.json else as_table(result))
 
 
 def time_container(runs: int) -> Json:
-    """Seconds from the file to the prepared folder, best and worst of some runs; tokenizer loaded before."""
+    """Seconds for a file of 242 conversations, best and worst of some runs: prepared and audited by this process, whose
+    tokenizer is loaded before, and audited by the command that a person types."""
     started = time.perf_counter()
     chat = llama3_chat_model()
     loaded = time.perf_counter() - started
-    seconds = []
+    prepared_in, audited_in, typed = [], [], []
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "container.json"
         source.write_text(json.dumps(container(CONVERSATIONS)), encoding="utf-8")
@@ -89,7 +103,11 @@ def time_container(runs: int) -> Json:
                 validation_fraction=0.1,
                 seed=42,
             )
-            seconds.append(time.perf_counter() - started)
+            prepared_in.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            audit_dataset(source, chat=chat)
+            audited_in.append(time.perf_counter() - started)
+            typed.append(seconds_of_command("dataset", "audit", str(source)))
         size = source.stat().st_size
     return {
         "conversations": prepared.audit.conversations,
@@ -99,49 +117,109 @@ def time_container(runs: int) -> Json:
         "validation": prepared.validation.conversations,
         "file_megabytes": round(size / 1e6, 1),
         "load_tokenizer_seconds": round(loaded, 2),
-        "best_seconds": round(min(seconds), 2),
-        "worst_seconds": round(max(seconds), 2),
+        "prepare_seconds": best_and_worst(prepared_in),
+        "audit_seconds": best_and_worst(audited_in),
+        "audit_command_seconds": best_and_worst(typed),
+        "command_starts_in_seconds": round(seconds_of_command("--version"), 2),
         "aim_seconds": AIM_SECONDS,
     }
 
 
-def stream_in_own_process(answers: int) -> Json:
-    """So that its peak is its own."""
-    command = [sys.executable, __file__, "--only", "stream", "--answers", str(answers), "--json"]
-    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    stream: Json = json.loads(finished.stdout)["stream"]
-    return stream
+def seconds_of_command(*words: str) -> float:
+    """Of `brightrun`, from start to end of its process."""
+    started = time.perf_counter()
+    command = [str(Path(sys.executable).with_name("brightrun")), *words]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
 
 
-def measure_stream(answers: int) -> Json:
-    """Peak resident memory when 10 %, 50 % and all of a JSONL were audited, and at the very end."""
-    chat = llama3_chat_model()
+def best_and_worst(seconds: list[float]) -> str:
+    return f"{min(seconds):.2f} to {max(seconds):.2f}"
+
+
+def compare_stream(answers: int, pairs: int, against: Path | None) -> Json:
+    """The ways in turn; each figure is a median over the pairs, ratios are of one pair's seconds."""
+    ways = [way for way in WAYS if way != AN_OLDER or against is not None]
+    runs: dict[str, list[Json]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "stream.jsonl"
         write_stream(source, answers)
-        size = source.stat().st_size
-        before = peak_megabytes()
-        peaks: dict[str, float] = {}
+        for _ in range(pairs):
+            for way in ways:
+                runs[way].append(in_a_program_of_its_own(source, way, against))
+        megabytes = round(source.stat().st_size / 1e6, 1)
+    found: Json = {"file_megabytes": megabytes, "cores": usable_cores(), "pairs": pairs}
+    found |= {name: runs[ALL_CORES][0][name] for name in ("answers", "conversations", "tokens")}
+    for way in ways:
+        found[way] = {name: median([run[name] for run in runs[way]]) for name in TIMES}
+        found[way] |= {name: runs[way][-1][name] for name in ("peak_megabytes_before", "peak_megabytes_at")}
+    for way in ways[:-1]:  # the last one is all cores
+        ratios = [one["seconds"] / other["seconds"] for one, other in zip(runs[way], runs[ALL_CORES], strict=True)]
+        listed = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        found[f"{way} ÷ all cores"] = f"{median(ratios):.2f} ({listed})"
+    return found
 
-        def mark(done: int, total: int) -> None:
-            for share in MARKS:
-                if f"{share:.0%}" not in peaks and done >= share * total:
-                    peaks[f"{share:.0%}"] = peak_megabytes()
 
-        started = time.perf_counter()
-        report = audit_dataset(source, chat=chat, progress=mark)
-        seconds = time.perf_counter() - started
+def in_a_program_of_its_own(source: Path, way: str, against: Path | None) -> Json:
+    """So that its peak is its own."""
+    environment = dict(os.environ)
+    if way == AN_OLDER and against is not None:
+        environment["PYTHONPATH"] = str(against.resolve() / "src")
+    command = [sys.executable, __file__, "--audit", str(source), "--way", way]
+    finished = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    found: Json = json.loads(finished.stdout)
+    return found
+
+
+def measure_audit(source: Path, way: str) -> Json:
+    """Peak resident memory of all processes when 10 %, 50 % and all of a JSONL were read."""
+    chat = llama3_chat_model()
+    before = peak_megabytes()
+    peaks: dict[str, float] = {}
+
+    def mark(done: int, total: int) -> None:
+        for share in MARKS:
+            if f"{share:.0%}" not in peaks and done >= share * total:
+                peaks[f"{share:.0%}"] = peak_megabytes()
+
+    started, worked = time.perf_counter(), processor_seconds()
+    report = audit_dataset(source, chat=chat, progress=mark, **how(way))
+    seconds = time.perf_counter() - started
+    reading, encoding = (now - before for now, before in zip(processor_seconds(), worked, strict=True))
     return {
         "answers": report.answers,
         "conversations": report.conversations,
         "tokens": report.tokens,
-        "file_megabytes": round(size / 1e6, 1),
-        "seconds": round(seconds, 1),
+        "seconds": round(seconds, 2),
         "answers_per_second": round(report.answers / seconds),
+        "processor_seconds": round(reading + encoding, 2),
+        "processor_seconds_of_the_reader": round(reading, 2),
         "peak_megabytes_before": before,
         "peak_megabytes_at": peaks,
-        "peak_megabytes_end": peak_megabytes(),
     }
+
+
+def processor_seconds() -> tuple[float, float]:
+    """Of this process, and of those that it started and that have ended: what other programs do hardly changes them."""
+    times = psutil.Process().cpu_times()
+    return times.user + times.system, times.children_user + times.children_system
+
+
+def how(way: str) -> Json:
+    """What an audit is told of the way; an older version knows no such choice."""
+    if way != ONE_PROCESS:
+        return {}
+    from brightrun.datasets.look_ahead import ONE_AT_A_TIME
+
+    return {"ahead": ONE_AT_A_TIME}
+
+
+def median(numbers: list[float]) -> float:
+    return round(statistics.median(numbers), 2)
+
+
+def usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def container(count: int) -> Json:
@@ -233,19 +311,31 @@ def identity(index: int) -> str:
 
 
 def peak_megabytes() -> float:
-    """Highest resident memory of this process so far; where the system does not keep it, the present one."""
-    status = Path("/proc/self/status")
+    """Highest resident memory so far of this process and of those it started, summed; of each alone where it was at
+    its highest, so no less than the sum at any one time. Where the system does not keep it, the present one."""
+    this = psutil.Process()
+    return round(sum(peak_bytes(process) for process in (this, *this.children(recursive=True))) / 1e6, 1)
+
+
+def peak_bytes(process: psutil.Process) -> int:
+    status = Path(f"/proc/{process.pid}/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-        return round(int(line.split()[1]) * 1024 / 1e6, 1)
-    return round(psutil.Process().memory_info().rss / 1e6, 1)
+        return int(line.split()[1]) * 1024
+    resident: int = process.memory_info().rss
+    return resident
 
 
 def as_table(result: Json) -> str:
     lines = []
     for part, figures in result.items():
         lines.append(part)
-        lines += [f"  {name.replace('_', ' '):26}{value}" for name, value in figures.items()]
+        for name, value in figures.items():
+            if isinstance(value, dict):
+                lines.append(f"  {name}")
+                lines += [f"    {one.replace('_', ' '):34}{held}" for one, held in value.items()]
+            else:
+                lines.append(f"  {name.replace('_', ' '):36}{value}")
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -48,3 +49,8 @@ def require(ability: Ability, hint: str | None = None) -> None:
     """Raise PlatformUnsupported where this system cannot do it; `hint` replaces the usual one."""
     if not supports(ability):
         raise PlatformUnsupported(f"{ability.value} is not supported on {this_platform().title}.", hint=hint)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use, where the system tells; else, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from brightrun.datasets import fingerprints
+from brightrun.datasets.comparable_text import digest64
 from brightrun.datasets.conversation import Conversation, Turn
-from brightrun.datasets.fingerprints import HASHES, ROWS_PER_BAND, DuplicateGroups, Fingerprints
+from brightrun.datasets.fingerprints import HASHES, ROWS_PER_BAND, DuplicateGroups, FingerprintMaker, Fingerprints
 
 WORDS = [f"word{number}" for number in range(400)]
 WHOLE = 2**64
@@ -99,9 +100,17 @@ def test_the_signature_is_the_same_on_every_machine(
     prints: Fingerprints, monkeypatch: pytest.MonkeyPatch, text: str, block: int
 ) -> None:
     monkeypatch.setattr(fingerprints, "_BLOCK", block)
-    minima = prints._minima(text)
+    minima = FingerprintMaker().of([text]).minima
     assert minima.dtype == np.uint32
     assert minima.tolist() == signature(text)
+
+
+def test_words_are_forgotten_before_they_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fingerprints, "_WORDS_KEPT", 5)
+    maker = FingerprintMaker()
+    for seed in range(20):
+        assert maker.of([a_text(seed)]).minima.tolist() == signature(a_text(seed))
+        assert len(maker._words) <= 5
 
 
 @pytest.mark.parametrize("band", [0, 1, 15])
@@ -160,7 +169,7 @@ def test_every_near_copy_of_a_text_is_found(prints: Fingerprints) -> None:
 
 
 def equal_minima(prints: Fingerprints, one: str, other: str) -> Any:
-    return prints._minima(one) == prints._minima(other)
+    return prints._maker.of([one]).minima == prints._maker.of([other]).minima
 
 
 def a_chain(prints: Fingerprints) -> tuple[str, str, str]:
@@ -199,7 +208,7 @@ def test_digests_that_differ_in_their_last_bit_are_different(
     prints: Fingerprints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digest is replaced by one whose numbers lie side by side, beyond what a float can tell apart."""
-    monkeypatch.setattr(fingerprints, "_digest", lambda texts: 2**63 + sum(map(len, texts)))
+    monkeypatch.setattr(fingerprints, "digest64", lambda *texts: 2**63 + sum(map(len, texts)))
     assert groups_of(prints, one=("a", a_text(1)), two=("b", a_text(2) + "x"), three=("c", "xx")).together == []
 
 
@@ -215,7 +224,7 @@ def test_more_than_a_block_of_conversations(prints: Fingerprints, monkeypatch: p
 
 def test_what_the_memory_held_before_does_not_matter(prints: Fingerprints, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["Hello", "Hello you"]
-    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, fingerprints._digest(texts), dtype))
+    monkeypatch.setattr(np, "empty", lambda shape, dtype: np.full(shape, digest64(*texts), dtype))
     assert groups_of(prints, one=("Hello", "Hello you"), other=("Hi", "Hi there")).together == []
 
 

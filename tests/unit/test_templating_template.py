@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from brightrun.errors import DatasetError, ModelError
-from brightrun.templating import Message
+from brightrun.templating import Message, template
 from brightrun.templating.template import ChatTemplate
 
 HELLO = (Message("user", "Hello <b>&</b> “you”"),)
@@ -28,6 +29,20 @@ HELLO = (Message("user", "Hello <b>&</b> “you”"),)
 )
 def test_rendering(source: str, text: str) -> None:
     assert ChatTemplate(source, {"bos_token": "<s>"}).render(HELLO) == text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ turn.role }} {{ turn.nothing is defined }} {{ turn['keys'] }}",
+        "{% for key, value in turn.items() %}{{ key }}={{ value }};{% endfor %}",
+        "{{ turn.keys is callable }} {{ turn.get('role') }} {{ turn.pop is defined }}",
+    ],
+)
+def test_the_fields_of_a_message_are_found_as_jinja_finds_them(source: str) -> None:
+    turn = {"role": "user", "keys": "its own"}
+    plain = ImmutableSandboxedEnvironment().from_string(source).render(turn=turn)
+    assert template._environment().from_string(source).render(turn=turn) == plain
 
 
 def test_the_date_is_the_same_every_day() -> None:

@@ -80,6 +80,20 @@ def test_very_long_texts_are_tokenized(rank_tokenizer: RankTokenizer) -> None:
     assert rank_tokenizer.text(rank_tokenizer.ids(text), skip_special=False) == text
 
 
+def test_a_text_that_comes_again_gets_the_same_tokens_whatever_a_caller_did_to_the_first() -> None:
+    tokenizer = RankTokenizer("tiny", RANKS, r" ?\p{L}+|\s+|[^\s\p{L}]+", ["<|end|>"])
+    first = tokenizer.ids("the é")
+    expected = list(first)
+    first.append(0)
+    assert tokenizer.ids("the é") == expected
+    assert tokenizer.ids("the é<|end|>the é") == [*expected, tokenizer.special_ids["<|end|>"], *expected]
+
+
+def test_control_strings_beyond_ascii_have_their_characters() -> None:
+    tokenizer = RankTokenizer("tiny", RANKS, r" ?\p{L}+|\s+|[^\s\p{L}]+", ["<\uff5cend\uff5c>"])
+    assert tokenizer.tokens("a<\uff5cend\uff5c>b").offsets == [(0, 1), (1, 8), (8, 9)]
+
+
 def test_ranks_are_read_from_metas_form(tmp_path: Path) -> None:
     lines = [base64.b64encode(token) + b" %d" % rank for token, rank in RANKS.items()]
     (tmp_path / "tokenizer.model").write_bytes(b"\n".join(lines) + b"\n")

@@ -9,7 +9,7 @@ import pytest
 
 from brightrun.charts.curves import smooth
 from brightrun.datasets.conversation import Conversation, Turn
-from brightrun.datasets.fingerprints import HASHES, SIMILAR, Fingerprints
+from brightrun.datasets.fingerprints import HASHES, SIMILAR, FingerprintMaker, Fingerprints
 
 WORDS = [f"word{number}" for number in range(400)]
 
@@ -26,11 +26,8 @@ def test_the_window_is_a_twentieth_of_the_curve(count: int, half: int) -> None:
 
 def _share(one: str, other: str) -> float:
     """The share of equal minima of two texts: what the threshold is compared with."""
-    prints = Fingerprints()
-    try:
-        return float(np.mean(prints._minima(one) == prints._minima(other)))
-    finally:
-        prints.close()
+    maker = FingerprintMaker()
+    return float(np.mean(maker.of([one]).minima == maker.of([other]).minima))
 
 
 def _near(one: str, other: str) -> list[list[str]]:

@@ -16,8 +16,6 @@ def comparable(text: str) -> str:
 
 def digest64(*texts: str) -> int:
     """A 64-bit hash that is the same on every machine; where one text ends and the next begins counts."""
-    digest = hashlib.blake2b(digest_size=8)
-    for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return int.from_bytes(digest.digest(), "big")
+    encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+    joined = b"".join([len(each).to_bytes(8, "big") + each for each in encoded])
+    return int.from_bytes(hashlib.blake2b(joined, digest_size=8).digest(), "big")

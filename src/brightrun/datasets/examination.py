@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from brightrun.contract.job_spec import file_sha256
+from brightrun.datasets.acts import Act, Acts
 from brightrun.datasets.audit_report import AuditReport, CrisisCounts
 from brightrun.datasets.checks import duplicates, near_duplicates, undividable
 from brightrun.datasets.checks.check import Check, RepairCheck
@@ -34,20 +36,25 @@ from brightrun.datasets.checks.unfinished_answers import UnfinishedAnswers
 from brightrun.datasets.checks.unprompted_name import UnpromptedName
 from brightrun.datasets.client_profile import ClientProfile
 from brightrun.datasets.conversation import Conversation
+from brightrun.datasets.encoded_lengths import EncodedLengths, lengths_of
+from brightrun.datasets.encoding_wire import Task
 from brightrun.datasets.findings import Finding
-from brightrun.datasets.fingerprints import DuplicateGroups, Fingerprints
+from brightrun.datasets.fingerprints import DuplicateGroups, Fingerprints, fingerprint_texts
 from brightrun.datasets.identities import SeenIds
+from brightrun.datasets.look_ahead import ONE_AT_A_TIME, LookAhead, encode_ahead
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.problems import Problems, UnreadableRecordError
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.file_text import Progress
 from brightrun.datasets.readers.notes import Notes
-from brightrun.datasets.repair_log import Log, discard
+from brightrun.datasets.repair_log import Log, RepairLogEntry, discard
 from brightrun.datasets.split import count_units, why_one_sided, why_undividable
 from brightrun.datasets.totals import Totals
 from brightrun.datasets.validation_file import ValidationFile
 from brightrun.errors import BrightRunError, DatasetError, MaskDisagreement
 from brightrun.templating.chat_model import ChatModel, EncodedConversation
+from brightrun.templating.messages import Message
+from brightrun.templating.places import Place
 
 _COUNTED = (
     "conversations",
@@ -79,12 +86,28 @@ class Examined(NamedTuple):
 
     conversation: Conversation
     kept: bool
-    encoded: EncodedConversation | None
+    encoded: EncodedLengths | None
     for_validation: bool = False
 
     @property
     def trained_tokens(self) -> int:
         return 0 if self.encoded is None else self.encoded.trained_tokens
+
+
+class _Looked(NamedTuple):
+    """A conversation that was repaired and checked, and is yet to be encoded and counted; `written` as it stands there.
+
+    `learned`: there is something to learn in it. `messages`: what is to be encoded, empty where nothing is. `acts`:
+    what was told and logged of it, and of what stands before it in the file. `lacking`: what it holds that the base
+    model's template has no place for.
+    """
+
+    written: Conversation
+    conversation: Conversation
+    learned: bool
+    messages: Sequence[Message]
+    acts: Sequence[Act]
+    lacking: Sequence[Place] = ()
 
 
 class Examination:
@@ -102,21 +125,31 @@ class Examination:
         progress: Progress | None = None,
         counts_tokens: bool = True,
         validation_file: Path | None = None,
+        ahead: LookAhead = ONE_AT_A_TIME,
     ) -> None:
         """Walk one file, and behind it perhaps a file of conversations that are all kept for validation.
 
         Args:
+            ahead: Whether conversations may be read before those in front of them are examined. `examine` and `refuse`
+                are for walks where they are not.
             counts_tokens: Off where only checks of words are wanted; tokens are counted for a limit all the same.
         """
-        self._validation_file = None if validation_file is None else ValidationFile(validation_file, options, log)
+        self._acts, self._ahead = Acts(), ahead
+
+        def log_in_turn(entry: RepairLogEntry) -> None:
+            self._acts.do(partial(log, entry))
+
+        self._validation_file = (
+            None if validation_file is None else ValidationFile(validation_file, options, log_in_turn)
+        )
         self._counts_tokens = counts_tokens or options.max_seq_length is not None or options.context_length is not None
         self._path, self._chat, self._options = path, chat, options
         self._progress = progress
-        self._notes = Notes(Problems(path.name), options, log)
+        self._notes = Notes(Problems(path.name), options, log_in_turn, self._acts)
         self._format = ""
         self._totals = Totals()
         self._kept, self._not_kept, self._kept_aside = 0, set[str](), 0
-        self._build_checks(log)
+        self._build_checks(log_in_turn)
 
     def _build_checks(self, log: Log) -> None:
         options = self._options
@@ -157,8 +190,8 @@ class Examination:
         self._nothing = NoTrainedAnswers(log)
         self._no_place = NoPlace()
 
-    def conversations(self) -> Iterator[Examined]:
-        """Every conversation of the file, repaired and counted.
+    def conversations(self) -> Generator[Examined, None, None]:
+        """Every conversation of the file, repaired and counted; where a file is large, other processes encode.
 
         Raises:
             DatasetError: the file cannot be used; all places found are in its details.
@@ -167,17 +200,15 @@ class Examination:
         self._format = opened.format
         seen = SeenIds()
         with closing(Fingerprints()) as fingerprints:
-            for conversation in opened.conversations:
-                fingerprints.add(conversation)
+            for examined in self._walk(opened.conversations, fingerprints):
                 if self._validation_file is not None:
-                    seen.add(conversation.id)
-                yield self.examine(conversation)
+                    seen.add(examined.conversation.id)
+                yield examined
             self.refuse()
-            for conversation in self._validation_file.conversations(seen) if self._validation_file is not None else ():
-                fingerprints.add(conversation)
-                examined = self.examine(conversation)
-                self._kept_aside += examined.kept
-                yield examined._replace(for_validation=True)
+            if self._validation_file is not None:
+                for examined in self._walk(self._validation_file.conversations(seen), fingerprints):
+                    self._kept_aside += examined.kept
+                    yield examined._replace(for_validation=True)
             self.groups = fingerprints.groups()
 
     def refuse(self) -> None:
@@ -186,19 +217,44 @@ class Examination:
 
     def examine(self, conversation: Conversation) -> Examined:
         """Fix, check and count one conversation. Raises what the chat model raises."""
+        return self._conclude(self._look(conversation), None)
+
+    def _walk(self, conversations: Iterable[Conversation], fingerprints: Fingerprints) -> Iterator[Examined]:
+        """All of them in order; some are read and checked ahead of those that are being encoded."""
+
+        ahead = self._ahead if self._counts_tokens else ONE_AT_A_TIME
+        with (
+            self._acts.kept_back(),
+            closing(encode_ahead(map(self._look, conversations), _task, self._chat, ahead)) as encoded,
+        ):
+            for each, done in encoded:
+                fingerprints.add(each.written, done.fingerprint)
+                with self._acts.in_turn(each.acts):
+                    examined = self._conclude(each, done.lengths)
+                yield examined
+
+    def _look(self, written: Conversation) -> _Looked:
+        """Fix and check one; all that can be done before it is encoded."""
+        conversation = written
         for repair_check in self._menders:
             conversation = repair_check.fix(conversation)
         for check in self._checks:
             check.inspect(conversation)
         self._totals.add(conversation)
-        if (
-            self._control.contains(conversation)
-            or self._nothing.is_untrainable(conversation)
-            or self._has_no_place(conversation)
-        ):
+        learned = not self._control.contains(conversation) and not self._nothing.is_untrainable(conversation)
+        lacking = self._chat.lacks(conversation.messages()) if learned and conversation.has_more_than_text else []
+        messages = conversation.messages() if learned and not lacking and self._counts_tokens else []
+        return _Looked(written, conversation, learned, messages, self._acts.take(), lacking)
+
+    def _conclude(self, looked: _Looked, lengths: EncodedLengths | None) -> Examined:
+        """Count one that was looked at, in its turn. `lengths`: of its encoding, where another process made it."""
+        conversation = looked.conversation
+        if looked.lacking:
+            self._tell_no_place(conversation, looked.lacking)
+        if not looked.learned or looked.lacking:
             examined = Examined(conversation, kept=False, encoded=None)
         elif self._counts_tokens:
-            examined = self._measured(conversation)
+            examined = self._measured(conversation, self._encoded_or_left_out(looked) if lengths is None else lengths)
         else:
             examined = Examined(conversation, kept=True, encoded=None)
         self._crisis.inspect(conversation, kept=examined.kept)
@@ -208,23 +264,19 @@ class Examination:
             self._not_kept.add(conversation.id)
         return examined
 
-    def _has_no_place(self, conversation: Conversation) -> bool:
-        """Whether the base model's template would leave something of it out; it is told, or the record is left out."""
-        if not conversation.has_more_than_text or not (lacking := self._chat.lacks(conversation.messages())):
-            return False
+    def _tell_no_place(self, conversation: Conversation, lacking: Sequence[Place]) -> None:
+        """The base model's template would leave something of it out: that is told, or the record is left out."""
         if self._options.unreadable == "refuse":
             self._no_place.add(conversation, lacking)
-            return True
+            return
         reason = f"the base model's chat template has no place for {', '.join(lacking)}"
         self._notes.leave_out(UnreadableRecordError(conversation.place, reason), conversation.id)
         self._notes.read -= 1
-        return True
 
-    def _measured(self, conversation: Conversation) -> Examined:
-        encoded = self._encoded_or_left_out(conversation)
+    def _measured(self, conversation: Conversation, encoded: EncodedLengths | None) -> Examined:
         if encoded is None:
             return Examined(conversation, kept=False, encoded=None)
-        tokens, trained = max(encoded.sequence_lengths), encoded.trained_tokens
+        tokens, trained = encoded.longest_sequence, encoded.trained_tokens
         answers = len(encoded.answer_spans)
         if self._length.is_dropped(conversation.id, tokens=tokens, trained_tokens=trained, answers=answers):
             self._totals.counts["dropped"] += 1
@@ -232,10 +284,11 @@ class Examination:
         self._totals.add_encoded(encoded)
         return Examined(conversation, kept=True, encoded=encoded)
 
-    def _encoded_or_left_out(self, conversation: Conversation) -> EncodedConversation | None:
+    def _encoded_or_left_out(self, looked: _Looked) -> EncodedLengths | None:
         """None where the base model cannot take the conversation and such ones are to be left out. Else, it raises."""
+        conversation = looked.conversation
         try:
-            return self._encode(conversation)
+            return lengths_of(self._encode(looked))
         except (DatasetError, MaskDisagreement) as error:
             if self._options.unreadable == "refuse":
                 raise
@@ -244,10 +297,11 @@ class Examination:
             self._notes.read -= 1
             return None
 
-    def _encode(self, conversation: Conversation) -> EncodedConversation:
+    def _encode(self, looked: _Looked) -> EncodedConversation:
         """Raises what the chat model raises, with the conversation's place put before the message."""
+        conversation = looked.conversation
         try:
-            return self._chat.encode_conversation(conversation.messages())
+            return self._chat.encode_conversation(looked.messages)
         except BrightRunError as error:
             raise type(error)(
                 f"{self._path.name}, {conversation.place} (conversation {conversation.id}): {error.message}",
@@ -347,6 +401,10 @@ class Examination:
             self._crisis,
         ]
         return [finding for source in sources for finding in source.findings()]
+
+
+def _task(looked: _Looked) -> Task | None:
+    return Task(looked.messages, fingerprint_texts(looked.written)) if looked.messages else None
 
 
 def in_order(findings: list[Finding]) -> list[Finding]:

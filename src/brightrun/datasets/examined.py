@@ -6,6 +6,7 @@ What is left to do for a run (drawing the split, dealing the conversations out) 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,12 +16,14 @@ from brightrun.contract.job_spec import file_sha256
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.durable import sync, write_durably
+from brightrun.datasets.encoded_lengths import EncodedLengths
 from brightrun.datasets.examination import Examination
+from brightrun.datasets.look_ahead import AUTOMATIC, LookAhead
 from brightrun.datasets.new_folder import new_folder
 from brightrun.datasets.options import ReadOptions
 from brightrun.datasets.prepared import PreparedConversation, PreparedMessage
 from brightrun.datasets.repair_log import RepairLogEntry
-from brightrun.templating.chat_model import ChatModel, EncodedConversation
+from brightrun.templating.chat_model import ChatModel
 
 CONVERSATIONS, LENGTHS, REPAIR_LOG = "conversations.jsonl", "lengths.jsonl", "repair_log.jsonl"
 EXAMINED = "examined.json"
@@ -86,8 +89,11 @@ def examine_dataset(
     options: ReadOptions,
     validation_file: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    ahead: LookAhead = AUTOMATIC,
 ) -> ExaminedDataset:
     """Read a file once, into the folder `out`, which appears whole or not at all; `validation_file` behind it.
+
+    `ahead` decides how many processes encode; what is written does not depend on it.
 
     Raises:
         DatasetError: the file cannot be read as conversations. One that its audit refuses is examined all the same.
@@ -107,15 +113,17 @@ def examine_dataset(
                 log=lambda entry: _write_entry(repair_log, entry),
                 progress=progress,
                 validation_file=validation_file,
+                ahead=ahead,
             )
-            for looked in examination.conversations():
-                conversation, encoded = looked.conversation, looked.encoded
-                if not looked.kept or encoded is None:
-                    left_out.append(conversation.id)
-                    continue
-                kept.write(_prepared(conversation).model_dump_json().encode() + b"\n")
-                row = _examined(conversation, encoded, for_validation=looked.for_validation)
-                lengths.write(row.model_dump_json().encode() + b"\n")
+            with closing(examination.conversations()) as conversations:
+                for looked in conversations:
+                    conversation, encoded = looked.conversation, looked.encoded
+                    if not looked.kept or encoded is None:
+                        left_out.append(conversation.id)
+                        continue
+                    kept.write(_prepared(conversation).model_dump_json().encode() + b"\n")
+                    row = _examined(conversation, encoded, for_validation=looked.for_validation)
+                    lengths.write(row.model_dump_json().encode() + b"\n")
             for stream in (repair_log, kept, lengths):
                 sync(stream)
         examined = ExaminedDataset(
@@ -139,15 +147,13 @@ def read_examined(folder: Path) -> ExaminedDataset | None:
     return None if changed else examined.model_copy(update={"folder": folder})
 
 
-def _examined(
-    conversation: Conversation, encoded: EncodedConversation, *, for_validation: bool
-) -> ExaminedConversation:
+def _examined(conversation: Conversation, encoded: EncodedLengths, *, for_validation: bool) -> ExaminedConversation:
     return ExaminedConversation(
         id=conversation.id,
         persona=conversation.persona,
         arc=conversation.arc,
-        tokens=len(encoded.input_ids),
-        answer_spans=tuple(encoded.answer_spans),
+        tokens=encoded.tokens,
+        answer_spans=encoded.answer_spans,
         sequence_starts=encoded.sequence_starts,
         for_validation=for_validation,
     )

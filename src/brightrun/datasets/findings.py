@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -48,10 +49,12 @@ class Tally:
         self.examples: list[FindingExample] = []
         self._shown = shown
 
-    def add(self, detail: str, *, conversation: str | None = None, turn: int | None = None) -> None:
+    def add(self, detail: str | Callable[[], str], *, conversation: str | None = None, turn: int | None = None) -> None:
+        """Count one. A detail that takes time to write is given as a function, called for the first few only."""
         self.count += 1
         if len(self.examples) < self._shown:
-            self.examples.append(FindingExample(conversation=conversation, turn=turn, detail=detail))
+            text = detail if isinstance(detail, str) else detail()
+            self.examples.append(FindingExample(conversation=conversation, turn=turn, detail=text))
 
     def finding(self, check: str, severity: Severity, explanation: str, fix: str) -> list[Finding]:
         """One finding, or none where nothing was counted."""

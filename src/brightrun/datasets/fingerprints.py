@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from brightrun.datasets.comparable_text import digest64
 from brightrun.datasets.conversation import Conversation
 
 HASHES = 64
@@ -22,6 +23,7 @@ ROWS_PER_BAND = 4  # 16 bands of 4: a pair with similarity 0.7 meets in some ban
 SHINGLE_WORDS = 3
 SIMILAR = 0.7  # share of equal minima, an estimate of the Jaccard similarity of the sets of three-word shingles
 _BLOCK = 4096
+_WORDS_KEPT = 50_000  # a few megabytes
 _RECORD = np.dtype(
     [("at", "<u8"), ("length", "<u4"), ("exact", "<u8"), ("opening", "<u8"), ("minima", "<u4", (HASHES,))]
 )
@@ -37,6 +39,49 @@ class DuplicateGroups(NamedTuple):
     together: list[list[str]]
 
 
+class Fingerprint(NamedTuple):
+    """What is kept of a conversation's texts: a digest of all, one of the first two, and the minima of the shingles."""
+
+    exact: int
+    opening: int
+    minima: npt.NDArray[np.uint32]
+
+
+class FingerprintMaker:
+    """Makes fingerprints of texts; the same on every machine and in every process."""
+
+    def __init__(self) -> None:
+        self._multipliers, self._addends = _permutations()
+        self._words = _WordHashes()
+
+    def of(self, texts: Sequence[str]) -> Fingerprint:
+        return Fingerprint(digest64(*texts), digest64(*texts[:2]), self._minima(" ".join(texts)))
+
+    def _minima(self, text: str) -> npt.NDArray[np.uint32]:
+        """The smallest value of the shingles' hashes under each permutation."""
+        words: Sequence[str] = text.lower().split()
+        if len(text) > _LETTERS_PER_WORD * len(words):
+            words = text  # a script without spaces: shingles of characters
+        hashes = np.fromiter(map(self._words.__getitem__, words), np.uint64, len(words))
+        if len(self._words) > _WORDS_KEPT:
+            self._words.clear()
+        shingles = hashes[: max(1, len(words) - SHINGLE_WORDS + 1)].copy()
+        for shift in range(1, min(SHINGLE_WORDS, len(words))):
+            shingles = shingles * _ODD + hashes[shift : shift + shingles.size]
+        shingles ^= shingles >> np.uint64(31)
+        minima = np.full(HASHES, np.iinfo(np.uint64).max, dtype=np.uint64)
+        for start in range(0, shingles.size, _BLOCK):
+            values = self._multipliers[:, None] * shingles[start : start + _BLOCK]
+            values += self._addends[:, None]
+            np.minimum(minima, values.min(axis=1), out=minima)
+        return (minima >> np.uint64(32)).astype(np.uint32)
+
+
+def fingerprint_texts(conversation: Conversation) -> list[str]:
+    """What a conversation is compared by: what was said, and what was called."""
+    return [" ".join(turn.message().texts()) if turn.calls else turn.content for turn in conversation.turns]
+
+
 class Fingerprints:
     """Takes conversations one at a time; `groups()` once at the end."""
 
@@ -46,13 +91,14 @@ class Fingerprints:
         self._waiting: list[tuple[int, int, int, int, npt.NDArray[np.uint32]]] = []
         self._end = 0
         self._count = 0
-        self._multipliers, self._addends = _permutations()
+        self._maker = FingerprintMaker()
 
-    def add(self, conversation: Conversation) -> None:
-        texts = [" ".join(turn.message().texts()) if turn.calls else turn.content for turn in conversation.turns]
+    def add(self, conversation: Conversation, made: Fingerprint | None = None) -> None:
+        """Take the next one. `made`: its fingerprint, where another process made it."""
+        exact, opening, minima = made or self._maker.of(fingerprint_texts(conversation))
         name = conversation.id.encode("utf-8", "surrogatepass")
         self._names.write(name)
-        self._waiting.append((self._end, len(name), _digest(texts), _digest(texts[:2]), self._minima(" ".join(texts))))
+        self._waiting.append((self._end, len(name), exact, opening, minima))
         self._end += len(name)
         self._count += 1
         if len(self._waiting) >= _BLOCK // 8:
@@ -80,25 +126,6 @@ class Fingerprints:
     def close(self) -> None:
         self._records.close()
         self._names.close()
-
-    def _minima(self, text: str) -> npt.NDArray[np.uint32]:
-        """The smallest value of the shingles' hashes under each permutation."""
-        words: Sequence[str] = text.lower().split()
-        if len(text) > _LETTERS_PER_WORD * len(words):
-            words = text  # a script without spaces: shingles of characters
-        hashes = np.fromiter(
-            (zlib.crc32(word.encode("utf-8", "surrogatepass")) for word in words), np.uint64, len(words)
-        )
-        shingles = hashes[: max(1, len(words) - SHINGLE_WORDS + 1)].copy()
-        for shift in range(1, min(SHINGLE_WORDS, len(words))):
-            shingles = shingles * _ODD + hashes[shift : shift + shingles.size]
-        shingles ^= shingles >> np.uint64(31)
-        minima = np.full(HASHES, np.iinfo(np.uint32).max, dtype=np.uint32)
-        for start in range(0, shingles.size, _BLOCK):
-            block = shingles[start : start + _BLOCK]
-            values = (block * self._multipliers[:, None] + self._addends[:, None]) >> np.uint64(32)
-            minima = np.minimum(minima, values.min(axis=1).astype(np.uint32))
-        return minima
 
     def _write(self) -> None:
         if self._waiting:
@@ -149,6 +176,14 @@ class Fingerprints:
         return names
 
 
+class _WordHashes(dict[str, int]):
+    """A hash for every word, made when it is first asked for."""
+
+    def __missing__(self, word: str) -> int:
+        self[word] = number = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        return number
+
+
 class _Groups:
     """Disjoint sets over the few numbers that are in a group at all."""
 
@@ -189,11 +224,3 @@ def _band_keys(minima: npt.NDArray[np.uint32], band: int) -> npt.NDArray[np.uint
     for column in range(1, ROWS_PER_BAND):
         key = (key ^ (key >> np.uint64(29))) * _ODD + rows[:, column]
     return np.asarray(key, dtype=np.uint64)
-
-
-def _digest(texts: Sequence[str]) -> int:
-    digest = hashlib.blake2b(digest_size=8)
-    for text in texts:
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "big") + encoded)
-    return int.from_bytes(digest.digest(), "big")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -29,13 +30,14 @@ _KEYS_WITH_UNDERSCORE = {
     "npm_": r"\bnpm_[A-Za-z0-9]{36,}",
 }
 _KEY_PATTERNS = [(literal, re.compile(pattern)) for literal, pattern in _KEYS.items()]
-_UNDERSCORE_PATTERNS = [(literal, re.compile(pattern)) for literal, pattern in _KEYS_WITH_UNDERSCORE.items()]
+_ALL_PATTERNS = _KEY_PATTERNS + [(literal, re.compile(pattern)) for literal, pattern in _KEYS_WITH_UNDERSCORE.items()]
 _KINDS = {"PRIVATE KEY": "private key", "eyJ": "token", "earer ": "token"}  # of the others: key
 
 # Eight digits in a row or more, at most three blanks and marks between two: in such runs, with the marks before them,
 # all kinds of numbers are looked for. It begins with a digit, so that the search for one is fast.
 _DIGITS = re.compile(r"[0-9](?:[ .()-]{0,3}[0-9]){7,}")
 _BEFORE = 3  # as in `(+`
+_REMEMBERED_CHARACTERS = 8_000
 # Issuers' prefixes and the ways digits are grouped: ISO/IEC 7812 and the schemes' own documents.
 _CARD = re.compile(
     r"(?<![\w.,/$€£#=-])(?:"
@@ -88,8 +90,8 @@ class Sensitive(NamedTuple):
 
 def find_secrets(text: str) -> list[Sensitive]:
     """Keys, tokens, card numbers, bank accounts and social security numbers, in the text's order."""
-    found = list(_keys(text))
-    runs = list(_digit_runs(text))
+    found = _keys(text)
+    runs = _digit_runs(text)
     for start, end in runs:
         cards = (match for match in _CARD.finditer(text, start, end) if is_luhn(re.sub(r"[ -]", "", match.group())))
         found += [Sensitive(*match.span(), "card number") for match in cards]
@@ -144,11 +146,13 @@ def is_iban(account: str) -> bool:
     return int("".join(str(int(character, 36)) for character in rearranged)) % 97 == 1
 
 
-def _keys(text: str) -> Iterator[Sensitive]:
-    for literal, pattern in chain(_KEY_PATTERNS, _UNDERSCORE_PATTERNS if "_" in text else ()):
+def _keys(text: str) -> list[Sensitive]:
+    found: list[Sensitive] = []
+    for literal, pattern in _ALL_PATTERNS if "_" in text else _KEY_PATTERNS:
         if literal in text:
             kind = _KINDS.get(literal, "key")
-            yield from (Sensitive(*match.span(), kind) for match in pattern.finditer(text))
+            found += (Sensitive(*match.span(), kind) for match in pattern.finditer(text))
+    return found
 
 
 def _ibans(text: str) -> Iterator[Sensitive]:
@@ -162,10 +166,17 @@ def _ibans(text: str) -> Iterator[Sensitive]:
             yield Sensitive(match.start(), end, "bank account")
 
 
-def _digit_runs(text: str) -> Iterator[tuple[int, int]]:
+def _digit_runs(text: str) -> tuple[tuple[int, int], ...]:
     """Where numbers may stand, with the few characters around that tell whether they are numbers of such kinds."""
-    for match in _DIGITS.finditer(text):
-        yield max(0, match.start() - _BEFORE), match.end() + 2
+    return _remembered_runs(text) if len(text) <= _REMEMBERED_CHARACTERS else _find_runs(text)
+
+
+def _find_runs(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple((max(0, match.start() - _BEFORE), match.end() + 2) for match in _DIGITS.finditer(text))
+
+
+# Secrets and contacts are looked for one after the other in all messages of a conversation.
+_remembered_runs = lru_cache(maxsize=64)(_find_runs)
 
 
 def _belongs_to_a_person(phone: re.Match[str]) -> bool:

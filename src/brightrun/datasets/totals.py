@@ -6,7 +6,7 @@ from collections import Counter
 
 from brightrun.datasets.audit_report import CoverageStratum, LengthBin
 from brightrun.datasets.conversation import Conversation
-from brightrun.templating.chat_model import EncodedConversation
+from brightrun.datasets.encoded_lengths import EncodedLengths
 
 FINEST_BIN_TOKENS = 16
 MAX_BINS = 30
@@ -33,13 +33,13 @@ class Totals:
         self.counts["excluded"] += sum(turn.excluded is not None for turn in answers)
         self._cells[conversation.persona, conversation.arc] += 1
 
-    def add_encoded(self, encoded: EncodedConversation) -> None:
+    def add_encoded(self, encoded: EncodedLengths) -> None:
         """Count a conversation that is trained on or kept for validation.
 
         As a separate example, an answer is everything from the beginning of its sequence up to its end.
         """
-        tokens = len(encoded.input_ids)
-        self.longest_tokens = max(self.longest_tokens, *encoded.sequence_lengths)
+        tokens = encoded.tokens
+        self.longest_tokens = max(self.longest_tokens, encoded.longest_sequence)
         self._bins[tokens // FINEST_BIN_TOKENS] += 1
         self.counts["trainable_conversations"] += 1
         self.counts["trainable"] += len(encoded.answer_spans)

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brightrun.platforms import usable_cores
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -92,8 +94,7 @@ def run_cpu_benchmark(
 def thread_count() -> int:
     """Threads that numpy and the worker take: what the environment says, else the processors this process may use."""
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(told) if told.isdigit() and int(told) > 0 else allowed
+    return int(told) if told.isdigit() and int(told) > 0 else usable_cores()
 
 
 def processor_name() -> str:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 from brightrun.errors import BrightRunError, MaskDisagreement
@@ -18,6 +20,7 @@ from brightrun.templating.template import ChatTemplate
 from brightrun.templating.tokenizer import Tokens
 
 Span = tuple[int, int]
+_START, _END = itemgetter(0), itemgetter(1)
 _PRIVATE_USE = range(0xE000, 0xF8FF)
 
 
@@ -55,11 +58,8 @@ def characters_to_tokens(spans: Sequence[Span], offsets: Sequence[Span]) -> list
     """The token ranges that cover the character ranges `spans`, both in order."""
     found, index = [], 0
     for start, end in spans:
-        while index < len(offsets) and offsets[index][1] <= start:
-            index += 1
-        first = index
-        while index < len(offsets) and offsets[index][0] < end:
-            index += 1
+        first = bisect_right(offsets, start, index, key=_END)
+        index = bisect_left(offsets, end, first, key=_START)
         found.append((first, index))
     return found
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TEMPLATE_DATE = datetime(2024, 7, 26, tzinfo=UTC)
 DATE_STRING = "26 Jul 2024"
 _CALL_ID = re.compile("[A-Za-z0-9]{9}")
+_METHODS_OF_DICTS = frozenset(dir(dict))
 # What the expressions of a template can raise besides Jinja's own errors.
 _FAILURES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -41,6 +42,7 @@ class ChatTemplate:
             self._compiled = _environment().from_string(source)
         except TemplateError as error:
             raise ModelError(f"The model's chat template is not valid Jinja: {error}.") from error
+        self._compiled.globals = dict(self._compiled.globals)  # every rendering copies them; of a chain that is slow
 
     @property
     def fingerprint(self) -> str:
@@ -122,9 +124,14 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
     from brightrun.templating.generation_tag import GenerationTag
 
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols]
-    )
+    class Environment(ImmutableSandboxedEnvironment):
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            """As Jinja: but it looks for `message.role` among a dict's methods first, which takes an exception."""
+            if type(obj) is dict and attribute in obj and attribute not in _METHODS_OF_DICTS:
+                return obj[attribute]
+            return super().getattr(obj, attribute)
+
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationTag, loopcontrols])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = TEMPLATE_DATE.strftime

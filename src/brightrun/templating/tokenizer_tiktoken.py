@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
+from itertools import accumulate
 from pathlib import Path
 
 from brightrun.errors import ModelError
@@ -17,6 +17,9 @@ from brightrun.templating.tokenizer import Tokens
 # Meta's tokenizer cuts runs at the same places, so that even such texts get the same ids.
 _MAX_RUN = 25_000
 _RUN = re.compile(rf"\s{{{_MAX_RUN}}}(?=\s)|\S{{{_MAX_RUN}}}(?=\S)")
+# System prompts, role names and the messages of a conversation come again and again; longer ones are not kept.
+_REMEMBERED_TEXTS = 64
+_REMEMBERED_CHARACTERS = 8_000
 
 
 class RankTokenizer:
@@ -34,6 +37,12 @@ class RankTokenizer:
             name, pat_str=pattern, mergeable_ranks=ranks, special_tokens=dict(self.special_ids)
         )
         self._parts_of_it = (pattern, ranks, tuple(special))
+        self._remembered = lru_cache(maxsize=_REMEMBERED_TEXTS)(self._plain_ids)
+        by_token = ranks | {token.encode(): number for token, number in self.special_ids.items()}
+        self._beginnings = _beginnings(by_token)
+        self._inner_starts = frozenset(
+            number for token, number in by_token.items() if not token.isascii() and _continues(token[0])
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -45,16 +54,15 @@ class RankTokenizer:
 
     def tokens(self, text: str) -> Tokens:
         ids = self.ids(text)
-        return Tokens(ids, _offsets(self._inner.decode_tokens_bytes(ids)))
+        return Tokens(ids, self._offsets(ids))
 
     def ids(self, text: str) -> list[int]:
         ids: list[int] = []
         for number, piece in enumerate(self._control.split(text)):
             if number % 2:
                 ids.append(self.special_ids[piece])
-            else:
-                for part in _parts(piece):
-                    ids += self._inner.encode_ordinary(part)
+            elif piece:
+                ids += self._remembered(piece) if len(piece) <= _REMEMBERED_CHARACTERS else self._plain_ids(piece)
         return ids
 
     def token_id(self, token: str) -> int | None:
@@ -67,15 +75,30 @@ class RankTokenizer:
         kept = [number for number in ids if not (skip_special and number in self._special_numbers)]
         return self._inner.decode(kept)
 
+    def _plain_ids(self, piece: str) -> list[int]:
+        """Of a text without control strings."""
+        ids: list[int] = []
+        for part in _parts(piece):
+            ids += self._inner.encode_ordinary(part)
+        return ids
+
+    def _offsets(self, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """Character ranges: characters are counted at their first byte."""
+        ends = list(accumulate(map(self._beginnings.__getitem__, ids)))
+        starts = [0, *ends[:-1]] if ends else []
+        if not self._inner_starts.isdisjoint(ids):
+            starts = [start - (number in self._inner_starts) for start, number in zip(starts, ids, strict=True)]
+        return list(zip(starts, ends, strict=True))
+
 
 def read_ranks(path: Path) -> dict[bytes, int]:
     """The ranks of a tiktoken file: on every line a token in base64 and its number. Raises ModelError."""
     ranks: dict[bytes, int] = {}
     try:
         for line in path.read_bytes().splitlines():
-            if line.strip():
-                token, rank = line.split()
-                ranks[base64.b64decode(token, validate=True)] = int(rank)
+            if parts := line.split():
+                token, rank = parts
+                ranks[binascii.a2b_base64(token, strict_mode=True)] = int(rank)
     except (OSError, ValueError, binascii.Error) as error:
         raise ModelError(f"{path}: not a readable tiktoken file ({error}).") from error
     return ranks
@@ -91,18 +114,12 @@ def _parts(text: str) -> Iterator[str]:
     yield text[done:]
 
 
-def _offsets(pieces: Sequence[bytes]) -> list[tuple[int, int]]:
-    """Character ranges of tokens given as bytes: characters are counted at their first byte."""
-    offsets, begun = [], 0
-    for piece in pieces:
-        start = begun
-        if piece.isascii():
-            begun += len(piece)
-        else:
-            start -= _continues(piece[0])
-            begun += sum(not _continues(byte) for byte in piece)
-        offsets.append((start, begun))
-    return offsets
+def _beginnings(by_token: Mapping[bytes, int]) -> list[int]:
+    """How many characters begin in each token, by its id."""
+    counts = [0] * (max(by_token.values(), default=-1) + 1)
+    for token, number in by_token.items():
+        counts[number] = len(token) if token.isascii() else sum(not _continues(byte) for byte in token)
+    return counts
 
 
 def _continues(byte: int) -> bool:

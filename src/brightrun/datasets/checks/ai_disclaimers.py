@@ -67,6 +67,7 @@ _SELF = (
     _OF_MODELS,
     re.compile(rf"{_I}(?: just| only| merely| simply)? an? {_MODEL}{_ENDS}", re.IGNORECASE),
 )
+_LITERALS = tuple(dict.fromkeys(literal for literals, _ in (*_PATTERNS, _SELF) for literal in literals))
 _TOLD_TO_BE_ONE = re.compile(
     r"\bAI\b|artificial intelligence|language model|chat ?bot|virtual assistant", re.IGNORECASE
 )
@@ -88,6 +89,12 @@ class AiDisclaimers(TextCheck):
 
     def describe(self, text: str) -> str | None:
         lower = text.lower()
+        for literal in _LITERALS:  # a plain loop: most texts have none of them
+            if literal in lower:
+                return self._first_of_stock(text, lower)
+        return None
+
+    def _first_of_stock(self, text: str, lower: str) -> str | None:
         for literals, pattern in _PATTERNS if self._is_told else (*_PATTERNS, _SELF):
             if any(literal in lower for literal in literals) and (match := pattern.search(text)):
                 return excerpt(text[max(0, match.start() - 20) :])

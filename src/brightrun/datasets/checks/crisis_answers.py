@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from brightrun.datasets.conversation import Conversation, Turn
 from brightrun.datasets.findings import Finding, Tally, excerpt
+from brightrun.datasets.letter_case import may_hold
 
 NAME = "crisis_answers"
 EXPLANATION = "These answers point a person in crisis to a helpline, and they are not among those that are trained on."
@@ -17,10 +19,11 @@ _CRISIS = re.compile(
     r"\bcrisis text line\b|\bsamaritans\b|\blifeline\.org\b",
     re.IGNORECASE,
 )
+_WORDS = ("988", "crisis", "suicide", "samaritans", "lifeline")  # one of them stands wherever it matches
 
 
 def is_crisis_answer(turn: Turn) -> bool:
-    return turn.is_answer and _CRISIS.search(turn.content) is not None
+    return turn.is_answer and may_hold(turn.content, _WORDS) and _CRISIS.search(turn.content) is not None
 
 
 class CrisisAnswers:
@@ -37,7 +40,7 @@ class CrisisAnswers:
             if kept and turn.trainable:
                 self.after += 1
             else:
-                self._lost.add(excerpt(turn.content), conversation=conversation.id, turn=turn.number)
+                self._lost.add(partial(excerpt, turn.content), conversation=conversation.id, turn=turn.number)
 
     def findings(self) -> list[Finding]:
         return self._lost.finding(NAME, "warning", EXPLANATION, FIX)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
 
@@ -26,7 +28,7 @@ class InjectedSystem:
     def inspect(self, conversation: Conversation) -> None:
         if self._text is not None and conversation.system is None:
             opening = conversation.turns[0].content if conversation.turns else ""
-            self._found.add(excerpt(opening), conversation=conversation.id)
+            self._found.add(partial(excerpt, opening), conversation=conversation.id)
 
     def findings(self) -> list[Finding]:
         return self._found.finding(NAME, "info", EXPLANATION.format(text=excerpt(self._text or "")), FIX)

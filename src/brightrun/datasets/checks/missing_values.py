@@ -57,7 +57,8 @@ class MissingValues(TextCheck):
         value = missing_value(text)
         if value is not None:
             return f"the whole text is {value!r}"
-        match = _LAST_PARAGRAPH.search(text[-4 * _LONGEST :])
+        end = text[-4 * _LONGEST :]
+        match = _LAST_PARAGRAPH.search(end) if "\n" in end else None
         return None if match is None else f"{match.group(1)!r} is the last paragraph of: {excerpt(text)}"
 
     def severity(self) -> Severity:

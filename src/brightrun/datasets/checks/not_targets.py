@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
 
@@ -17,7 +19,7 @@ class NotTargets:
     def inspect(self, conversation: Conversation) -> None:
         for turn in conversation.answers:
             if not turn.target:
-                self._found.add(excerpt(turn.content), conversation=conversation.id, turn=turn.number)
+                self._found.add(partial(excerpt, turn.content), conversation=conversation.id, turn=turn.number)
 
     def findings(self) -> list[Finding]:
         return self._found.finding(NAME, "info", EXPLANATION, FIX)

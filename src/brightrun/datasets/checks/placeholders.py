@@ -60,12 +60,13 @@ class Placeholders(TextCheck):
 def find_placeholder(text: str) -> int | None:
     """Where the first one of a kind begins, or None."""
     signs = [sign for sign in "[{<%" if sign in text]
-    if not signs and not any(word in text for word in _WITHOUT_SIGNS):
+    words = [word for word in _WITHOUT_SIGNS if word in text]
+    if not signs and not words:
         return None
     prose = without_code(text)
     found = [_FINDERS[sign](prose) for sign in signs]
-    for word, pattern in _WITHOUT_SIGNS.items():
-        found += [match.start() for match in pattern.finditer(prose)] if word in text else []
+    for word in words:
+        found += [match.start() for match in _WITHOUT_SIGNS[word].finditer(prose)]
     return next((start for start in found if start is not None), None)
 
 

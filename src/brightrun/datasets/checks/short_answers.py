@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
 from brightrun.datasets.word_count import count_words
@@ -23,9 +25,11 @@ class ShortAnswers:
                 continue
             words = count_words(turn.content)
             if words < MIN_WORDS:
-                self._found.add(
-                    f"{words} words: {excerpt(turn.content)}", conversation=conversation.id, turn=turn.number
-                )
+                self._found.add(partial(_detail, words, turn.content), conversation=conversation.id, turn=turn.number)
 
     def findings(self) -> list[Finding]:
         return self._found.finding(NAME, "warning", EXPLANATION, FIX)
+
+
+def _detail(words: int, text: str) -> str:
+    return f"{words} words: {excerpt(text)}"

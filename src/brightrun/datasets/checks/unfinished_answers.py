@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 from brightrun.datasets.checks.truncated_answers import is_truncated
 from brightrun.datasets.conversation import Conversation
@@ -39,7 +40,8 @@ class UnfinishedAnswers:
     def inspect(self, conversation: Conversation) -> None:
         for turn in conversation.worded_answers:
             if turn.trainable and seems_unfinished(turn.content):
-                self._found.add(excerpt(turn.content, end=True), conversation=conversation.id, turn=turn.number)
+                detail = partial(excerpt, turn.content, end=True)
+                self._found.add(detail, conversation=conversation.id, turn=turn.number)
 
     def findings(self) -> list[Finding]:
         return self._found.finding(NAME, "warning", EXPLANATION, FIX)

@@ -66,8 +66,10 @@ class UnpromptedName:
 
 def unprompted_names(conversation: Conversation) -> set[str]:
     """Names that answers may call the client by and that stand nowhere in what the model is given."""
-    given = " ".join([conversation.system or "", *(turn.content for turn in conversation.turns if turn.role == "user")])
     candidates = _persona_names(conversation) | _vocatives([turn.content for turn in conversation.answers])
+    if not candidates:
+        return candidates
+    given = " ".join([conversation.system or "", *(turn.content for turn in conversation.turns if turn.role == "user")])
     return {name for name in candidates if not _says(given, name)}
 
 
@@ -84,6 +86,8 @@ def _vocatives(answers: list[str]) -> set[str]:
     """Words used as an address: in a greeting, or both at an answer's beginning and amid another sentence."""
     openings = {match.group(1) for text in answers if (match := _AT_START.match(text))}
     amid = {name for text in answers for name in _MIDDLE.findall(text)}
+    if not openings and not amid:
+        return set()
     greeted = {name for text in answers for name in _GREETING.findall(text)}
     return {name for name in (openings & amid) | (greeted & (openings | amid)) if name not in _NO_NAMES}
 

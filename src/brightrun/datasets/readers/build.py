@@ -185,7 +185,7 @@ class Builder:
             messages = self._merged(messages, name)
         check_role_order(
             [message.role for message in messages],
-            [message.place for message in messages],
+            lambda index: messages[index].place,
             calls=[len(message.calls) for message in messages],
         )
         return messages

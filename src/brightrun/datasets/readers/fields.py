@@ -44,7 +44,10 @@ def need_list(container: Json, key: str, place: str) -> list[Any]:
 
 def need_text(container: Json, key: str, place: str) -> str:
     """A text that shows something."""
-    return text_of(need(container, key, place), at(place, key))
+    value = need(container, key, place)
+    if isinstance(value, str) and value.isascii() and not is_blank_text(value):
+        return value  # as nearly always; naming the place takes longer than reading the text
+    return text_of(value, at(place, key))
 
 
 def text_of(value: Any, place: str) -> str:
@@ -79,6 +82,8 @@ def maybe_number(container: Json, key: str) -> float | None:
 
 def _encodable(text: str, place: str) -> str:
     """The text, which may not hold half of a character; JSON escapes such as a lone `\\ud83d` can."""
+    if text.isascii():
+        return text
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from brightrun.datasets.acts import Acts
 from brightrun.datasets.checks import unreadable_records
 from brightrun.datasets.checks.reading_check import ReadingCheck
 from brightrun.datasets.checks.unread_fields import UnreadFields
@@ -30,6 +31,7 @@ class Notes:
     problems: Problems
     choices: ReadingChoices = AS_WRITTEN
     log: Log = discard
+    acts: Acts = field(default_factory=Acts)
     header: FileHeader = field(default_factory=FileHeader)
     unread: UnreadFields = field(default_factory=UnreadFields)
     columns: dict[str, str] = field(default_factory=dict)  # what each column was read as
@@ -42,7 +44,7 @@ class Notes:
         self, check: ReadingCheck, detail: str, *, conversation: str | None = None, turn: int | None = None
     ) -> None:
         """Count something that is read and told."""
-        self._found.setdefault(check, Tally()).add(detail, conversation=conversation, turn=turn)
+        self.acts.do(lambda: self._found.setdefault(check, Tally()).add(detail, conversation=conversation, turn=turn))
 
     def found(self, check: ReadingCheck) -> int:
         """How often."""
@@ -69,7 +71,7 @@ class Notes:
 
     def leave_out(self, problem: UnreadableRecordError, conversation: str | None = None) -> None:
         """Remember what cannot be read; where that was chosen, it is left out and logged."""
-        self.problems.add(problem)
+        self.acts.do(lambda: self.problems.add(problem))
         if self.choices.unreadable == "leave_out":
             check = unreadable_records.CHECK
             reason = f"{problem.place}: {problem.problem}"

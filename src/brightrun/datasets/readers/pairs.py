@@ -4,6 +4,7 @@ an answer already ends with the client's input, and earlier answers must reappea
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 from brightrun.datasets.checks import input_not_in_history
@@ -102,8 +103,11 @@ class PairMerger:
         """All that was said before an answer, or with a client turn; the input is never there twice."""
         where = at(place, "conversation_history")
         history = need_list(pair, "conversation_history", place)
-        said = [_message(item, at(where, index)) for index, item in enumerate(history)]
-        check_role_order([role for role, _ in said], [at(where, index) for index in range(len(said))], greets=False)
+        said = [
+            known if known is not None and _says(item, known) else _message(item, where, index)
+            for index, (item, known) in enumerate(zip_longest(history, self._known[: len(history)]))
+        ]
+        check_role_order([role for role, _ in said], lambda index: at(where, index), greets=False)
         client: Said = ("user", need_text(pair, "current_user_input", place))
         if said and said[-1] == client:
             return said
@@ -155,6 +159,8 @@ def read_beside(value: Json, known: frozenset[str], place: str, notes: Notes) ->
     Raises:
         UnreadableRecordError: something that changes what is to be learned and is not supported.
     """
+    if known.issuperset(value):
+        return True
     others = {key: held for key, held in value.items() if plain_name(key) not in known}
     if not others:
         return 1.0
@@ -195,7 +201,13 @@ def _target(pair: Json, number: int, place: str) -> str | None:
     return need_text(pair, "target_response", place)
 
 
-def _message(item: Any, place: str) -> Said:
+def _says(item: Any, known: Said) -> bool:
+    """Whether a message of a history is one that was read before, as nearly all of them are."""
+    return isinstance(item, dict) and item.get("content") == known[1] and item.get("role") == known[0]
+
+
+def _message(item: Any, where: str, index: int) -> Said:
+    place = at(where, index)
     message = as_object(item, place)
     role = _ROLES.get(need_text(message, "role", place))
     if role is None:
