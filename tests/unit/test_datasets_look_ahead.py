@@ -40,6 +40,9 @@ from brightrun.datasets.look_ahead import AUTOMATIC, ONE_AT_A_TIME, LookAhead, e
 from brightrun.datasets.options import ReadOptions
 from brightrun.errors import BrightRunError, DatasetError
 from brightrun.templating import ChatModel, Message, llama3_chat_model, load_chat_model
+from tests.unit.family_models import family_model
+from tests.unit.test_datasets_builders import write_lines
+from tests.unit.test_datasets_tool_calling import openai
 from tests.unit.tiny_chat_model import CHATML, CHATML_CONFIG, CONVERSATION, write_model
 
 REFUSES = "{% for message in messages %}{% if 'forbidden' in message.content %}{{ raise_exception('it is forbidden') }}"
@@ -403,3 +406,24 @@ def test_results_arrive_as_they_were_found(chat: ChatModel) -> None:
         assert came.fingerprint is not None
         assert came.fingerprint[:2] == sent.fingerprint[:2]
         assert came.fingerprint.minima.tolist() == sent.fingerprint.minima.tolist()
+
+
+def test_tools_reasoning_and_several_sequences_come_back_as_one_process_makes_them(tmp_path: Path) -> None:
+    qwen = family_model(tmp_path / "qwen", "qwen3")
+    records = []
+    for number in range(9):
+        record = openai()
+        record["messages"][0]["content"] = f"What is in jar {number}?"
+        record["messages"][1]["reasoning_content"] = f"I look into {number}."
+        record["messages"][3]["weight"] = 1 + number % 2
+        records.append(record)
+    path = write_lines(tmp_path / "jars.jsonl", records)
+    with closing(EncodingPool(qwen, 1)) as pool:
+        pool.wait_until_ready()
+        ahead = LookAhead(processes=1, begins_after=0, conversations=3, characters=400, pool=pool)
+        both = [
+            examine_dataset(path, tmp_path / name, chat=qwen, options=ReadOptions(), ahead=how)
+            for name, how in (("here", ONE_AT_A_TIME), ("there", ahead))
+        ]
+    assert both[0].hashes == both[1].hashes
+    assert [len(each.sequence_starts) for each in both[1].conversations()] == [2] * 9
