@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brightrun.evaluation.measurements import LossChange
+from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS, IntervalMethod
 from brightrun.format import counted, direction, loss_text, span
 
 VERDICTS = {
@@ -12,6 +13,12 @@ VERDICTS = {
     "too_few": "Too few to say",
 }
 
+METHODS: dict[IntervalMethod, str] = {
+    "expanded_percentile": "a percentile bootstrap over whole conversations, expanded where they are few",
+    "bootstrap_t": "a bootstrap-t over whole conversations, widened where they are few",
+}
+"""How an interval was made, in an engineer's words."""
+
 
 def change_sentence(change: LossChange) -> str:
     """What was measured, on how many, and what it does or does not show."""
@@ -20,8 +27,8 @@ def change_sentence(change: LossChange) -> str:
         return f"On {where}, the loss stayed exactly as it was, {loss_text(change.base_loss)}."
     if change.relative_low is None or change.relative_high is None:
         return (
-            f"On {where}, the loss went {losses} ({size}); with fewer than 5 conversations this is what was "
-            "measured, too few to claim that the model became better or worse."
+            f"On {where}, the loss went {losses} ({size}); with fewer than {MINIMUM_CONVERSATIONS} conversations "
+            "this is what was measured, too few to claim that the model became better or worse."
         )
     reach = span(change.relative_low, change.relative_high)
     if change.verdict == "unclear" and (change.relative_low > 0 or change.relative_high < 0):
