@@ -120,6 +120,17 @@ def test_no_claim_where_the_two_intervals_disagree() -> None:
     assert "counted per answer" in change.sentence
 
 
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_a_change_too_small_to_act_on_is_no_claim_however_sure(direction: int) -> None:
+    """Every answer changes by 0.03 %."""
+    change = loss_change([score(c, 2.0, 2.0 + direction * (0.0006 + c / 1e6)) for c in range(12)], seed=0)
+    assert change.relative_low is not None
+    assert change.relative_high is not None
+    assert change.relative_low * change.relative_high > 0
+    assert change.verdict == "unclear"
+    assert "the 95 % interval comes within 0.1 % of no change: no clear change is shown." in change.sentence
+
+
 def test_nothing_changed_is_said_plainly() -> None:
     change = loss_change([score(c, 2.0, 2.0) for c in range(6)], seed=0)
     assert change.verdict == "unclear"

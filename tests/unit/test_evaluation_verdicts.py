@@ -29,6 +29,13 @@ def test_the_verdict_needs_both_intervals_on_one_side() -> None:
         assert verdict_of(*mean, *relative) == expected, (mean, relative)
 
 
+@pytest.mark.parametrize(("near", "claimed"), [(0.0009, False), (0.001, False), (0.0011, True)])
+def test_less_than_a_tenth_of_a_percent_is_no_claim(near: float, *, claimed: bool) -> None:
+    """The mean difference is in nats and may be as small as it likes."""
+    assert verdict_of(-0.2, -1e-9, -0.2, -near) == ("better" if claimed else "unclear")
+    assert verdict_of(1e-9, 0.2, near, 0.2) == ("worse" if claimed else "unclear")
+
+
 @pytest.mark.parametrize(
     ("conversations", "known"), [(1, False), (MINIMUM_CONVERSATIONS - 1, False), (MINIMUM_CONVERSATIONS, True)]
 )

@@ -13,6 +13,9 @@ MINIMUM_CONVERSATIONS = 6
 """Without any change, five of five conversations lie on the same side in one case of 32 on each side, which is more
 than the 2.5 % that a claim may be wrong; six of six do in one of 64."""
 
+SMALLEST_CHANGE = 0.001
+"""Of the loss. Texts can only call less "less than 0.1 %": nothing to act on, however surely it was measured."""
+
 IntervalMethod = Literal["expanded_percentile", "bootstrap_t"]
 """How a comparison's intervals were made: until version 0.1 the first, from conversations of 5 on."""
 METHOD: IntervalMethod = "bootstrap_t"
@@ -56,9 +59,10 @@ def _judgment(low: float, high: float, relative_low: float, relative_high: float
 
 
 def verdict_of(low: float, high: float, relative_low: float, relative_high: float) -> Verdict:
-    """Better or worse only where both intervals lie on the same side of zero, so that no two figures disagree."""
-    if max(high, relative_high) < 0:
+    """Better or worse only where both intervals lie on the same side of zero, so that no two figures disagree, and
+    the whole interval of the relative change is beyond the smallest that is worth a claim."""
+    if high < 0 and relative_high < -SMALLEST_CHANGE:
         return "better"
-    if min(low, relative_low) > 0:
+    if low > 0 and relative_low > SMALLEST_CHANGE:
         return "worse"
     return "unclear"
