@@ -113,7 +113,7 @@ def test_the_last_turn_is_open_and_answers_keep_their_white_space() -> None:
 def test_too_few_conversations_make_no_claim_on_the_page() -> None:
     page = Page(render_report(report(conversations=3)))
     assert "Too few to say" in page.text
-    assert "no interval: 3 conversations kept for validation, at least 5 needed" in page.text
+    assert "no interval: 3 conversations kept for validation, at least 6 needed" in page.text
     assert not [a for _, a in page.tags if a.get("class") == "chip better"]
 
 

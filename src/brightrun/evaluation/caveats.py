@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brightrun.evaluation.run_report import RunReport
+from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS
 from brightrun.format import counted
 
 
@@ -16,8 +17,8 @@ def caveats(report: RunReport) -> list[str]:
         )
     if report.comparison.overall.verdict == "too_few":
         said.append(
-            "Fewer than 5 conversations were kept for validation. Their figures are shown as measured; "
-            "they do not tell how the model does on others."
+            f"Fewer than {MINIMUM_CONVERSATIONS} conversations were kept for validation. Their figures are shown as "
+            "measured; they do not tell how the model does on others."
         )
     if report.resumed:
         often = "once" if report.resumed == 1 else counted(report.resumed, "time")

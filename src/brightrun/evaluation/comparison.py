@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from brightrun.contract.earlier_names import with_current_names
 from brightrun.errors import ContractError, LossNotFinite
-from brightrun.evaluation.bootstrap import interval, resampled_totals
+from brightrun.evaluation.bootstrap import Floats
 from brightrun.evaluation.measurements import (
     AdapterCheck,
     AnswerScore,
@@ -25,6 +25,7 @@ from brightrun.evaluation.measurements import (
     Verdict,
 )
 from brightrun.evaluation.sentences import change_sentence, failed_check_sentence
+from brightrun.evaluation.verdicts import METHOD, IntervalMethod, judge
 
 __all__ = [
     "AdapterCheck",
@@ -38,7 +39,6 @@ __all__ = [
     "loss_change",
 ]
 
-MINIMUM_CONVERSATIONS = 5
 UNLABELLED = "unlabelled"
 _MAX_LOSS = 700.0  # exp() of more is not a number any more
 
@@ -58,6 +58,9 @@ class Comparison(_Frozen):
     tuned_stopped: int
     adapter_check: AdapterCheck
     scores: list[AnswerScore]
+    interval_method: IntervalMethod = Field(
+        "expanded_percentile", description="How the intervals were made; files of version 0.1 do not name theirs."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -92,14 +95,14 @@ def compare(
         tuned_stopped=sum(sample.tuned.stopped for sample in samples),
         adapter_check=adapter_check,
         scores=list(scores),
+        interval_method=METHOD,
     )
 
 
 def loss_change(scores: Sequence[AnswerScore], *, seed: int) -> LossChange:
     """The change over these answers.
 
-    The verdict is better or worse only where the 95 % intervals of the mean difference per answer and of the
-    relative change both lie on the same side of zero, so that no two figures shown together disagree.
+    What is claimed of it is for `verdicts` to say; the seed is that of its resampling.
     """
     table = _sums_by_conversation(scores)
     difference, answers, tokens, base_total, tuned_total = table.sum(axis=0).tolist()
@@ -108,7 +111,7 @@ def loss_change(scores: Sequence[AnswerScore], *, seed: int) -> LossChange:
             "The base model's validation loss is exactly zero.",
             hint="No token was scored; check that the answers' tokens are unmasked.",
         )
-    bounds = _bounds(table, seed=seed)
+    (judgment,) = judge(table[None], seed=seed)
     base_loss, tuned_loss = base_total / tokens, tuned_total / tokens
     improved = sum(score.tuned_loss < score.base_loss for score in scores)
     unchanged = sum(score.tuned_loss == score.base_loss for score in scores)
@@ -121,22 +124,22 @@ def loss_change(scores: Sequence[AnswerScore], *, seed: int) -> LossChange:
         base_perplexity=math.exp(base_loss),
         tuned_perplexity=math.exp(tuned_loss),
         relative_change=tuned_total / base_total - 1.0,
-        relative_low=bounds[2],
-        relative_high=bounds[3],
+        relative_low=judgment.relative_low,
+        relative_high=judgment.relative_high,
         mean_difference=difference / answers,
-        interval_low=bounds[0],
-        interval_high=bounds[1],
+        interval_low=judgment.low,
+        interval_high=judgment.high,
         win_rate=(improved + unchanged / 2) / len(scores),
         improved=improved,
         unchanged=unchanged,
-        verdict=_verdict(bounds),
+        verdict=judgment.verdict,
         sentence="",
     )
     return change.model_copy(update={"sentence": change_sentence(change)})
 
 
-def _sums_by_conversation(scores: Sequence[AnswerScore]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """One row per conversation: loss difference, answers, trained tokens, base nats, tuned nats."""
+def _sums_by_conversation(scores: Sequence[AnswerScore]) -> Floats:
+    """One row per conversation, with the columns of `verdicts`."""
     rows: dict[str, list[float]] = defaultdict(lambda: [0.0] * 5)
     for score in scores:
         row = rows[score.conversation_id]
@@ -146,34 +149,6 @@ def _sums_by_conversation(scores: Sequence[AnswerScore]) -> np.ndarray[tuple[int
         row[3] += score.base_loss * score.trained_tokens
         row[4] += score.tuned_loss * score.trained_tokens
     return np.array(list(rows.values()), dtype=np.float64).reshape(len(rows), 5)
-
-
-_Bounds = tuple[float | None, float | None, float | None, float | None]
-
-
-def _bounds(table: np.ndarray[tuple[int, int], np.dtype[np.float64]], *, seed: int) -> _Bounds:
-    """Intervals of the mean difference and of the relative change."""
-    count = len(table)
-    if count < MINIMUM_CONVERSATIONS:
-        return (None, None, None, None)
-    totals = resampled_totals(table, seed=seed)
-    base, tuned = totals[:, 3], totals[:, 4]
-    ratio = np.divide(tuned, base, out=np.ones_like(base), where=base > 0)
-    return (
-        *interval(totals[:, 0] / totals[:, 1], clusters=count),
-        *interval(ratio - 1.0, clusters=count),
-    )
-
-
-def _verdict(bounds: _Bounds) -> Verdict:
-    low, high, relative_low, relative_high = bounds
-    if low is None or high is None or relative_low is None or relative_high is None:
-        return "too_few"
-    if max(high, relative_high) < 0:
-        return "better"
-    if min(low, relative_low) > 0:
-        return "worse"
-    return "unclear"
 
 
 def _grouped(

@@ -8,7 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from brightrun import format as text
 from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line, quoted
-from brightrun.evaluation.sentences import VERDICTS
+from brightrun.evaluation.sentences import METHODS, VERDICTS
+from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS
 
 
 @cache
@@ -52,5 +53,5 @@ def add_filters(environment: Environment) -> Environment:
         signed=text.signed_percent,
         when=text.time_text,
     )
-    environment.globals.update(verdicts=VERDICTS)
+    environment.globals.update(verdicts=VERDICTS, methods=METHODS, minimum_conversations=MINIMUM_CONVERSATIONS)
     return environment

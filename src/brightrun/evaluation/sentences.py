@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brightrun.evaluation.measurements import LossChange
+from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS, SMALLEST_CHANGE, IntervalMethod
 from brightrun.format import counted, direction, loss_text, span
 
 VERDICTS = {
@@ -12,6 +13,12 @@ VERDICTS = {
     "too_few": "Too few to say",
 }
 
+METHODS: dict[IntervalMethod, str] = {
+    "expanded_percentile": "a percentile bootstrap over whole conversations, expanded where they are few",
+    "bootstrap_t": "a bootstrap-t over whole conversations, widened where they are few",
+}
+"""How an interval was made, in an engineer's words."""
+
 
 def change_sentence(change: LossChange) -> str:
     """What was measured, on how many, and what it does or does not show."""
@@ -20,10 +27,15 @@ def change_sentence(change: LossChange) -> str:
         return f"On {where}, the loss stayed exactly as it was, {loss_text(change.base_loss)}."
     if change.relative_low is None or change.relative_high is None:
         return (
-            f"On {where}, the loss went {losses} ({size}); with fewer than 5 conversations this is what was "
-            "measured, too few to claim that the model became better or worse."
+            f"On {where}, the loss went {losses} ({size}); with fewer than {MINIMUM_CONVERSATIONS} conversations "
+            "this is what was measured, too few to claim that the model became better or worse."
         )
     reach = span(change.relative_low, change.relative_high)
+    if change.verdict == "unclear" and _both_beside_zero(change):
+        return (
+            f"On {where}, the loss went {losses} ({size}), but the 95 % interval comes within "
+            f"{SMALLEST_CHANGE * 100:g} % of no change: no clear change is shown."
+        )
     if change.verdict == "unclear" and (change.relative_low > 0 or change.relative_high < 0):
         return (
             f"On {where}, the loss went {losses} ({size}), but counted per answer the 95 % interval of the "
@@ -39,6 +51,13 @@ def change_sentence(change: LossChange) -> str:
         f"On {where}, the loss {verb} {losses}: {size} (95 % interval {reach}); "
         f"it fell on {change.improved} of the {change.answers} answers."
     )
+
+
+def _both_beside_zero(change: LossChange) -> bool:
+    """Both intervals lie on the same side of zero."""
+    ends = (change.interval_low, change.interval_high, change.relative_low, change.relative_high)
+    known = [end for end in ends if end is not None]
+    return max(known) < 0 or min(known) > 0
 
 
 def failed_check_sentence(change: LossChange) -> str:
