@@ -62,7 +62,7 @@ def test_audit_for_a_person_shows_the_same_figures(cli: CommandLine, sample_data
     shown = cli("dataset", "audit", sample_dataset).out
     for name in ("conversations", "turns", "answers", "tokens", "trained_tokens", "longest_tokens"):
         assert f"{report[name]:,}" in shown
-    assert "Ready to train. Of " in shown.splitlines()[-1]
+    assert "Ready to train. Of " in shown.splitlines()[-2]
 
 
 def test_preview_pieces_are_the_whole_conversation(cli: CommandLine, sample_dataset: Path) -> None:

@@ -174,3 +174,11 @@ def test_the_figures_of_the_specifications_job_are_pinned() -> None:
     assert plan.cost is not None
     assert plan.cost.high_usd < 25  # the cheapest of the specification's dollars
     assert plan.duration.high_seconds < 10 * 3600
+
+
+def test_the_audit_and_the_plan_say_it(cli: CommandLine, sample_dataset: Path) -> None:
+    rests = "The verdict will rest on 8 conversations"
+    assert rests in " ".join(cli("dataset", "audit", sample_dataset).out.split())
+    planned = cli("plan", sample_dataset, "--model", "llama-3-8b-instruct", "--gpu", "h100-pcie", "--json").json
+    assert planned["verdict"]["conversations"] == 8
+    assert planned["verdict"]["sentence"].startswith(rests)

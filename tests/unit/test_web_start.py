@@ -330,3 +330,19 @@ def test_only_the_last_things_are_kept() -> None:
     for name in ("a", "b", "a", "c", "a", "b"):
         assert kept.get(name, lambda name=name: made.append(name) or name) == name
     assert made == ["a", "b", "c", "b"]
+
+
+def test_a_verdict_that_is_impossible_is_a_warning_with_its_mend(
+    studio: Studio, client: TestClient, tmp_path: Path, sample_dataset: Path
+) -> None:
+    document = json.loads(sample_dataset.read_text("utf-8"))
+    small = tmp_path / "small.json"
+    small.write_text(json.dumps({**document, "conversations": document["conversations"][:18]}), "utf-8")
+    few, enough = (review(client, stored(studio, path)) for path in (small, sample_dataset))
+    assert "6 are needed, so it will be “Too few to say”" in few
+    assert "The verdict will rest on 8 conversations; it could tell a change of about 4 % from chance." in enough
+    assert not [fix for fix in fixes(enough) if "hyperparameters" in fix]
+    [mend] = [fix for fix in fixes(few) if "hyperparameters" in fix]
+    mended = review(client, stored(studio, small), **mend)
+    assert "The verdict will rest on" in mended
+    assert "Too few to say" not in mended

@@ -83,7 +83,7 @@ def plan_file(
     if json:
         print_json(_as_json(planned))
     else:
-        show_plan(planned.plan, planned.offers, details=True)
+        show_plan(planned.plan, planned.outlook, planned.offers, details=True)
         if planned.prepared.audit.refused:
             results.show_line(("refused", "red"), f"  data: {command('brightrun dataset audit', file)} says why")
     if planned.plan.refused or planned.prepared.audit.refused:
@@ -141,6 +141,7 @@ def _target(gpu: str | None, *, spot: bool, benchmark: bool, max_cost: float | N
 def _as_json(planned: Planned) -> dict[str, Any]:
     return {
         "plan": planned.plan.model_dump(mode="json"),
+        "verdict": planned.outlook.model_dump(mode="json"),
         "gpus": [offer.model_dump(mode="json") for offer in planned.offers],
         "refused": planned.plan.refused,
         "dataset_refused": planned.prepared.audit.refused,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from brightrun.cli.show import indented, plain_table, results, styled
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.findings import Finding, FindingExample
-from brightrun.datasets.split import Split
+from brightrun.datasets.split import Split, bounds
+from brightrun.evaluation.outlook import verdict_outlook
 
 _EXAMPLES = 3
 _FRACTION = 0.1  # of the conversations, as `--validation-fraction` is where nobody sets it
@@ -44,15 +45,23 @@ def show_audit(report: AuditReport) -> None:
     if report.refused:
         results.show_line(("Refused", "bold red"), ": fix the errors above.")
     else:
-        kept = max(1, round(_FRACTION * report.trainable_conversations))
-        words = f"about {kept:,} would be kept for validation"
-        if report.validation_file is not None:
-            words = (
-                f"{report.validation_file_conversations:,} are kept for validation: those of {report.validation_file}"
-            )
-        results.show_line(
-            ("Ready to train.", "bold green"), f" Of {report.trainable_conversations:,} conversations, {words}."
-        )
+        _show_outlook(report)
+
+
+def _show_outlook(report: AuditReport) -> None:
+    """How many conversations would be kept for validation, and whether that is enough for a verdict."""
+    there = report.trainable_conversations
+    if report.validation_file is not None:
+        least = report.validation_file_conversations
+        words = f"{least:,} are kept for validation: those of {report.validation_file}"
+    else:
+        least, most = bounds(there, _FRACTION, report.independent_conversations)
+        words = f"{f'{least:,}' if least == most else f'{least:,} to {most:,}'} would be kept for validation"
+    results.show_line(("Ready to train.", "bold green"), f" Of {there:,} conversations, {words}.")
+    outlook = verdict_outlook(least, out_of=there if report.validation_file is None else None)
+    results.show_line(outlook.sentence if outlook.possible else (outlook.sentence, "yellow"))
+    if outlook.validation_fraction is not None:
+        results.show_line((f"With --set validation_fraction={outlook.validation_fraction:g} there can be one.", "dim"))
 
 
 def _show_finding(finding: Finding) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from brightrun.catalogue.dollars import usd
 from brightrun.cli.show import plain_table, results, styled
+from brightrun.evaluation.outlook import Outlook
 from brightrun.format import about_text, band_text
 from brightrun.planning.choice import MAX_AT_ONCE, GpuOffer
 from brightrun.planning.cost import CostEstimate
@@ -25,7 +26,7 @@ _SMALLEST_PART = 0.01
 """Parts of the memory below this share are told together."""
 
 
-def show_plan(plan: JobPlan, offers: Sequence[GpuOffer] = (), *, details: bool = False) -> None:
+def show_plan(plan: JobPlan, outlook: Outlook, offers: Sequence[GpuOffer] = (), *, details: bool = False) -> None:
     """What will happen, before it does; with details every phase, the memory's parts and the GPUs to choose from."""
     table = plain_table("Plan", "", ">")
     table.show_header = False
@@ -38,6 +39,7 @@ def show_plan(plan: JobPlan, offers: Sequence[GpuOffer] = (), *, details: bool =
         _show_phases(plan)
         _show_memory(plan)
         _show_offers(plan, offers)
+    _show_outlook(outlook)
     for check in plan.checks:
         _show_check(check)
     if plan.fixes:
@@ -45,6 +47,15 @@ def show_plan(plan: JobPlan, offers: Sequence[GpuOffer] = (), *, details: bool =
         results.show_line(("What would help", "bold"))
         for fix in plan.fixes:
             results.show_line(f"  {fix.words}")
+
+
+def _show_outlook(outlook: Outlook) -> None:
+    """Whether there can be a verdict at the end, and what would make one possible."""
+    results.show_line(("verdict  ", "green" if outlook.possible else "yellow"), outlook.sentence)
+    if outlook.validation_fraction is not None:
+        results.show_line((f"  --set validation_fraction={outlook.validation_fraction:g} keeps enough.", "dim"))
+    elif not outlook.possible:
+        results.show_line(("  More conversations are needed for one.", "dim"))
 
 
 def _summary(plan: JobPlan) -> dict[str, str]:

@@ -16,7 +16,10 @@ from brightrun.contract.job_spec import JobSpec, file_sha256
 from brightrun.contract.run_folder import RunFolder
 from brightrun.datasets.audit import AuditReport
 from brightrun.datasets.new_folder import check_folder, new_folder
+from brightrun.datasets.prepare import SPLIT
+from brightrun.datasets.split import Split
 from brightrun.errors import DatasetError, RunFolderError
+from brightrun.evaluation.outlook import Outlook, verdict_outlook
 from brightrun.jobs.base_model import pulled_base
 from brightrun.jobs.make_run import PLAN_NAME, make_run
 from brightrun.jobs.plan_run import PlanTarget, RunRequest
@@ -32,6 +35,7 @@ class ReadyRun:
     plan: JobPlan
     audit: AuditReport
     resumed: bool
+    outlook: Outlook
 
 
 def ready_run(request: RunRequest, model: str, out: Path) -> ReadyRun:
@@ -59,7 +63,7 @@ def ready_run(request: RunRequest, model: str, out: Path) -> ReadyRun:
             target=PlanTarget(this_machine()),
             progress=progress,
         )
-    return ReadyRun(folder, made.spec, made.plan, made.audit, resumed=False)
+    return ReadyRun(folder, made.spec, made.plan, made.audit, resumed=False, outlook=_outlook(folder, made.audit))
 
 
 def _found_again(request: RunRequest, folder: RunFolder, entry: BaseModelEntry) -> ReadyRun:
@@ -89,7 +93,14 @@ def _found_again(request: RunRequest, folder: RunFolder, entry: BaseModelEntry) 
             hint="Choose another folder with --out, or repeat the first command to go on with that run.",
         )
     plan = _read_plan(folder)
-    return ReadyRun(folder, spec, plan, audit, resumed=True)
+    return ReadyRun(folder, spec, plan, audit, resumed=True, outlook=_outlook(folder, audit))
+
+
+def _outlook(folder: RunFolder, audit: AuditReport) -> Outlook:
+    """What the comparison at the end could say, from the split that the run was made with."""
+    split = Split.model_validate_json((folder.data / SPLIT).read_bytes())
+    kept, trained = len(split.validation), len(split.train)
+    return verdict_outlook(kept, out_of=kept + trained if audit.validation_file is None else None)
 
 
 def _read_plan(folder: RunFolder) -> JobPlan:

@@ -82,7 +82,7 @@ def train_once(request: RunRequest, model: str, out: Path, *, quiet: bool, dry_r
     if not quiet:
         if not ready.resumed:
             show_audit(ready.audit)
-        show_plan(ready.plan)
+        show_plan(ready.plan, ready.outlook)
     if dry_run:
         return {"plan": ready.plan.model_dump(mode="json")}
     began = datetime.now(UTC)

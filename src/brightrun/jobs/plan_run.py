@@ -12,6 +12,7 @@ from brightrun.datasets.examined import ExaminedConversation, ExaminedDataset, e
 from brightrun.datasets.new_folder import scratch_folder
 from brightrun.datasets.options import AS_WRITTEN, ReadingChoices, ReadOptions
 from brightrun.datasets.prepare import PreparedDataset, divide_dataset
+from brightrun.evaluation.outlook import Outlook, verdict_outlook
 from brightrun.jobs.base_model import BaseChoice
 from brightrun.planning.choice import GpuOffer, choose_gpus
 from brightrun.planning.cost import HourlyPrice, InstanceType
@@ -85,6 +86,13 @@ class Planned:
     offers: tuple[GpuOffer, ...]
     prepared: PreparedDataset
     hyperparameters: Hyperparameters
+
+    @property
+    def outlook(self) -> Outlook:
+        """What the comparison at the end could say."""
+        kept, trained = self.prepared.validation.conversations, self.prepared.train.conversations
+        drawn = self.prepared.audit.validation_file is None
+        return verdict_outlook(kept, out_of=kept + trained if drawn else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Literal
 from fastapi import APIRouter
 from pydantic import Field
 
+from brightrun.evaluation.outlook import Outlook
 from brightrun.jobs.submit import JobRequest, plan_job
 from brightrun.planning.choice import GpuOffer
 from brightrun.planning.job_plan import JobPlan
@@ -32,6 +33,7 @@ class PlanView(Answer):
     estimated_cost_usd: Usd | None = Field(None, description="Absent where the machine has no known price.")
     estimated_cost_usd_low: Usd | None = None
     estimated_cost_usd_high: Usd | None = None
+    verdict: Outlook = Field(description="On how many conversations the verdict will rest, and what it could see.")
     gpus: list[GpuOffer] = Field(description="Those that hold the job first, by dollars; then by hours.")
 
 
@@ -55,5 +57,6 @@ def plan(studio: StudioDep, principal: CurrentPrincipal, request: JobRequest) ->
         estimated_cost_usd=cost.expected_usd if cost else None,
         estimated_cost_usd_low=cost.low_usd if cost else None,
         estimated_cost_usd_high=cost.high_usd if cost else None,
+        verdict=made.outlook,
         gpus=list(made.offers),
     )

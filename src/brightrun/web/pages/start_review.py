@@ -102,6 +102,9 @@ def review_job(studio: Studio, owner_id: str, request: JobRequest) -> Review:
     if refusal is not None and choice.usd_per_hour is None:
         fixes.append(Fix("Leave the cap out.", json.dumps({"compute": {"max_cost_usd": None}})))
     fixes += _own_cap(request, planned, month)
+    if (fraction := planned.outlook.validation_fraction) is not None:
+        words = f"Keep {fraction * 100:.0f} % for validation, so that there can be a verdict."
+        fixes.append(Fix(words, json.dumps({"hyperparameters": {"validation_fraction": fraction}})))
     if planned.plan.base_model not in here and here:
         fixes.append(Fix(f"Use {here[0]}, already installed.", json.dumps({"base_model": here[0]})))
     return Review(
@@ -117,8 +120,10 @@ def _data_checks(planned: Planned) -> Iterator[ReviewCheck]:
     else:
         yield ReviewCheck("ok", "Dataset", f"audited: {counted(audit.conversations, 'conversation')}, no error found")
     held = prepared.validation
-    told = f"{counted(held.answers, 'answer')} in {counted(held.conversations, 'conversation')} kept for the proof"
-    yield ReviewCheck("ok", "Before and after", f"{told}, never trained on")
+    told = f"{counted(held.answers, 'answer')} in {counted(held.conversations, 'conversation')} are never trained on"
+    yield ReviewCheck(
+        "ok" if planned.outlook.possible else "warn", "Before and after", f"{told}. {planned.outlook.sentence}"
+    )
     longest, limit = planned.plan.longest_tokens, planned.hyperparameters.max_seq_length
     if audit.dropped:
         left = f"{counted(audit.dropped, 'conversation')} left out for their length; the rest is whole"
