@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -36,12 +37,16 @@ def test_from_an_empty_studio_to_an_adapter_at_home(chromium: Browser, trainer: 
         job_id = start(page)
         trainer.place.jobs.append(job_id)
         watch(page)
+        expect(page.get_by_role("heading", name="Did it work?")).to_be_visible()
         comparison = read_before_and_after(page)
         adapter = download(page, job_id, tmp_path)
     assert verify_bundle(adapter).job_id == job_id
     job = trainer.place.job(job_id)
     assert job["hyperparameters"]["sample_tokens"] == 8
     assert job["total_steps"] == job["current_step"]
+    measured = json.loads((adapter / "comparison.json").read_text("utf-8"))["overall"]
+    assert job["verdict"] == measured["verdict"]
+    assert f"of {measured['answers']} answers it had never seen" in job["verdict_reason"]
     assert f"{job['metrics']['validation_loss']:.3f}" in comparison
 
 

@@ -18,6 +18,8 @@ from brightrun.evaluation.comparison import (
     compare,
     loss_change,
 )
+from brightrun.evaluation.measurements import LossChange, Verdict
+from brightrun.evaluation.sentences import owner_sentence
 
 ADAPTER_CHECK = AdapterCheck(
     adapter_off_equals_base=True,
@@ -242,3 +244,23 @@ def test_a_loss_that_is_no_number_is_refused_with_its_place(loss: float) -> None
 def test_scores_that_cannot_be_right_are_refused(scores: Sequence[AnswerScore], words: str) -> None:
     with pytest.raises(ContractError, match=words):
         compare(scores, [], ADAPTER_CHECK, seed=0)
+
+
+def closer_on(improved: int, unchanged: int, worsened: int, verdict: Verdict) -> LossChange:
+    differences = [-0.5] * improved + [0.0] * unchanged + [0.5] * worsened
+    scores = [score(number, 2.0, 2.0 + difference) for number, difference in enumerate(differences)]
+    return loss_change(scores, seed=0).model_copy(update={"verdict": verdict})
+
+
+def test_the_owner_reads_the_verdict_in_a_sentence_without_losses() -> None:
+    said = {
+        verdict: owner_sentence(closer_on(31, 1, 4, verdict)) for verdict in ("better", "worse", "unclear", "too_few")
+    }
+    assert said == {
+        "better": "Closer to the consultant's own words on 31 of 36 answers it had never seen.",
+        "worse": "Further from the consultant's own words on 4 of 36 answers it had never seen.",
+        "unclear": "It came closer to the consultant's own words on 31 of 36 answers it had never seen, which chance "
+        "could do as well.",
+        "too_few": "36 conversations kept aside for the comparison; 6 are needed to tell a change from chance.",
+    }
+    assert "does not count" in owner_sentence(closer_on(31, 1, 4, "better"), passed=False)

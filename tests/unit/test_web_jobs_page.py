@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from decimal import Decimal
 
@@ -135,3 +136,18 @@ def test_a_column_is_sorted_the_other_way_when_it_is_sorted_already(studio: Stud
     page = client.get("/jobs?order=cost", headers=HTML).text
     assert page.count('aria-sort="descending"') == 1
     assert 'href="/jobs?order=cost&amp;direction=asc"' in page
+
+
+def test_a_verdict_is_told_wherever_the_job_is(studio: Studio, client: TestClient) -> None:
+    reason = "Closer to the consultant's own words on 31 of 36 answers it had never seen."
+    figures = {"verdict": "better", "verdict_reason": reason}
+    job = a_job(studio, status=JobStatus.COMPLETED, completed_at=studio.clock(), metrics=figures)
+    a_job(studio, status=JobStatus.COMPLETED, completed_at=studio.clock())
+    told = client.get(f"/api/training/jobs/{job.id}").json()
+    assert (told["verdict"], told["verdict_reason"]) == ("better", reason)
+    for path in ("/jobs", "/", f"/jobs/{job.id}"):
+        shown = client.get(path, headers=HTML).text
+        assert shown.count('<span class="badge good">Better</span>') == 1, path
+    assert html.escape(reason) in client.get(f"/jobs/{job.id}", headers=HTML).text.replace("&#39;", "&#x27;")
+    other = client.get("/api/training/jobs").json()["data"]
+    assert sorted(each["verdict"] or "" for each in other) == ["", "better"]

@@ -332,7 +332,7 @@ def test_only_the_last_things_are_kept() -> None:
     assert made == ["a", "b", "c", "b"]
 
 
-def test_a_verdict_that_is_impossible_is_a_warning_with_its_mend(
+def test_a_verdict_that_is_impossible_is_a_warning_with_a_way_out(
     studio: Studio, client: TestClient, tmp_path: Path, sample_dataset: Path
 ) -> None:
     document = json.loads(sample_dataset.read_text("utf-8"))
@@ -342,7 +342,7 @@ def test_a_verdict_that_is_impossible_is_a_warning_with_its_mend(
     assert "6 are needed, so it will be “Too few to say”" in few
     assert "The verdict will rest on 8 conversations; it could tell a change of about 4 % from chance." in enough
     assert not [fix for fix in fixes(enough) if "hyperparameters" in fix]
-    [mend] = [fix for fix in fixes(few) if "hyperparameters" in fix]
-    mended = review(client, stored(studio, small), **mend)
-    assert "The verdict will rest on" in mended
-    assert "Too few to say" not in mended
+    [fix] = [each for each in fixes(few) if "hyperparameters" in each]
+    with_it = review(client, stored(studio, small), **fix)
+    assert "The verdict will rest on" in with_it
+    assert "Too few to say" not in with_it

@@ -20,6 +20,7 @@ from brightrun.cli.train import parse_settings
 from brightrun.contract.job_spec import file_sha256
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.states import JobStatus
+from brightrun.contract.verdicts import VERDICTS
 from brightrun.errors import BrightRunError, DatasetError, InputError, RunFolderError
 from brightrun.format import about_text
 from brightrun.plain_text import command, shell_word
@@ -107,11 +108,12 @@ def list_jobs(
     if json:
         print_json(page)
         return
-    table = plain_table("", "id", "state", ">step", "name", "made")
+    table = plain_table("", "id", "state", "verdict", ">step", "name", "made")
     table.columns[0].min_width = 36  # an id that is cut is no use
     for job in page["data"]:
         step = "" if job["current_step"] is None else f"{job['current_step']}/{job['total_steps'] or '?'}"
-        table.add_row(job["id"], job["status"], step, job["name"], _minute(job["created_at"]))
+        verdict = VERDICTS[job["verdict"]] if job["verdict"] else ""
+        table.add_row(job["id"], job["status"], verdict, step, job["name"], _minute(job["created_at"]))
     if page["data"]:
         results.print(table, soft_wrap=True)
     else:
@@ -244,6 +246,8 @@ def _watch(client: StudioClient, job_id: str, *, json: bool) -> None:
             f"The job is {job['status']}: {job['message'] or job['reason'] or 'no reason is known'}", hint=hint
         )
     results.show_line(("Completed", "bold green"), f"  {job['message'] or ''}")
+    if job["verdict"]:
+        results.show_line((VERDICTS[job["verdict"]], "bold"), f": {job['verdict_reason']}")
     results.show_line(f"Take it home: {command('brightrun job download', job_id)}")
 
 
@@ -275,6 +279,7 @@ def _show(job: dict[str, Any]) -> None:
     rows = {
         "id": job["id"],
         "state": job["status"],
+        "verdict": f"{VERDICTS[job['verdict']]}: {job['verdict_reason']}" if job["verdict"] else None,
         "why": job["message"] if job["reason"] else None,
         "fix": job["hint"],
         "step": step,

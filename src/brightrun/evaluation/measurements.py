@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
 
-Verdict = Literal["better", "worse", "unclear", "too_few"]
+from brightrun.contract.verdicts import Verdict
+
+__all__ = ["AdapterCheck", "AnswerScore", "Generated", "LossChange", "Measurement", "SampleAnswer", "Verdict"]
 
 
 class Measurement(BaseModel):

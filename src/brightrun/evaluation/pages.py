@@ -7,8 +7,9 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from brightrun import format as text
+from brightrun.contract.verdicts import VERDICTS
 from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line, quoted
-from brightrun.evaluation.sentences import METHODS, VERDICTS
+from brightrun.evaluation.sentences import METHODS
 from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS
 
 

@@ -6,13 +6,6 @@ from brightrun.evaluation.measurements import LossChange
 from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS, SMALLEST_CHANGE, IntervalMethod
 from brightrun.format import counted, direction, loss_text, span
 
-VERDICTS = {
-    "better": "Better",
-    "worse": "Worse",
-    "unclear": "No clear change",
-    "too_few": "Too few to say",
-}
-
 METHODS: dict[IntervalMethod, str] = {
     "expanded_percentile": "a percentile bootstrap over whole conversations, expanded where they are few",
     "bootstrap_t": "a bootstrap-t over whole conversations, widened where they are few",
@@ -51,6 +44,23 @@ def change_sentence(change: LossChange) -> str:
         f"On {where}, the loss {verb} {losses}: {size} (95 % interval {reach}); "
         f"it fell on {change.improved} of the {change.answers} answers."
     )
+
+
+def owner_sentence(change: LossChange, *, passed: bool = True) -> str:
+    """The verdict's reason in a sentence for someone who knows no losses. `passed`: the adapter check held."""
+    if not passed:
+        return "Base and tuned model were not shown to be two different models, so their comparison does not count."
+    if change.verdict == "too_few":
+        kept = counted(change.conversations, "conversation")
+        return f"{kept} kept aside for the comparison; {MINIMUM_CONVERSATIONS} are needed to tell a change from chance."
+    worsened = change.answers - change.improved - change.unchanged
+    seen = f"of {counted(change.answers, 'answer')} it had never seen"
+    if change.verdict == "worse":
+        return f"Further from the consultant's own words on {worsened:,} {seen}."
+    closer = f"closer to the consultant's own words on {change.improved:,} {seen}"
+    if change.verdict == "better":
+        return f"{closer[0].upper()}{closer[1:]}."
+    return f"It came {closer}, which chance could do as well."
 
 
 def _both_beside_zero(change: LossChange) -> bool:

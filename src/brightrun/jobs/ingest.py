@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from brightrun.contract.job_metrics import JobMetrics
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.manifest import Manifest, verify_bundle
 from brightrun.contract.messages import ArtifactFile
@@ -14,7 +15,10 @@ from brightrun.contract.states import JobStatus
 from brightrun.database import artifacts, attempts, jobs
 from brightrun.database.tables import ModelArtifact, TrainingAttempt, TrainingJob
 from brightrun.errors import AdapterCheckFailed
+from brightrun.evaluation.comparison import Comparison
+from brightrun.evaluation.sentences import owner_sentence
 from brightrun.jobs.record_event import worker_end
+from brightrun.jobs.results import COMPARISONS
 from brightrun.jobs.studio import Studio
 from brightrun.jobs.transition import transition
 from brightrun.jobs.worker_client import WorkerClient
@@ -48,6 +52,7 @@ def ingest(
         if not fetched and studio.clock() - job.status_changed_at < studio.limits.silence:
             return False
         manifest = _verified(Path(scratch), job)
+        judged = _judged([place for file, place in fetched if file.name in COMPARISONS])
         rows = []
         for file, place in fetched:
             heartbeat()
@@ -71,8 +76,21 @@ def ingest(
         end = worker_end(session, job.id, attempt.number)
         said = current.message if end is None else end.message or current.message
         done = transition(session, current, JobStatus.COMPLETED, now=now, message=said)
-        jobs.change_if(session, done.id, expected=[JobStatus.COMPLETED], current_step=done.total_steps)
+        figures = (done.metrics or JobMetrics()).model_copy(update=judged)
+        jobs.change_if(session, done.id, expected=[JobStatus.COMPLETED], current_step=done.total_steps, metrics=figures)
     return True
+
+
+def _judged(comparisons: Sequence[Path]) -> dict[str, str]:
+    """The verdict of the job's comparison, as its figures keep it; nothing where none can be read."""
+    for place in comparisons:
+        try:
+            comparison = Comparison.model_validate_json(place.read_bytes())
+        except (OSError, ValueError):
+            continue
+        overall, passed = comparison.overall, comparison.adapter_check.passed
+        return {"verdict": overall.verdict, "verdict_reason": owner_sentence(overall, passed=passed)}
+    return {}
 
 
 def fetch_partial(

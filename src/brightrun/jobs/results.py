@@ -11,13 +11,13 @@ from brightrun.errors import BundleDamaged
 from brightrun.evaluation.comparison import Comparison
 from brightrun.jobs.studio import Studio
 
-_NAMES = ("comparison.json", "adapter/comparison.json")
+COMPARISONS = ("comparison.json", "adapter/comparison.json")
 _MAX_BYTES = 64 << 20
 
 
 def comparison_file(session: Session, job_id: str) -> ModelArtifact | None:
     """Where a job's comparison is stored; None where it delivered none."""
-    found = (artifacts.by_name(session, job_id, name) for name in _NAMES)
+    found = (artifacts.by_name(session, job_id, name) for name in COMPARISONS)
     return next((row for row in found if row is not None), None)
 
 

@@ -11,13 +11,14 @@ from pydantic import Field
 from brightrun.contract.compute import JobCompute
 from brightrun.contract.job_metrics import JobMetrics
 from brightrun.contract.states import EndReason, JobStatus
+from brightrun.contract.verdicts import Verdict
 from brightrun.database.pages import Page
 from brightrun.database.tables import ModelArtifact, TrainingEvent, TrainingFile, TrainingJob
 from brightrun.web.deps import Answer, Usd
 
 Item = TypeVar("Item", bound=Answer)
 Row = TypeVar("Row")
-_MADE_UP = frozenset({"object", "can_retry", "adapter", "runpod_pod_id"})
+_MADE_UP = frozenset({"object", "can_retry", "adapter", "runpod_pod_id", "verdict", "verdict_reason"})
 
 
 class Listed(Answer, Generic[Item]):
@@ -70,6 +71,10 @@ class JobView(Answer):
     hyperparameters: dict[str, Any]
     compute: JobCompute
     metrics: JobMetrics | None = Field(description="Of the last step that is known.")
+    verdict: Verdict | None = Field(
+        description="What the comparison of base and tuned model claims; absent before a job is completed."
+    )
+    verdict_reason: str | None = Field(description="The verdict in a plain sentence.")
     current_step: int | None
     total_steps: int | None
     attempt: int
@@ -101,6 +106,8 @@ class JobView(Answer):
             runpod_pod_id=row.machine_id,
             can_retry=may_retry or row.status is JobStatus.CANCELLED,
             adapter="verified" if row.status is JobStatus.COMPLETED else early,
+            verdict=None if row.metrics is None else row.metrics.verdict,
+            verdict_reason=None if row.metrics is None else row.metrics.verdict_reason,
             **values,
         )
 
