@@ -5,7 +5,7 @@
     python benchmarks/verdict.py --json
 
 Every cell draws validation conversations whose true change is zero, and again with a true gain. What differs is how
-the relative change spreads between conversations. Its standard deviation is always 2 % of the loss; the gain is three
+the relative change spreads between conversations. Its standard deviation is always 5 % of the loss; the gain is three
 of those. False claims and coverage are of the draws without a gain; coverage is that of the worse of the two intervals.
 Resamples are fewer than the product's, which makes the ends of a single interval less exact.
 """
@@ -32,7 +32,7 @@ from brightrun.evaluation.verdicts import Judgment, judge
 CONVERSATIONS = (5, 6, 7, 8, 12, 24, 36)
 REPLICATES = 1_000
 RESAMPLES = 2_000
-SPREAD = 0.02
+SPREAD = 0.05
 GAIN = 3 * SPREAD
 ANSWER_TOKENS = 100
 _AT_ONCE = 50  # tables resampled together; more need more memory and are no faster

@@ -19,7 +19,7 @@ from brightrun.evaluation.comparison import (
     loss_change,
 )
 from brightrun.evaluation.measurements import LossChange, Verdict
-from brightrun.evaluation.sentences import owner_sentence
+from brightrun.evaluation.sentences import change_sentence, owner_sentence
 
 ADAPTER_CHECK = AdapterCheck(
     adapter_off_equals_base=True,
@@ -131,6 +131,13 @@ def test_a_change_too_small_to_act_on_is_no_claim_however_sure(direction: int) -
     assert change.relative_low * change.relative_high > 0
     assert change.verdict == "unclear"
     assert "the 95 % interval comes within 0.1 % of no change: no clear change is shown." in change.sentence
+
+
+@pytest.mark.parametrize("ends", [(0.0, 0.1, 0.0005, 0.1), (-0.1, 0.0, -0.1, -0.0005)])
+def test_an_interval_per_answer_that_touches_zero_is_told_as_including_it(ends: tuple[float, ...]) -> None:
+    names = ("interval_low", "interval_high", "relative_low", "relative_high")
+    change = loss_change(spread(0.0), seed=0).model_copy(update=dict(zip(names, ends, strict=True)))
+    assert "counted per answer the 95 % interval of the difference includes zero" in change_sentence(change)
 
 
 def test_nothing_changed_is_said_plainly() -> None:

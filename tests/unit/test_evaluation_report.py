@@ -91,6 +91,8 @@ def test_the_report_says_what_was_measured_and_on_how_many() -> None:
     assert signed_percent(overall.relative_change) in page.text
     assert overall.relative_low is not None
     assert signed_percent(overall.relative_low) in page.text
+    assert "The intervals are a bootstrap-t over whole conversations, widened where they are few." in page.text
+    assert "fewer than 6 conversations get no verdict" in page.text
     assert "256 tokens, cut off" in page.text
     assert "1 token, finished" in page.text
     assert "not measured" in page.text  # the peak memory, which nobody measured
@@ -187,6 +189,7 @@ def test_the_card_tells_results_with_n_and_interval_or_that_there_were_too_few()
     row = f"| {signed_percent(overall.relative_low)} to {signed_percent(overall.relative_high)} | Better |"
     assert card.count(row) == 2  # all answers, and the one persona
     assert "16 from 8 conversations" in card
+    assert "The interval is a bootstrap-t over whole conversations, widened where they are few." in card
     few = render_model_card(report(conversations=2))
     assert "Too few conversations were kept for validation for an interval or a claim." in few
     assert "| none | Too few to say |" in few

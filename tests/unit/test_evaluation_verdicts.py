@@ -1,4 +1,4 @@
-"""What may be claimed: the verdict of two intervals, from how many conversations on, and how often it is wrong."""
+"""What may be claimed: the verdict of two intervals, and from how many conversations on."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from itertools import product
 
 import numpy as np
 import pytest
-from benchmarks import verdict as benchmark
 
 from brightrun.evaluation.bootstrap import Floats, ratio_intervals, resampling_weights
 from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS, judge, verdict_of
 
-SPREADS = [name for name, spread in benchmark.SPREADS.items() if spread.promised]
-
 
 def tables(count: int, conversations: int, *, gain: float = 0.0) -> Floats:
-    spread = benchmark.SPREADS["unequal, normal"]
-    return benchmark.drawn(spread, -gain, (count, conversations), np.random.default_rng(6))
+    """Sums by conversation whose relative change spreads by 5 % around minus the gain; lengths differ tenfold."""
+    generator = np.random.default_rng(6)
+    answers = generator.integers(1, 10, size=(count, conversations))
+    base = 3.0 * answers * generator.uniform(0.8, 1.2, size=(count, conversations))
+    changes = -gain + generator.normal(scale=0.05, size=(count, conversations))
+    return np.stack([base * changes, answers, 100.0 * answers, 100 * base, 100 * base * (1 + changes)], axis=2)
 
 
 def test_the_verdict_needs_both_intervals_on_one_side() -> None:
@@ -82,32 +83,3 @@ def test_fewer_resamples_are_used_where_they_are_asked_for() -> None:
     assert usual.relative_low is not None
     assert usual.relative_low != few.relative_low
     assert few.relative_low == pytest.approx(usual.relative_low, rel=0.5)
-
-
-@pytest.mark.parametrize("conversations", [7, 12])
-def test_no_claim_is_made_too_often_under_a_skewed_spread(conversations: int) -> None:
-    """Without the widening it is 7 and 5 %; with Student's t, 11 and 9 %."""
-    cell = benchmark.measure("exponential", conversations, 800, resamples=800)
-    assert cell.false_better <= 0.025 + 3 * 0.0055
-    assert cell.coverage is not None
-    assert cell.coverage >= 0.94
-
-
-def test_a_real_gain_is_seen() -> None:
-    """Twice what is needed for the power of the benchmark, and about what the quickstart shows: on 8 conversations."""
-    judged = benchmark.judged(tables(200, 8, gain=6 * benchmark.SPREAD), 500)
-    assert sum(judgment.verdict == "better" for judgment in judged) >= 190
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("spread", SPREADS)
-def test_false_claims_and_coverage_hold_for_every_promised_spread(spread: str) -> None:
-    """At most 2.5 % on each side and 94 % covered, three standard errors of the count allowed to the first."""
-    for conversations in (5, 6, 7, 12, 36):
-        cell = benchmark.measure(spread, conversations, 1_000, resamples=1_000)
-        assert max(cell.false_better, cell.false_worse) <= 0.025 + 3 * 0.005, cell
-        if conversations < MINIMUM_CONVERSATIONS:
-            assert (cell.coverage, cell.power) == (None, 0.0)
-        else:
-            assert cell.coverage is not None
-            assert cell.coverage >= 0.94, cell

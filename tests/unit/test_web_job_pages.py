@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from brightrun.web.pages.job_facts import STAGES, stages, time_left
 from brightrun.web.pages.job_settings import setting_fields, setting_rows
 from tests.unit.finished_job import a_finished_job, add_curve, keep
 from tests.unit.job_plans import make_plan, seconds
+from tests.unit.run_reports import report
 from tests.unit.test_jobs_playground import PROGRAM, pulled
 from tests.unit.web_studio import SOMEBODY_ELSE, START, HandClock, a_client, a_job, a_studio, end, tell
 
@@ -448,9 +450,21 @@ def test_the_comparison_shows_its_figures_and_what_is_behind_them(studio: Studio
     assert page.having("data-chat")
 
 
-def test_a_comparison_whose_proof_failed_does_not_count(studio: Studio, client: TestClient) -> None:
-    from tests.unit.run_reports import report
+def test_the_comparison_names_the_method_of_its_own_intervals(studio: Studio, client: TestClient) -> None:
+    """A stored comparison of version 0.1 names none; it was the percentile bootstrap, from five conversations on."""
+    job = a_finished_job(studio)
+    page = look(client, f"/jobs/{job.id}/comparison")
+    assert "no verdict (fewer than 6)" in page.words
+    assert "The intervals are a bootstrap-t over whole conversations" in page.words
+    document = report().comparison.model_dump(mode="json")
+    del document["interval_method"]
+    keep(studio, job, "comparison.json", json.dumps(document).encode())
+    page = look(client, f"/jobs/{job.id}/comparison")
+    assert "no verdict (fewer than 5)" in page.words
+    assert "The intervals are a percentile bootstrap over whole conversations" in page.words
 
+
+def test_a_comparison_whose_proof_failed_does_not_count(studio: Studio, client: TestClient) -> None:
     job = a_finished_job(studio)
     keep(studio, job, "comparison.json", report(holds=False).comparison.model_dump_json().encode())
     page = look(client, f"/jobs/{job.id}/comparison")
