@@ -156,3 +156,21 @@ def test_the_theme_a_person_chose_is_drawn_at_once(client: TestClient) -> None:
     assert '<html lang="en" data-theme="dark">' in client.get("/", headers=HTML).text
     client.cookies.set("brightrun_theme", '"><script>')
     assert "data-theme" not in client.get("/", headers=HTML).text.split("<body")[0]
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/jobs", "/datasets", "/nowhere", "/static/app.css", "/api/training/jobs", "/health"]
+)
+def test_head_says_what_get_says_without_its_body(client: TestClient, path: str) -> None:
+    asked = {name: getattr(client, name)(path, headers=HTML) for name in ("head", "get")}
+    assert asked["head"].status_code == asked["get"].status_code
+    assert asked["head"].content == b""
+    for name in ("content-type", "content-length", "content-security-policy"):
+        assert asked["head"].headers.get(name) == asked["get"].headers.get(name), name
+
+
+def test_head_of_an_endless_stream_ends(studio: Studio, client: TestClient) -> None:
+    job = a_job(studio)
+    answer = client.head(f"/api/training/jobs/{job.id}/events/stream")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/event-stream")

@@ -34,7 +34,7 @@ from brightrun.web.api import (
     tokens,
     webhook,
 )
-from brightrun.web.middleware import BodyLimitMiddleware, RequestIdMiddleware, security_headers
+from brightrun.web.middleware import BodyLimitMiddleware, HeadMiddleware, RequestIdMiddleware, security_headers
 from brightrun.web.openapi import describer
 from brightrun.web.options import MIB, WebOptions
 from brightrun.web.pages import (
@@ -109,6 +109,7 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
     add_static_files(app)
     headers = security_headers(https=options.https)
     app.add_middleware(BodyLimitMiddleware, limit_of=_limits(options))
+    app.add_middleware(HeadMiddleware)
     app.add_middleware(RequestIdMiddleware, headers=headers)
     add_problems(app, headers=headers, error_page=show_problem)
     describe = describer(app, login_required=access.login_required)

@@ -77,3 +77,29 @@ class BodyLimitMiddleware:
             return message
 
         await self._app(scope, receive_limited, send)
+
+
+class HeadMiddleware:
+    """Answers HEAD with what GET would say, without its body; a stream that never ends is broken off."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        is_told = False
+
+        async def send_head(message: Message) -> None:
+            nonlocal is_told
+            if message["type"] == "http.response.start":
+                await send(message)
+            elif not is_told:
+                is_told = True
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+        async def receive_until_told() -> Message:
+            return {"type": "http.disconnect"} if is_told else await receive()
+
+        await self._app({**scope, "method": "GET"}, receive_until_told, send_head)
