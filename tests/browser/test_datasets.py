@@ -144,3 +144,36 @@ def test_a_file_keeps_the_name_it_has(chromium: Browser, tmp_path: Path, sample_
         page = visit.page("/datasets")
         page.locator("input[type=file]").set_input_files(file)
         expect(page.locator("h1")).to_have_text(name, timeout=30_000)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("width", [PHONE, 1440])
+def test_a_dataset_that_one_base_model_cannot_take_is_read_again(
+    chromium: Browser, tmp_path: Path, theme: Theme, width: int
+) -> None:
+    records = [chat_record(said(topic)) for topic in ("rent", "sleep", "wills", "taxes", "school")]
+    for record in records:
+        record["messages"][-1]["reasoning_content"] = "They want one small step."
+    file = tmp_path / "talks.jsonl"
+    file.write_text("\n".join(map(json.dumps, records)), "utf-8")
+    with (
+        a_studio(tmp_path) as (studio, _),
+        served(studio) as base,
+        a_visit(chromium, base, theme=theme, width=width) as visit,
+    ):
+        page = visit.page("/datasets")
+        page.locator("input[type=file]").set_input_files(file)
+        expect(page.get_by_text("It depends on the base model.")).to_be_visible(timeout=30_000)
+        page.wait_for_load_state("load")
+        before = page.url
+        page.get_by_text("With other choices").click()
+        assert (grave_faults(page), overflow(page)) == ([], 0)
+        page.get_by_role("button", name="Leave the reasoning out").click()
+        expect(page.get_by_text("Ready to train.")).to_be_visible(timeout=30_000)
+        assert page.url != before
+        page.wait_for_load_state("load")
+        page.get_by_text("With other choices").click()
+        expect(page.get_by_label("Leave out the reasoning before answers.")).to_be_checked()
+        page.get_by_label("Leave out the reasoning before answers.").uncheck()
+        page.get_by_role("button", name="Read again").click()
+        expect(page).to_have_url(before, timeout=30_000)

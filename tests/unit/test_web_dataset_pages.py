@@ -27,7 +27,7 @@ from brightrun.web.pages.dataset import Balance
 from brightrun.web.pages.dataset_texts import choices_texts, finding_done, finding_fix, finding_title, header_text
 from brightrun.web.upload_progress import UploadProgress
 from tests.conftest import REPOSITORY
-from tests.unit.test_datasets_builders import audit, chat_record, llama3, said, write_lines
+from tests.unit.test_datasets_builders import answer_about, audit, chat_record, llama3, said, write_lines
 from tests.unit.test_datasets_inspect import troubled
 from tests.unit.web_studio import ME, SOMEBODY_ELSE, a_file, a_job
 
@@ -160,7 +160,7 @@ def test_a_dataset_of_a_job_cannot_be_deleted_and_says_so(studio: Studio, client
     assert f'data-action="DELETE {FILES}/{file_id}" data-then="go:/datasets"' in free
     job = a_job(studio, status=JobStatus.COMPLETED, file_id=file_id)
     shown = page(client, f"/datasets/{file_id}")
-    assert "data-action" not in shown
+    assert 'data-action="DELETE' not in shown
     assert "It cannot be deleted: 1 job was made of it." in words(shown)
     assert f'href="/jobs/{job.id}"' in shown
     assert "Completed" in words(shown)
@@ -396,3 +396,31 @@ def test_every_check_has_a_title_of_its_own() -> None:
         assert finding_title(finding) != name.replace("_", " ").capitalize()
     repaired = Finding(check="escaped_newlines", severity="warning", count=1, explanation="", fix="")
     assert [finding_done(repaired), finding_done(repaired, repairs=False)] == ["Repaired", "Not trained on"]
+
+
+def test_a_dataset_is_read_again_with_other_choices(studio: Studio, client: TestClient, tmp_path: Path) -> None:
+    records = [
+        {"messages": [{"role": "user", "content": f"Jar {n}?"},
+                      {"role": "assistant", "content": answer_about(f"jar {n}"), "reasoning_content": "They count."}]}
+        for n in range(4)
+    ]  # fmt: skip
+    path = write_lines(tmp_path / "jars.jsonl", records)
+    first = add_dataset(studio, owner_id=ME, file_name=path.name, source=path)
+    told = client.get(f"/api/training/files/{first.id}").json()
+    assert (told["refused"], told["depends_on_model"]) == (True, True)
+    shown = client.get(f"/datasets/{first.id}", headers=HTML).text
+    assert "It depends on the base model." in shown
+    assert "Leave the reasoning out" in shown
+    assert "Depends on the base model" in client.get("/datasets", headers=HTML).text
+    assert f'value="{first.id}" checked' in client.get(f"/start?dataset={first.id}", headers=HTML).text
+    again = client.post(f"/api/training/files/{first.id}/read-again", json={"reasoning": "leave_out"}).json()
+    assert (again["refused"], again["sha256"]) == (False, first.sha256)
+    assert again["id"] != first.id
+    page = client.get(f"/datasets/{again['id']}", headers=HTML).text
+    assert "Reasoning before answers is left out." in page
+    assert "Leave the reasoning out</button>" not in page
+    same = client.post(f"/api/training/files/{again['id']}/read-again", json={"merge_turns": False}).json()
+    assert same["id"] == again["id"]  # what is not sent stays as it was chosen
+    back = client.post(f"/api/training/files/{again['id']}/read-again", json={"reasoning": "learn"}).json()
+    assert back["id"] == first.id
+    assert client.post(f"/api/training/files/{first.id}/read-again", json={"reasons": "learn"}).status_code == 422

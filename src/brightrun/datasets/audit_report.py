@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from brightrun.datasets.checks.header_counts import HeaderCounts
 from brightrun.datasets.findings import Finding
 from brightrun.datasets.options import ReadOptions
+
+# What another base model may take: its control strings are others, and its template has other places.
+_OF_ONE_MODEL = frozenset({"control_tokens", "no_place_for_reasoning", "no_place_for_tools"})
 
 
 class _Frozen(BaseModel):
@@ -82,3 +88,9 @@ class AuditReport(_Frozen):
     lengths: list[LengthBin]
     findings: list[Finding]
     refused: bool = Field(description="Whether a finding is an error, so that nothing may be trained on this file.")
+
+
+def depends_on_model(audit: Mapping[str, Any]) -> bool:
+    """Whether a stored audit refuses the file for its base model alone: another template may take what it holds."""
+    errors = {finding["check"] for finding in audit.get("findings", ()) if finding["severity"] == "error"}
+    return bool(errors) and errors <= _OF_ONE_MODEL

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -66,6 +69,20 @@ def add_dataset(
     )
     with studio.database.session() as session:
         return _find_same(session, owner_id, sha256, choices) or files.add(session, row)
+
+
+def read_again(studio: Studio, *, owner_id: str, file_id: str, changes: Mapping[str, Any]) -> TrainingFile:
+    """The dataset of the same bytes, read with these choices changed; the one it is made from stays.
+
+    Raises:
+        NotFound: the owner has no such dataset, or its bytes are not what they were.
+        DatasetError: read so, the file is no dataset.
+    """
+    with TemporaryDirectory(dir=studio.home, prefix=".reading-") as scratch:
+        source = Path(scratch) / "dataset"
+        row = fetch_dataset(studio, owner_id=owner_id, file_id=file_id, target=source)
+        choices = choices_of(row).model_copy(update=dict(changes))
+        return add_dataset(studio, owner_id=owner_id, file_name=row.file_name, source=source, choices=choices)
 
 
 def choices_of(file: TrainingFile) -> ReadingChoices:

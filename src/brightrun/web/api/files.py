@@ -16,7 +16,7 @@ from brightrun.datasets.options import ReadingChoices, RecordChoices, columns_of
 from brightrun.datasets.preview import preview_conversation
 from brightrun.datasets.sample_dataset import sample_dataset_path
 from brightrun.errors import ModelError, NotFound
-from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, read_options_of, remove_dataset
+from brightrun.jobs.add_dataset import add_dataset, fetch_dataset, read_again, read_options_of, remove_dataset
 from brightrun.jobs.ownership import owned_file
 from brightrun.jobs.studio import Studio
 from brightrun.plain_text import command
@@ -24,7 +24,7 @@ from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.llama3 import llama3_chat_model
 from brightrun.templating.model_folder import load_chat_model
 from brightrun.web.api.schemas import FileView, Listed
-from brightrun.web.deps import After, Answer, CurrentPrincipal, FileId, Limit, OptionsDep, StudioDep
+from brightrun.web.deps import PLAIN_JSON, After, Answer, CurrentPrincipal, FileId, Limit, OptionsDep, StudioDep
 from brightrun.web.problems import BodyUnreadable, declared
 from brightrun.web.receive import receive_form_file, scratch_folder
 from brightrun.web.upload_progress import UploadProgress
@@ -160,6 +160,17 @@ def list_files(
     with studio.database.reading() as session:
         page = files.list_page(session, owner_id=principal.owner_id, limit=limit, after=after)
     return Listed(data=[FileView.of(row) for row in page.items], has_more=page.has_more)
+
+
+@router.post(
+    "/{file_id}/read-again", status_code=201, dependencies=PLAIN_JSON, responses=declared(400, 401, 403, 404, 413)
+)
+def read_file_again(
+    studio: StudioDep, principal: CurrentPrincipal, file_id: FileId, choices: ReadingChoices
+) -> FileView:
+    """The same file read with other choices, as a dataset of its own; what is not sent stays as it was chosen."""
+    changes = {name: getattr(choices, name) for name in choices.model_fields_set}
+    return FileView.of(read_again(studio, owner_id=principal.owner_id, file_id=file_id, changes=changes))
 
 
 @router.get("/{file_id}", responses=declared(401, 403, 404))

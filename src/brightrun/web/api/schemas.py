@@ -14,6 +14,7 @@ from brightrun.contract.states import EndReason, JobStatus
 from brightrun.contract.verdicts import Verdict
 from brightrun.database.pages import Page
 from brightrun.database.tables import ModelArtifact, TrainingEvent, TrainingFile, TrainingJob
+from brightrun.datasets.audit_report import depends_on_model
 from brightrun.web.deps import Answer, Usd
 
 Item = TypeVar("Item", bound=Answer)
@@ -42,14 +43,24 @@ class FileView(Answer):
     answers: int | None = Field(description="Answers that are trained on.")
     tokens: int | None = Field(description="By the Llama 3 tokenizer.")
     refused: bool = Field(description="Whether the audit found an error, so that nothing may be trained on it.")
+    depends_on_model: bool = Field(
+        False, description="Whether it is refused for Llama 3 alone: another base model may be able to take it."
+    )
     created_at: datetime
+
+    @property
+    def is_off(self) -> bool:
+        """Whether no base model may be trained on it."""
+        return self.refused and not self.depends_on_model
 
     @classmethod
     def of(cls, row: TrainingFile) -> FileView:
+        audit = row.audit or {}
         return cls(
             id=row.id, file_name=row.file_name, bytes=row.bytes, sha256=row.sha256, format=row.format,
             conversations=row.conversations, answers=row.answers, tokens=row.tokens,
-            refused=bool((row.audit or {}).get("refused", True)), created_at=row.created_at,
+            refused=bool(audit.get("refused", True)), created_at=row.created_at,
+            depends_on_model=depends_on_model(audit),
         )  # fmt: skip
 
 

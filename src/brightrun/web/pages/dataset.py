@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -20,12 +21,14 @@ from brightrun.web.api.schemas import FileView, JobView
 from brightrun.web.deps import CurrentPrincipal, FileId, StudioDep
 from brightrun.web.pages.dataset_texts import (
     SEVERITIES,
+    choice_for,
     choices_texts,
     finding_done,
     finding_fix,
     finding_title,
     format_text,
     header_text,
+    reading_choices,
 )
 from brightrun.web.pages.rendering import page
 
@@ -85,6 +88,8 @@ def _report(audit: AuditReport) -> dict[str, Any]:
         "groups": [(SEVERITIES[name], _of_severity(audit, name)) for name in SEVERITIES],
         "finding_title": finding_title,
         "finding_fix": finding_fix,
+        "choice_for": partial(choice_for, audit=audit),
+        "reading": reading_choices(audit),
         "problems": sum(finding.count for finding in audit.findings if finding.severity != "info"),
         "fitting": audit.max_seq_length or fitting_length(audit.longest_tokens),
         "lengths_chart": _lengths(audit) if audit.lengths else None,

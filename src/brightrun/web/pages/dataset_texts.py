@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.findings import Finding, Severity
@@ -179,6 +179,63 @@ _CHOSEN = {
     "preference": "Of preferred and rejected answers, the preferred are trained on.",
     "reasoning": "Reasoning before answers is left out.",
 }
+
+
+class ReadingChoice(NamedTuple):
+    """A choice of reading that a page offers: its words, its value where it is taken and where it is not."""
+
+    name: str
+    text: str
+    value: str
+    otherwise: str
+    chosen: bool
+
+
+_OFFERED = {
+    "merge_turns": ("Join turns of one side that follow one another.", "true"),
+    "strip_markers": ("Take control words and reasoning off the ends of texts.", "true"),
+    "repair_json": ("Remove backslashes outside of texts.", "true"),
+    "unreadable": ("Leave records out that cannot be read.", "leave_out"),
+    "preference": ("Of preferred and rejected answers, train on the preferred.", "train_on_preferred"),
+    "reasoning": ("Leave out the reasoning before answers.", "leave_out"),
+}
+
+
+def reading_choices(audit: AuditReport) -> list[ReadingChoice]:
+    """What can be chosen when a file is read again, and what is chosen now."""
+    return [
+        ReadingChoice(name, text, value, str(getattr(AS_WRITTEN, name)), _word(getattr(audit.options, name)) == value)
+        for name, (text, value) in _OFFERED.items()
+    ]
+
+
+class FindingChoice(NamedTuple):
+    """A choice that does away with a finding, as a button."""
+
+    name: str
+    value: str
+    label: str
+
+
+_OF_FINDINGS = {
+    "control_tokens": FindingChoice("strip_markers", "true", "Take them off the ends of texts"),
+    "foreign_markers": FindingChoice("strip_markers", "true", "Take them off the ends of texts"),
+    "reasoning_tags": FindingChoice("strip_markers", "true", "Take the reasoning off"),
+    "no_place_for_reasoning": FindingChoice("reasoning", "leave_out", "Leave the reasoning out"),
+    "no_place_for_tools": FindingChoice("unreadable", "leave_out", "Leave these conversations out"),
+}
+
+
+def choice_for(finding: Finding, audit: AuditReport) -> FindingChoice | None:
+    """The choice that helps with a finding; None where there is none, or it was taken already."""
+    choice = _OF_FINDINGS.get(finding.check)
+    if choice is None or _word(getattr(audit.options, choice.name)) == choice.value:
+        return None
+    return choice
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def choices_texts(audit: AuditReport) -> list[str]:

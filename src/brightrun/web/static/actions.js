@@ -1,6 +1,6 @@
 // Forms and buttons that act through the API: data-action="DELETE /api/…", and data-then says what follows:
 // "reload", "go:/path" (with {field} of the answer), "refresh" (live regions only). A form's fields become the JSON body:
-// data-type="number|boolean|list" on a field gives its type; an empty field is left out, or null with data-empty="null".
+// data-type="number|boolean|list" on a field gives its type, data-values="off,on" those of a checkbox; an empty field is left out, or null with data-empty="null".
 import { ask, toast } from "./api_client.js";
 import { refreshLive } from "./live.js";
 
@@ -50,7 +50,7 @@ export function bodyOf(form) {
 }
 
 function valueOf(field) {
-  if (field.type === "checkbox") return field.checked;
+  if (field.type === "checkbox") return field.dataset.values ? field.dataset.values.split(",")[field.checked ? 1 : 0] : field.checked;
   const text = field.value.trim();
   if (text === "") return field.dataset.empty === "null" ? null : undefined;
   if (field.dataset.type === "number") return Number(text);
