@@ -93,8 +93,10 @@ def remove_dataset(studio: Studio, *, owner_id: str, file_id: str) -> None:
     with studio.database.session() as session:
         row = files.delete(session, file_id, owner_id=owner_id, now=studio.clock())
         key, sha256 = row.storage_path, row.sha256
+        still_read = files.known_hashes(session, [sha256])  # the same bytes, read another way or by somebody else
     studio.storage.delete(key)
-    forget_examined(studio, sha256)
+    if not still_read:
+        forget_examined(studio, sha256)
 
 
 def fetch_dataset(studio: Studio, *, owner_id: str, file_id: str, target: Path) -> TrainingFile:
