@@ -11,6 +11,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from brightrun.datasets.conversation import Conversation
-from brightrun.datasets.options import ReadingChoices
+from brightrun.datasets.list_conversations import ListedConversation, list_conversations
+from brightrun.datasets.options import AS_WRITTEN, ReadingChoices
 from brightrun.datasets.problems import Problems
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.notes import Notes
@@ -194,6 +196,27 @@ def test_conversations_are_chosen_by_title_number_and_range(
     path = written(tmp_path / "f", json.dumps([chatgpt("Rent"), chatgpt("Sleep well"), chatgpt("Wills")]))
     assert [conversation.title for conversation in read(path, choose=choose)] == titles
     assert "fits 'nothing'" in refused(path, choose=(*choose, "nothing")).message
+
+
+def test_a_uuid_is_an_id_and_no_words_of_a_title(tmp_path: Path) -> None:
+    ids = [f"00000000-0000-4000-8000-00000000000{number}" for number in range(3)]
+    # The second talks of the first by its id; that does not choose it.
+    titles = ["Rent", f"About {ids[0]}", "Wills"]
+    records = [chatgpt(title) | {"conversation_id": name} for title, name in zip(titles, ids, strict=True)]
+    path = written(tmp_path / "f", json.dumps(records))
+    assert [conversation.id for conversation in read(path, choose=(ids[0], ids[2]))] == [ids[0], ids[2]]
+    assert [conversation.id for conversation in read(path, choose=("about",))] == [ids[1]]
+
+
+def test_conversations_are_listed_to_choose_among_them(tmp_path: Path) -> None:
+    claude = PAIRS["claude"](*WANTED[0]) | {"uuid": "one", "created_at": "2024-05-01T10:00:00.250000Z"}
+    path = written(tmp_path / "f", json.dumps([claude, claude | {"uuid": "two", "created_at": "long ago"}]))
+    (first, second) = list_conversations(path, ReadingChoices(choose=("two",)))
+    begun = datetime(2024, 5, 1, 10, 0, 0, 250_000, tzinfo=UTC)
+    assert first == ListedConversation(1, "one", "A talk", 2, begun, chosen=False)
+    assert second == ListedConversation(2, "two", "A talk", 2, None, chosen=True)
+    told = written(tmp_path / "g", json.dumps([chatgpt("Rent") | {"create_time": 1714557600.25}]))
+    assert list(list_conversations(told, AS_WRITTEN)) == [ListedConversation(1, "Rent", "Rent", 2, begun, chosen=True)]
 
 
 def test_several_lists_ask_which(tmp_path: Path) -> None:

@@ -92,6 +92,7 @@ class Seen:
             "/home/now": ("/home/now", "job"),
             "/datasets": ("/datasets", "file"),
             "/datasets/{file_id}": (file, "file"),
+            "/datasets/{file_id}/choose": (f"{file}/choose", "file"),
             "/datasets/{file_id}/conversations": (f"{file}/conversations", ""),
             "/datasets/{file_id}/conversations/{number}": (f"{file}/conversations/2", "id"),
             "/start": (f"/start?dataset={self.dataset}", "file"),

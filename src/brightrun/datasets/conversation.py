@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from brightrun.templating.messages import Message, Role, ToolCall
@@ -79,6 +80,7 @@ class Conversation:
     title: str | None = None
     labels: tuple[Labels, ...] = field(default=())
     tools: tuple[str, ...] = ()  # JSON objects, as templates take them
+    created_at: datetime | None = None
 
     @property
     def answers(self) -> tuple[Turn, ...]:

@@ -78,11 +78,13 @@ def read_again(studio: Studio, *, owner_id: str, file_id: str, changes: Mapping[
         NotFound: the owner has no such dataset, or its bytes are not what they were.
         DatasetError: read so, the file is no dataset.
     """
-    with TemporaryDirectory(dir=studio.home, prefix=".reading-") as scratch:
+    studio.home.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=studio.home, prefix=".reading-", ignore_cleanup_errors=True) as scratch:
         source = Path(scratch) / "dataset"
         row = fetch_dataset(studio, owner_id=owner_id, file_id=file_id, target=source)
         choices = choices_of(row).model_copy(update=dict(changes))
-        return add_dataset(studio, owner_id=owner_id, file_name=row.file_name, source=source, choices=choices)
+        named = source.rename(source.with_name(row.file_name))  # so that what is said of the file calls it so
+        return add_dataset(studio, owner_id=owner_id, file_name=row.file_name, source=named, choices=choices)
 
 
 def choices_of(file: TrainingFile) -> ReadingChoices:
@@ -110,8 +112,10 @@ def remove_dataset(studio: Studio, *, owner_id: str, file_id: str) -> None:
     with studio.database.session() as session:
         row = files.delete(session, file_id, owner_id=owner_id, now=studio.clock())
         key, sha256 = row.storage_path, row.sha256
+        still_read = files.known_hashes(session, [sha256])  # the same bytes, read another way or by somebody else
     studio.storage.delete(key)
-    forget_examined(studio, sha256)
+    if not still_read:
+        forget_examined(studio, sha256)
 
 
 def fetch_dataset(studio: Studio, *, owner_id: str, file_id: str, target: Path) -> TrainingFile:

@@ -21,6 +21,7 @@ from brightrun.web.api import (
     budget,
     catalogue,
     chat,
+    conversations,
     estimate_accuracy,
     events,
     files,
@@ -38,6 +39,7 @@ from brightrun.web.middleware import BodyLimitMiddleware, HeadMiddleware, Reques
 from brightrun.web.openapi import describer
 from brightrun.web.options import MIB, WebOptions
 from brightrun.web.pages import (
+    choose,
     compare,
     comparison,
     conversation,
@@ -97,14 +99,14 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
             storage_links,
         ),
         *(session, health),
-        *(problem_rows, tokens),
+        *(problem_rows, conversations, tokens),
     ):
         app.include_router(room.router)
     for pages in (jobs_pages, settings_pages):  # /jobs/list stands before /jobs/{job_id}
         app.include_router(pages.router)
     for pages in (home, login, job, comparison, compare):
         app.include_router(pages.router)
-    for pages in (datasets, dataset, conversation, start, estimates):
+    for pages in (datasets, dataset, choose, conversation, start, estimates):
         app.include_router(pages.router)
     add_static_files(app)
     headers = security_headers(https=options.https)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from brightrun.datasets.checks import account_export, other_branches
@@ -12,6 +13,7 @@ from brightrun.datasets.readers.raw import RawConversation, RawMessage, role_of
 from brightrun.datasets.readers.record_fields import RecordFields, is_absent
 
 CHATGPT, CLAUDE = "chatgpt-export", "claude-export"
+ACCOUNT_EXPORTS = (CHATGPT, CLAUDE)
 RECOGNIZED_BY_CHATGPT = "`mapping` and `current_node`, as ChatGPT exports an account"
 RECOGNIZED_BY_CLAUDE = "`chat_messages` with `sender`, as Claude exports an account"
 
@@ -49,10 +51,12 @@ def read_chatgpt(fields: RecordFields, notes: Notes) -> RawConversation:
     title = fields.take_label("title")
     own_id = fields.take_label("conversation_id", "id")
     fields.take_label("id", "conversation_id")
+    created_at = _moment(fields.peek("create_time"))
     _take_all(fields, _CHATGPT_OTHERS)
     if others:
         notes.add(other_branches.CHECK, f"{others} messages of {title or own_id!r}", conversation=own_id)
-    return _told(RawConversation(fields.place, messages, fields, title=title, own_id=own_id), notes)
+    raw = RawConversation(fields.place, messages, fields, title=title, own_id=own_id, created_at=created_at)
+    return _told(raw, notes)
 
 
 def matches_claude(fields: RecordFields) -> bool:
@@ -72,8 +76,10 @@ def read_claude(fields: RecordFields, notes: Notes) -> RawConversation:
             raise UnreadableRecordError(place, "the message comes with files, and only text can be trained on")
         messages.append(RawMessage(role, value.get("content") or value.get("text"), place))
     title, own_id = fields.take_label("name"), fields.take_label("uuid")
+    created_at = _moment(fields.peek("created_at"))
     _take_all(fields, _CLAUDE_OTHERS)
-    return _told(RawConversation(fields.place, messages, fields, title=title, own_id=own_id), notes)
+    raw = RawConversation(fields.place, messages, fields, title=title, own_id=own_id, created_at=created_at)
+    return _told(raw, notes)
 
 
 def _told(raw: RawConversation, notes: Notes) -> RawConversation:
@@ -123,6 +129,17 @@ def _last_leaf(nodes: Json, place: str) -> str:
     if not leaves:
         raise UnreadableRecordError(place, "the tree of messages has no end")
     return leaves[-1]
+
+
+def _moment(value: Any) -> datetime | None:
+    """A moment as ChatGPT writes it (seconds since 1970) or Claude (ISO 8601); None where it is neither."""
+    try:
+        if isinstance(value, str):
+            told = datetime.fromisoformat(value)
+            return told if told.tzinfo is not None else told.replace(tzinfo=UTC)
+        return datetime.fromtimestamp(value, UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _take_all(fields: RecordFields, names: tuple[str, ...]) -> None:

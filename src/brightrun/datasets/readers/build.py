@@ -118,6 +118,7 @@ class Builder:
             persona=persona,
             arc=arc,
             topic=topic,
+            created_at=raw.created_at,
         )
 
     def _read(self, message: RawMessage) -> list[_Read]:

@@ -5,6 +5,7 @@ stands beside them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from brightrun.datasets.problems import UnreadableRecordError
@@ -54,6 +55,7 @@ class RawConversation:
     title: str | None = None
     own_id: str | None = None
     preferred: bool = False
+    created_at: datetime | None = None
 
 
 def role_of(word: Any, place: str) -> Role:

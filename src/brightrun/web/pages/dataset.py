@@ -15,6 +15,7 @@ from brightrun.charts.run_charts import WIDTHS
 from brightrun.database import files
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.findings import Finding
+from brightrun.datasets.readers.account_exports import ACCOUNT_EXPORTS
 from brightrun.jobs.ownership import owned_file
 from brightrun.planning.resolve import fitting_length
 from brightrun.web.api.schemas import FileView, JobView
@@ -76,6 +77,7 @@ def show_dataset(request: Request, studio: StudioDep, principal: CurrentPrincipa
             "jobs": [JobView.of(job) for job in jobs.items],
             "jobs_count": files.count_jobs(session, file_id),
             "format_text": format_text,
+            "can_choose": row.format in ACCOUNT_EXPORTS,
         }
     return page(request, "dataset.html", active="datasets", **values, **({} if audit is None else _report(audit)))
 

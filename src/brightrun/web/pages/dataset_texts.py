@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.findings import Finding, Severity
 from brightrun.datasets.options import AS_WRITTEN
+from brightrun.datasets.readers.choose import is_id
+from brightrun.format import counted
 
 FORMATS = {
     "brightrun-lora-v4": "Bright Run training file (v4)",
@@ -129,7 +132,7 @@ DONE_TEXTS: dict[Done, str] = {
 }
 # The audit's own words name options of the command line, which pages do not have.
 _FIXES = {
-    "account_export": "Take the private ones out of the file, or choose conversations on the command line.",
+    "account_export": "Choose the conversations that are to be learned, and leave the private ones out.",
     "control_tokens": "Remove the control string from the text.",
     "escaped_newlines": "Nothing to do; to be rid of it, fix the program that writes the file.",
     "foreign_markers": "Remove the strings from the texts, and give the messages without any template.",
@@ -171,6 +174,7 @@ def finding_done(finding: Finding, *, repairs: bool = True) -> str:
     return DONE_TEXTS[done]
 
 
+_MOST_CHOICES = 8
 _CHOSEN = {
     "repair_json": "Backslashes outside of texts are removed.",
     "unreadable": "Records that cannot be read are left out.",
@@ -245,11 +249,19 @@ def choices_texts(audit: AuditReport) -> list[str]:
     if options.part is not None:
         texts.append(f"Only “{options.part}” of the file is read.")
     if options.choose:
-        texts.append(f"Only conversations that fit {', '.join(f'“{choice}”' for choice in options.choose)} are read.")
+        texts.append(_chosen_text(options.choose, audit.conversations))
     if audit.columns:
         read_as = ", ".join(f"“{column}” as {meaning}" for column, meaning in audit.columns.items())
         texts.append(f"Columns are read so: {read_as}.")
     return texts
+
+
+def _chosen_text(choose: Sequence[str], conversations: int) -> str:
+    """Ids tell nobody anything, and there may be thousands of them."""
+    if len(choose) > _MOST_CHOICES or any(is_id(choice) for choice in choose):
+        are_read = f"{counted(conversations, 'conversation')} of the file {'is' if conversations == 1 else 'are'} read"
+        return f"Only {are_read}: those that were chosen."
+    return f"Only conversations that fit {', '.join(f'“{choice}”' for choice in choose)} are read."
 
 
 def header_text(audit: AuditReport) -> str | None:

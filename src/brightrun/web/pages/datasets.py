@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from brightrun.database import files
+from brightrun.datasets.readers.account_exports import ACCOUNT_EXPORTS
 from brightrun.web.api.schemas import FileView
 from brightrun.web.deps import After, CurrentPrincipal, OptionsDep, StudioDep
 from brightrun.web.pages.dataset_texts import format_text
@@ -26,5 +27,5 @@ def show_datasets(
     rows = [FileView.of(row) for row in found.items]
     return page(
         request, "datasets.html", title="Datasets", active="datasets", rows=rows, has_more=found.has_more, after=after,
-        most_bytes=options.upload_bytes, format_text=format_text,
+        most_bytes=options.upload_bytes, format_text=format_text, account_formats=ACCOUNT_EXPORTS,
     )  # fmt: skip

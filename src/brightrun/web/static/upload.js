@@ -97,7 +97,9 @@ function end(status, told) {
   sending = null;
   if (status === 201 && told) {
     tell("Checked. Opening the report…", 1);
-    return location.assign(`/datasets/${encodeURIComponent(told.id)}`);
+    // Of a whole account, what is to be learned is asked first.
+    const asks = form.dataset.accountFormats.split(" ").includes(told.format);
+    return location.assign(`/datasets/${encodeURIComponent(told.id)}${asks ? "/choose" : ""}`);
   }
   form.toggleAttribute("data-busy", false);
   place("now").hidden = true;
