@@ -431,3 +431,33 @@ def test_a_part_of_a_file_that_has_none_is_refused(tmp_path: Path, *, lines: boo
     path.write_text("\n".join(map(json.dumps, RECORDS)) if lines else json.dumps(RECORDS), "utf-8")
     with pytest.raises(DatasetError, match="has no part 'train': it holds one list of conversations"):
         read(path, part="train")
+
+
+@pytest.mark.parametrize(
+    ("column", "places", "sorted_"),
+    [
+        ("turn", [1, 2, 3, 4], True),
+        ("turn", [1, 3, 2, 4], False),
+        ("Turn_Number", ["1", "2", "10", "11"], True),
+        ("timestamp", ["2026-01-02T10:00:00+02:00", "2026-01-02T09:00:00Z", "2026-01-02T10:00", "2026-01-03"], True),
+        ("created_at", ["2026-01-02", "2026-01-01", "2026-01-03", "2026-01-04"], False),
+        ("date", ["Monday", "Friday", "Sunday", "Tuesday"], True),
+        ("order", [2, None, 1, 3], True),
+    ],
+)
+def test_rows_in_another_order_than_they_say_are_refused(
+    tmp_path: Path, column: str, places: list[object], *, sorted_: bool
+) -> None:
+    texts = [ASKED[0], ANSWERS[0], ASKED[1], ANSWERS[1]]
+    rows = [
+        {"conversation_id": "one", "role": role, "content": text, column: place}
+        for role, text, place in zip(("user", "assistant") * 2, texts, places, strict=True)
+    ]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    if sorted_:
+        [conversation] = read(path)
+        assert [turn.content for turn in conversation.turns] == texts
+    else:
+        with pytest.raises(DatasetError, match="are not in the order of their"):
+            read(path)

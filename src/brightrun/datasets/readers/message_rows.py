@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
-from typing import NamedTuple
+from datetime import UTC, datetime
+from itertools import groupby, pairwise
+from typing import Any, NamedTuple
 
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.identities import SeenIds
@@ -57,6 +58,7 @@ def _rows(records: Iterator[Record], notes: Notes) -> Iterator[_Row]:
 
 
 def _conversation(name: str, rows: list[Record]) -> RawConversation:
+    _check_order(name, rows)
     messages = []
     for row in rows:
         value = {key: held for key, held in row.value.items() if plain_name(key) not in {*_IDS, *_ORDER}}
@@ -65,3 +67,38 @@ def _conversation(name: str, rows: list[Record]) -> RawConversation:
             messages.append(message)
     fields = RecordFields({}, rows[0].place)
     return RawConversation(rows[0].place, messages, fields, own_id=name or None)
+
+
+def _check_order(name: str, rows: list[Record]) -> None:
+    """Raises UnreadableRecordError where a column says another order than that of the rows."""
+    for column in _ORDER:
+        places = [_place(_held(row, column)) for row in rows]
+        known = [place for place in places if place is not None]
+        if len(known) < len(rows):
+            continue
+        for index, (before, here) in enumerate(pairwise(known), start=1):
+            if here < before:
+                raise UnreadableRecordError(
+                    rows[index].place,
+                    f"the rows of conversation {name!r:.80} are not in the order of their `{column}`",
+                    hint=f"Sort the rows by conversation, and by `{column}` within it.",
+                )
+
+
+def _held(row: Record, column: str) -> Any:
+    return next((held for key, held in row.value.items() if plain_name(key) == column), None)
+
+
+def _place(value: Any) -> float | None:
+    """A number or a time as a number; None where it is neither."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        pass
+    try:
+        told = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()
