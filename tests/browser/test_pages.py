@@ -48,6 +48,28 @@ def test_every_page_can_be_used_by_everybody(
     assert found == {}
 
 
+_CLIPPED = """() => [...document.querySelectorAll(".stacked td, .stacked tbody th")].filter((cell) => {
+  const words = document.createRange();
+  words.selectNodeContents(cell);
+  const inside = cell.getBoundingClientRect();
+  return [...words.getClientRects()].some((part) => part.right > inside.right + 1 || part.left < inside.left - 1)
+    || cell.scrollWidth > cell.clientWidth + 1;
+}).map((cell) => cell.textContent.trim().slice(0, 60))"""
+
+
+def test_no_value_of_a_table_is_cut_on_a_phone(chromium: Browser, base: str, seeded: Seeded) -> None:
+    """With the longest names, too: they are labels of the values beside them where runs are compared."""
+    found = {}
+    with a_visit(chromium, base, width=PHONE) as visit:
+        visit.expected.append("status of 40")
+        page = visit.page(None)
+        for path in (*seeded.pages().values(), f"/compare?job={seeded.hostile}&job={seeded.completed}"):
+            page.goto(base + path)
+            if cut := page.evaluate(_CLIPPED):
+                found[path] = cut
+    assert found == {}
+
+
 def test_a_page_weighs_little(chromium: Browser, base: str, seeded: Seeded) -> None:
     """All that a first visit loads, without compression."""
     for name, path in seeded.pages().items():
