@@ -72,10 +72,12 @@ def start(page: Page) -> str:
     dialog.locator("[name=num_epochs]").fill("1")
     expect(dialog.locator("[data-wrong=num_epochs]")).to_be_hidden(timeout=30_000)
     assert grave_faults(page) == []
+    dialog.evaluate("dialog => { dialog.scrollTop = dialog.scrollHeight; }")
     dialog.get_by_role("button", name="Continue").last.click()
     dialog.get_by_label("Base model").select_option(MODEL)
     go = dialog.get_by_role("button", name="Start training", exact=True)
     expect(go).to_be_enabled(timeout=60_000)
+    assert dialog.evaluate("dialog => dialog.scrollTop") == 0  # the step before was scrolled to its end
     expect(dialog.locator("[data-plan]")).to_contain_text("Expected time")
     assert grave_faults(page) == []
     go.dblclick()

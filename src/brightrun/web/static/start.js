@@ -58,8 +58,12 @@ class StartForm {
       else button.removeAttribute("aria-current");
     }
     const heading = this.form.querySelector(`#start-${step}`);
-    if (focus) heading.focus();
-    if (focus) this.form.scrollIntoView({ block: "nearest" });
+    if (focus) {
+      heading.focus({ preventScroll: true });
+      const dialog = this.form.closest("dialog");
+      if (dialog) dialog.scrollTop = 0; // a step that is longer than the dialog begins at its heading, too
+      else this.form.scrollIntoView({ block: "start" });
+    }
     if (step > 1 && !this.asked) this.plan();
   }
 
