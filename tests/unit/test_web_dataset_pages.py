@@ -396,3 +396,19 @@ def test_every_check_has_a_title_of_its_own() -> None:
         assert finding_title(finding) != name.replace("_", " ").capitalize()
     repaired = Finding(check="escaped_newlines", severity="warning", count=1, explanation="", fix="")
     assert [finding_done(repaired), finding_done(repaired, repairs=False)] == ["Repaired", "Not trained on"]
+
+
+def test_rows_are_tried_with_columns_before_a_file_is_read_so(studio: Studio, client: TestClient) -> None:
+    asked = {"rows": [{"Frage": "Wie?", "Antwort": "So."}, {"Frage": "Und?"}], "columns": {"Frage": "prompt"}}
+    refused = client.post(f"{FILES}/rows", json=asked)
+    assert refused.status_code == 400
+    asked["columns"] = {"Frage": "prompt", "Antwort": "answer"}
+    told = client.post(f"{FILES}/rows", json=asked).json()["data"]
+    assert told[0] == {
+        "number": 1,
+        "messages": [{"role": "user", "content": "Wie?"}, {"role": "assistant", "content": "So."}],
+        "problem": None,
+    }
+    assert (told[1]["messages"], bool(told[1]["problem"])) == ([], True)
+    assert client.get(FILES).json()["data"] == []
+    assert client.post(f"{FILES}/rows", json={**asked, "rows": []}).status_code == 422

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,6 +67,12 @@ def open_dataset(path: Path, notes: Notes, progress: Progress | None = None) -> 
             hint="Check the path and the file's permissions.",
         ) from error
     return opened._replace(conversations=chosen(_counted(opened.conversations, notes), notes))
+
+
+def open_rows(rows: Iterable[dict[str, Any]], notes: Notes) -> OpenedDataset:
+    """Begin to read rows that were taken out of a file; the first stands at `row 1`. Raises DatasetError as a file."""
+    records = (Record(f"row {number}", row) for number, row in enumerate(rows, start=1))
+    return _open_records(Path("The rows"), records, notes)
 
 
 def _open(source: Source, notes: Notes, progress: Progress | None) -> OpenedDataset:
@@ -138,7 +144,7 @@ def _value(text: str, notes: Notes) -> Any:
 
 def _open_records(path: Path, records: Iterator[Record], notes: Notes) -> OpenedDataset:
     first: list[Record] = []
-    metas = 0
+    records, metas = notes.remembering(records), 0
     problem: UnreadableRecordError | None = None
     for record in records:
         if isinstance(record.value, dict) and "_meta" in record.value:
@@ -161,7 +167,7 @@ def _open_records(path: Path, records: Iterator[Record], notes: Notes) -> Opened
         raise _empty(path, metas, notes)
     if problem is not None and isinstance(first[0].value, dict):
         raise notes.problems.refused_whole(problem)
-    raise _unknown(path, first[0])
+    raise _unknown(path, first[0], notes)
 
 
 def _counted(conversations: Iterator[Conversation], notes: Notes) -> Iterator[Conversation]:
@@ -179,7 +185,7 @@ def _empty(path: Path, metas: int, notes: Notes) -> DatasetError:
     )
 
 
-def _unknown(path: Path, first: Record) -> DatasetError:
+def _unknown(path: Path, first: Record, notes: Notes) -> DatasetError:
     value, where = first.value, first.place or "the top"
     known = foreign.named_object(RecordFields(value, first.place)) if isinstance(value, dict) else None
     if known is not None:
@@ -195,7 +201,7 @@ def _unknown(path: Path, first: Record) -> DatasetError:
         return DatasetError(
             f"{path.name} has the columns {keys(value)}; which is the question and which the answer cannot be told.",
             hint="Say it with --map COLUMN=prompt --map COLUMN=answer.",
-            details={"found": list(value)},
+            details={"found": list(value), "rows": notes.first_rows},
         )
     found = f"the keys {keys(value)}" if isinstance(value, dict) else kind(value)
     names = [(known.name, known.recognized_by) for known in DOCUMENT_FORMATS]
@@ -207,7 +213,7 @@ def _unknown(path: Path, first: Record) -> DatasetError:
             "Say which key is the question and which the answer with --map KEY=prompt --map KEY=answer, or convert the "
             "file; OpenAI chat JSONL is the simplest."
         ),
-        details={"found": list(value) if isinstance(value, dict) else kind(value)},
+        details={"found": list(value), "rows": notes.first_rows} if isinstance(value, dict) else {"found": kind(value)},
     )
 
 
