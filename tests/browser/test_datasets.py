@@ -126,8 +126,20 @@ def test_columns_of_unknown_names_are_asked_for(chromium: Browser, tmp_path: Pat
         visit.expected += ["status of 4", r"status of 404 .*/datasets\)"]
         page = visit.page("/datasets")
         page.locator("input[type=file]").set_input_files(file)
+        preview = page.get_by_role("region", name="The first rows as they would be read")
+        expect(preview).to_contain_text("not chosen yet")
+        page.get_by_label("The question is").select_option("Antwort")
+        expect(preview.locator("dd").first).to_have_text(pairs[0][1])
         page.get_by_label("The question is").select_option("Frage")
         page.get_by_label("The answer is").select_option("Antwort")
+        for (asked, answer), row in zip(pairs, preview.locator(".columns-row").all(), strict=True):
+            expect(row.locator("dd")).to_have_text([asked, answer])
+        page.get_by_label("The system prompt is").select_option("Nummer")
+        expect(preview.locator(".columns-row").first.locator("dt")).to_have_text(
+            ["System prompt", "Question", "Answer"]
+        )
+        page.get_by_label("The system prompt is").select_option("")
+        expect(preview.locator("dt")).to_have_count(6)
         assert (grave_faults(page), overflow(page)) == ([], 0)
         page.get_by_role("button", name="Read these columns").click()
         expect(page).to_have_url(re.compile(r"/datasets/[0-9a-f-]{36}$"), timeout=30_000)

@@ -424,3 +424,19 @@ def test_a_dataset_is_read_again_with_other_choices(studio: Studio, client: Test
     back = client.post(f"/api/training/files/{again['id']}/read-again", json={"reasoning": "learn"}).json()
     assert back["id"] == first.id
     assert client.post(f"/api/training/files/{first.id}/read-again", json={"reasons": "learn"}).status_code == 422
+
+
+def test_rows_are_tried_with_columns_before_a_file_is_read_so(studio: Studio, client: TestClient) -> None:
+    asked = {"rows": [{"Frage": "Wie?", "Antwort": "So."}, {"Frage": "Und?"}], "columns": {"Frage": "prompt"}}
+    refused = client.post(f"{FILES}/rows", json=asked)
+    assert refused.status_code == 400
+    asked["columns"] = {"Frage": "prompt", "Antwort": "answer"}
+    told = client.post(f"{FILES}/rows", json=asked).json()["data"]
+    assert told[0] == {
+        "number": 1,
+        "messages": [{"role": "user", "content": "Wie?"}, {"role": "assistant", "content": "So."}],
+        "problem": None,
+    }
+    assert (told[1]["messages"], bool(told[1]["problem"])) == ([], True)
+    assert client.get(FILES).json()["data"] == []
+    assert client.post(f"{FILES}/rows", json={**asked, "rows": []}).status_code == 422

@@ -30,6 +30,7 @@ from brightrun.web.api import (
     metrics_csv,
     plan,
     problem_rows,
+    rows,
     session,
     storage_links,
     tokens,
@@ -99,7 +100,7 @@ def create_app(studio: Studio, access: Access, options: WebOptions | None = None
             storage_links,
         ),
         *(session, health),
-        *(problem_rows, conversations, tokens),
+        *(problem_rows, rows, conversations, tokens),
     ):
         app.include_router(room.router)
     for pages in (jobs_pages, settings_pages):  # /jobs/list stands before /jobs/{job_id}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -86,6 +86,12 @@ def _with_its_part(conversations: Iterator[Conversation], path: Path, notes: Not
     yield from conversations
 
 
+def open_rows(rows: Iterable[dict[str, Any]], notes: Notes) -> OpenedDataset:
+    """Begin to read rows that were taken out of a file; the first stands at `row 1`. Raises DatasetError as a file."""
+    records = (Record(f"row {number}", row) for number, row in enumerate(rows, start=1))
+    return _open_records(Path("The rows"), records, notes)
+
+
 def _open(source: Source, notes: Notes, progress: Progress | None) -> OpenedDataset:
     path, head = source.path, source.head
     if head.startswith(b"PAR1"):
@@ -155,7 +161,7 @@ def _value(text: str, notes: Notes) -> Any:
 
 def _open_records(path: Path, records: Iterator[Record], notes: Notes) -> OpenedDataset:
     first: list[Record] = []
-    metas = 0
+    records, metas = notes.remembering(records), 0
     problem: UnreadableRecordError | None = None
     for record in records:
         if isinstance(record.value, dict) and "_meta" in record.value:
@@ -178,7 +184,7 @@ def _open_records(path: Path, records: Iterator[Record], notes: Notes) -> Opened
         raise _empty(path, metas, notes)
     if problem is not None and isinstance(first[0].value, dict):
         raise notes.problems.refused_whole(problem)
-    raise _unknown(path, first[0])
+    raise _unknown(path, first[0], notes)
 
 
 def _counted(conversations: Iterator[Conversation], notes: Notes) -> Iterator[Conversation]:
@@ -199,7 +205,7 @@ def _empty(path: Path, metas: int, notes: Notes) -> DatasetError:
     )
 
 
-def _unknown(path: Path, first: Record) -> DatasetError:
+def _unknown(path: Path, first: Record, notes: Notes) -> DatasetError:
     value, where = first.value, first.place or "the top"
     known = foreign.named_object(RecordFields(value, first.place)) if isinstance(value, dict) else None
     if known is not None:
@@ -215,7 +221,7 @@ def _unknown(path: Path, first: Record) -> DatasetError:
         return DatasetError(
             f"{path.name} has the columns {keys(value)}; which is the question and which the answer cannot be told.",
             hint="Say it with --map COLUMN=prompt --map COLUMN=answer.",
-            details={"found": list(value)},
+            details={"found": list(value), "rows": notes.first_rows},
         )
     found = f"the keys {keys(value)}" if isinstance(value, dict) else kind(value)
     names = [(known.name, known.recognized_by) for known in DOCUMENT_FORMATS]
@@ -227,7 +233,7 @@ def _unknown(path: Path, first: Record) -> DatasetError:
             "Say which key is the question and which the answer with --map KEY=prompt --map KEY=answer, or convert the "
             "file; OpenAI chat JSONL is the simplest."
         ),
-        details={"found": list(value) if isinstance(value, dict) else kind(value)},
+        details={"found": list(value), "rows": notes.first_rows} if isinstance(value, dict) else {"found": kind(value)},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from brightrun.datasets.acts import Acts
 from brightrun.datasets.checks import unreadable_records
@@ -13,6 +14,8 @@ from brightrun.datasets.checks.unread_fields import UnreadFields
 from brightrun.datasets.findings import Finding, Tally
 from brightrun.datasets.options import AS_WRITTEN, ReadingChoices
 from brightrun.datasets.problems import Problems, UnreadableRecordError
+from brightrun.datasets.readers.fields import Record
+from brightrun.datasets.readers.first_rows import FIRST_ROWS, shown_row
 from brightrun.datasets.repair_log import Log, RepairLogEntry, discard
 
 
@@ -35,6 +38,7 @@ class Notes:
     header: FileHeader = field(default_factory=FileHeader)
     unread: UnreadFields = field(default_factory=UnreadFields)
     columns: dict[str, str] = field(default_factory=dict)  # what each column was read as
+    first_rows: list[dict[str, Any]] = field(default_factory=list)  # of a file of records, for looking at
     read: int = 0  # conversations that were yielded
     part_taken: bool = False  # whether there was a list, a sheet or a member for the choice `part` to name
     answers_only: bool = False  # the format has lines for answers only, so a last client turn is not in it
@@ -60,6 +64,13 @@ class Notes:
         found = self.findings()
         self._found, self.unread = {}, UnreadFields()
         return found
+
+    def remembering(self, records: Iterator[Record]) -> Iterator[Record]:
+        """The records, of which the first few rows are kept for looking at."""
+        for record in records:
+            if len(self.first_rows) < FIRST_ROWS and isinstance(record.value, dict) and "_meta" not in record.value:
+                self.first_rows.append(shown_row(record.value))
+            yield record
 
     @contextmanager
     def collecting(self) -> Iterator[None]:

@@ -1,18 +1,13 @@
 // Takes a file that is dropped or chosen, shows how much has arrived, then that it is being checked, then goes to its report.
 import { toast } from "./api_client.js";
+import { offers, pageHint, queryOf } from "./reading_choices.js";
 
 const form = document.querySelector("form[data-upload]");
 const place = (name) => document.querySelector(`[data-upload-${name}]`);
 const ASK_MS = 800;
 const MOST_PLACES = 200;
-const CHOICES = {
-  unreadable: "Leave these records out",
-  merge_turns: "Join the turns",
-  preference: "Train on the preferred answers",
-  reasoning: "Leave the reasoning out",
-};
 let sending = null;
-let last = { file: null, reading: new URLSearchParams() };
+let last = { file: null, reading: {} };
 
 if (form) {
   const input = form.querySelector("input[type=file]");
@@ -50,7 +45,7 @@ function take(files) {
   if (file.size > Number(form.dataset.mostBytes)) {
     return complain({ message: `${file.name} is larger than ${form.dataset.most}.`, hint: "Divide it into smaller files." });
   }
-  send(file, new URLSearchParams());
+  send(file, {});
 }
 
 function send(file, reading) {
@@ -76,7 +71,8 @@ function send(file, reading) {
   carrier.addEventListener("load", () => end(carrier.status, carrier.response));
   carrier.addEventListener("abort", () => end(-1, null));
   carrier.addEventListener("error", () => end(0, null));
-  carrier.open("POST", reading.size ? `${form.dataset.upload}?${reading}` : form.dataset.upload);
+  const query = queryOf(reading);
+  carrier.open("POST", query.size ? `${form.dataset.upload}?${query}` : form.dataset.upload);
   carrier.responseType = "json";
   carrier.setRequestHeader("accept", "application/json");
   carrier.setRequestHeader("x-upload-id", id);
@@ -117,65 +113,16 @@ function tell(words, part) {
   else bar.value = Math.round(part * 1000);
 }
 
-// Reads the same file again, with one more choice. What was chosen before stays chosen.
-function offer(name, value, words) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "button small";
-  button.textContent = words;
-  button.addEventListener("click", () => {
-    const reading = new URLSearchParams(last.reading);
-    reading.set(name, value);
-    complain(null);
-    send(last.file, reading);
-  });
-  return button;
-}
-
-function offers(details) {
-  const known = Object.entries(details?.choices ?? {}).filter(([name]) => name in CHOICES);
-  const parts = Object.keys(details?.parts ?? {}).slice(0, 12);
-  return [
-    ...known.map(([name, value]) => offer(name, value, CHOICES[name])),
-    ...parts.map((part) => offer("part", part, `Read ${part}`)),
-    ...(Array.isArray(details?.found) && details.found.length > 1 ? [columns(details.found)] : []),
-  ];
-}
-
-// Says which column is the question and which the answer, where the names do not tell.
-function columns(names) {
-  const asking = document.createElement("form");
-  asking.className = "columns-form";
-  const meanings = { prompt: "The question is", answer: "The answer is", system: "The system prompt is" };
-  for (const [meaning, words] of Object.entries(meanings)) {
-    const label = document.createElement("label");
-    const select = document.createElement("select");
-    select.name = meaning;
-    select.required = meaning !== "system";
-    select.append(new Option("", ""), ...names.map((name) => new Option(name, name)));
-    label.append(`${words} `, select);
-    asking.append(label);
-  }
-  const button = document.createElement("button");
-  button.className = "button small";
-  button.textContent = "Read these columns";
-  asking.append(button);
-  asking.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const reading = new URLSearchParams(last.reading);
-    reading.delete("column");
-    for (const [meaning, name] of new FormData(asking)) if (name) reading.append("column", `${name}=${meaning}`);
-    complain(null);
-    send(last.file, reading);
-  });
-  return asking;
+function again(reading) {
+  complain(null);
+  send(last.file, reading);
 }
 
 function complain(error) {
   const problems = error?.details?.problems ?? [];
   place("message").textContent = error?.message ?? "";
-  const offered = offers(error?.details);
-  place("hint").textContent = offered.length ? "Choose what is to be done, or repair the file and give it again." : (error?.hint ?? "");
+  const offered = offers(error?.details, last.reading, again);
+  place("hint").textContent = offered.length ? "Choose what is to be done, or repair the file and give it again." : pageHint(error?.hint);
   const texts = problems.slice(1, MOST_PLACES).map(({ place: where, problem }) => `${where}: ${problem}`);
   if (problems.length > MOST_PLACES) texts.push(`and ${(error.details.count - MOST_PLACES).toLocaleString("en")} more`);
   const items = texts.map((text) => {
