@@ -100,6 +100,19 @@ def test_a_used_dataset_cannot_be_deleted(database: Database) -> None:
         assert files.get(session, file.id, owner_id=OWNER) is not None
 
 
+def test_a_validation_dataset_is_used_too(database: Database) -> None:
+    with database.session() as session:
+        file = add_file(session)
+        job = add_job(session, validation_file_id=file.id)
+    with database.reading() as session:
+        assert files.count_jobs(session, file.id) == 1
+        assert [each.id for each in files.list_jobs(session, file.id).items] == [job.id]
+    with pytest.raises(DatasetInUse), database.session() as session:
+        files.delete(session, file.id, owner_id=OWNER, now=LATER)
+    with pytest.raises(IntegrityError), database.session() as session:
+        session.delete(session.get_one(TrainingFile, file.id))
+
+
 def test_an_unused_dataset_is_deleted_for_its_owner_only(database: Database) -> None:
     with database.session() as session:
         file = add_file(session)

@@ -223,9 +223,13 @@ def test_what_belongs_to_somebody_else_is_not_found(studio: Studio) -> None:
         ("GET", f"files/{file.id}/audit"), ("GET", f"files/{file.id}/preview"), ("GET", f"jobs?after={job.id}"),
         ("GET", f"files?after={file.id}"), ("GET", f"jobs/{job.id}/metrics.csv"),
         ("GET", f"jobs/{job.id}/chat"), ("POST", f"jobs/{job.id}/chat"),
-        ("GET", f"files/{file.id}/problems"),
+        ("GET", f"files/{file.id}/problems"), ("GET", f"files/{file.id}/conversations"),
+        ("POST", f"files/{file.id}/choose"),
     ]  # fmt: skip
-    bodies = {("POST", f"jobs/{job.id}/chat"): {"prompt": "Hello"}}
+    bodies: dict[tuple[str, str], dict[str, Any]] = {
+        ("POST", f"jobs/{job.id}/chat"): {"prompt": "Hello"},
+        ("POST", f"files/{file.id}/choose"): {"choose": ["1"]},
+    }
     with a_client(studio, access) as client:
         described = client.get("/api/openapi.json").json()["paths"]
         for method, path in routes:

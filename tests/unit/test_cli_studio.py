@@ -24,6 +24,7 @@ from brightrun.web.access import LoopbackAccess
 from brightrun.web.app import create_app
 from tests.studio_world import OWNER, World
 from tests.unit.command_line import MODEL, CommandLine, pull_wee_model, served
+from tests.unit.test_datasets_builders import chat_record, said, write_lines
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 what must not happen unguarded
 
@@ -228,6 +229,21 @@ def test_what_is_refused_is_told_in_one_line_and_a_hint(
     assert hint
     told = cli(*words, "--json")
     assert told.json["error"]["message"] == message
+
+
+def test_a_job_with_a_validation_file(cli: CommandLine, world: World, sample_dataset: Path) -> None:
+    # One conversation is too little to be divided, and enough to validate.
+    write_lines(cli.folder / "exam.jsonl", [chat_record(said("kites"))])
+    started = _start(cli, sample_dataset, "--validation-file", "exam.jsonl")
+    job = cli("job", "show", started["training_job_id"], "--json").json
+    assert job["validation_file_id"] not in {None, job["training_file_id"]}
+    assert job["validation_file_id"] in cli("job", "show", started["training_job_id"]).out
+    again = _start(cli, job["training_file_id"], "--validation-file", job["validation_file_id"])
+    shown = cli("job", "show", again["training_job_id"], "--json").json
+    assert shown["validation_file_id"] == job["validation_file_id"]
+    itself = cli("job", "start", sample_dataset, "--model", MODEL, "--validation-file", sample_dataset)
+    assert itself.status != 0
+    assert "cannot be its own validation dataset" in itself.error()[0]
 
 
 def test_a_dataset_that_its_audit_refuses_starts_nothing(cli: CommandLine, world: World) -> None:

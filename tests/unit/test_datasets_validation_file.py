@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from brightrun.datasets.prepare import PreparedDataset, prepare_dataset
+from brightrun.datasets.examined import examine_dataset
+from brightrun.datasets.options import ReadingChoices
+from brightrun.datasets.prepare import PreparedDataset, divide_dataset, prepare_dataset
 from brightrun.datasets.prepared import read_prepared
 from brightrun.errors import DatasetError
 from tests.unit.test_datasets_builders import ReadOptions, audit, chat_record, finding, llama3, said, write_lines
@@ -40,6 +42,21 @@ def test_its_conversations_and_no_others_are_kept_aside(tmp_path: Path) -> None:
     told = prepared.audit
     assert (told.validation_file, told.validation_file_conversations, told.conversations) == ("validation-file", 2, 5)
     assert told.validation_file_sha256 != told.sha256
+
+
+def test_its_own_choices_hold_for_it(tmp_path: Path) -> None:
+    training, validation_file = files(tmp_path, also=("letter",))
+    examined = examine_dataset(
+        training, tmp_path / "examined", chat=llama3(), options=ReadOptions(choose=("1-2",)),
+        validation_file=validation_file, validation_choices=ReadingChoices(choose=("2", "3")),
+    )  # fmt: skip
+    prepared = divide_dataset(
+        examined, tmp_path / "out", source_name="mine", validation_name="theirs", validation_fraction=0.1, seed=1
+    )
+    kept = [each.messages[-1].content for each in read_prepared(prepared.validation_path)]
+    assert kept == [said(topic)[-1] for topic in ("school", "letter")]
+    assert prepared.split.train == ["rent", "sleep"]
+    assert (prepared.audit.file_name, prepared.audit.validation_file) == ("mine", "theirs")
 
 
 def test_one_conversation_is_enough_for_each_side(tmp_path: Path) -> None:

@@ -112,6 +112,18 @@ def test_the_last_turn_is_open_and_answers_keep_their_white_space() -> None:
     assert re.search(r"\.words \{ white-space: pre-wrap;", html)
 
 
+def test_a_validation_file_is_named_in_report_and_card() -> None:
+    told = report()
+    assert "a file of their own" not in render_report(told)
+    named = told.dataset.model_copy(update={"validation_file": f"exam {HOSTILE}.json"})
+    own = told.model_copy(update={"dataset": named})
+    page = Page(render_report(own))
+    assert f"from a file of their own: exam {HOSTILE}.json" in page.text
+    assert "in the two files" in page.text
+    assert page.count("img") == 0
+    assert "answers of exam " in render_model_card(own)
+
+
 def test_too_few_conversations_make_no_claim_on_the_page() -> None:
     page = Page(render_report(report(conversations=3)))
     assert "Too few to say" in page.text

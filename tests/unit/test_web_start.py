@@ -72,11 +72,12 @@ def test_the_form_offers_what_the_api_takes(studio: Studio, client: TestClient) 
     shown = client.get("/start", headers=HTML).text.split("<main")[1]
     names = set(re.findall(r'\bname="(\w+)"', shown))
     request = {"training_file_id", "base_model", "recipe", "name", "provider", "gpu_type", "instance_type"}
-    assert names == request | {"max_cost_usd", "max_duration_hours"} | set(Hyperparameters.model_fields)
+    choices = {"validation", "max_cost_usd", "max_duration_hours"}  # no dataset is fit for validation
+    assert names == request | choices | set(Hyperparameters.model_fields)
     assert f'value="{file.id}" disabled' in shown  # it was never audited: nothing may be trained on it
     assert 'max="512"' in shown
     assert "Rank of the adapter: how much it can store." in shown
-    for place in names - {"recipe", "training_file_id"}:
+    for place in names - {"recipe", "training_file_id", "validation"}:
         assert f'data-wrong="{place}"' in shown
     assert 'data-wrong="training_file_id"' in shown
 

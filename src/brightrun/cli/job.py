@@ -49,6 +49,10 @@ def start(
     model: Annotated[str, typer.Option(help="Base model, one that the studio has.")] = EMBEDDED_MODEL,
     recipe: Annotated[str, typer.Option(help="conservative, balanced, aggressive or quickstart.")] = "balanced",
     set_: Set = None,
+    validation_file: Annotated[
+        str | None,
+        typer.Option(metavar="FILE_OR_ID", help="Validate with all conversations of this file or dataset instead."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="What the job is called.")] = None,
     provider: Annotated[str | None, typer.Option(help="Where it runs; by default the studio's own choice.")] = None,
     gpu_type: Annotated[str | None, typer.Option(help="A GPU of the catalogue.")] = None,
@@ -73,6 +77,8 @@ def start(
     }
     with _client() as client:
         body["training_file_id"] = _dataset_id(client, dataset)
+        if validation_file is not None:
+            body["validation_file_id"] = _dataset_id(client, validation_file, for_validation=True)
         started = client.start(body, key=key or str(uuid.uuid4()))
         if watch:
             _watch(client, started["training_job_id"], json=json)
@@ -210,8 +216,11 @@ def _client() -> StudioClient:
     return studio_client(read_settings())
 
 
-def _dataset_id(client: StudioClient, given: str) -> str:
-    """The dataset's id; a file is uploaded first."""
+def _dataset_id(client: StudioClient, given: str, *, for_validation: bool = False) -> str:
+    """The dataset's id; a file is uploaded first.
+
+    `for_validation`: what is too little to be divided may still validate, which the studio judges at the start.
+    """
     path = Path(given).expanduser()
     if not path.is_file():
         if path.suffix or "/" in given or path.exists() or not _ID.fullmatch(given):
@@ -219,7 +228,7 @@ def _dataset_id(client: StudioClient, given: str) -> str:
         return given
     with byte_progress(f"Uploading {path.name}") as progress:
         uploaded = client.upload(path, progress)
-    if uploaded["refused"]:
+    if uploaded["refused"] and not for_validation:
         raise DatasetError(f"{path.name} was refused by its audit.")
     return str(uploaded["id"])
 
@@ -288,6 +297,7 @@ def _show(job: dict[str, Any]) -> None:
         "recipe": job["recipe"],
         "runs on": job["compute"].get("provider"),
         "dataset": job["training_file_id"],
+        "validated by": job["validation_file_id"],
         "in place of": job["retry_of"],
         "made": _minute(job["created_at"]),
         "ended": None if job["completed_at"] is None else _minute(job["completed_at"]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from brightrun.database.pages import Page, newest_first
@@ -60,14 +60,18 @@ def list_page(session: Session, *, owner_id: str, limit: int = 20, after: str | 
 
 
 def count_jobs(session: Session, file_id: str) -> int:
-    """How many jobs were made of the file, whatever became of them."""
-    query = select(func.count()).select_from(TrainingJob).where(TrainingJob.training_file_id == file_id)
+    """How many jobs were made of the file, whatever became of them; those too that it validates."""
+    query = select(func.count()).select_from(TrainingJob).where(_uses(file_id))
     return session.scalar(query) or 0
 
 
 def list_jobs(session: Session, file_id: str, *, limit: int = 20) -> Page[TrainingJob]:
-    """The jobs that were made of the file, newest first."""
-    return newest_first(session, TrainingJob, TrainingJob.training_file_id == file_id, limit=limit, after=None)
+    """The jobs that were made of the file, newest first; those too that it validates."""
+    return newest_first(session, TrainingJob, _uses(file_id), limit=limit, after=None)
+
+
+def _uses(file_id: str) -> ColumnElement[bool]:
+    return (TrainingJob.training_file_id == file_id) | (TrainingJob.validation_file_id == file_id)
 
 
 def delete(session: Session, file_id: str, *, owner_id: str, now: datetime) -> TrainingFile:

@@ -109,11 +109,13 @@ class TrainingJob(Table):
         Index(None, "status", "status_changed_at"),
         Index(None, "next_check_at"),
         Index(None, "training_file_id"),
+        Index(None, "validation_file_id"),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True, default=new_id)
     owner_id: Mapped[str] = mapped_column(NAME)
     training_file_id: Mapped[str] = mapped_column(ID, ForeignKey(TrainingFile.id, ondelete="RESTRICT"))
+    validation_file_id: Mapped[str | None] = mapped_column(ID, ForeignKey(TrainingFile.id))
     retry_of: Mapped[str | None] = mapped_column(ID)
     name: Mapped[str]
     status: Mapped[JobStatus]

@@ -42,7 +42,7 @@ from brightrun.datasets.findings import Finding
 from brightrun.datasets.fingerprints import DuplicateGroups, Fingerprints, fingerprint_texts
 from brightrun.datasets.identities import SeenIds
 from brightrun.datasets.look_ahead import ONE_AT_A_TIME, LookAhead, encode_ahead
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import ReadingChoices, ReadOptions
 from brightrun.datasets.problems import Problems, UnreadableRecordError
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.file_text import Progress
@@ -115,7 +115,7 @@ class Examination:
 
     groups: DuplicateGroups
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a choice of its own
         self,
         path: Path,
         chat: ChatModel,
@@ -125,6 +125,7 @@ class Examination:
         progress: Progress | None = None,
         counts_tokens: bool = True,
         validation_file: Path | None = None,
+        validation_choices: ReadingChoices | None = None,
         ahead: LookAhead = ONE_AT_A_TIME,
     ) -> None:
         """Walk one file, and behind it perhaps a file of conversations that are all kept for validation.
@@ -132,6 +133,7 @@ class Examination:
         Args:
             ahead: Whether conversations may be read before those in front of them are examined. `examine` and `refuse`
                 are for walks where they are not.
+            validation_choices: How that file's records are read; as the first one's where nothing else was decided.
             counts_tokens: Off where only checks of words are wanted; tokens are counted for a limit all the same.
         """
         self._acts, self._ahead = Acts(), ahead
@@ -140,7 +142,9 @@ class Examination:
             self._acts.do(partial(log, entry))
 
         self._validation_file = (
-            None if validation_file is None else ValidationFile(validation_file, options, log_in_turn)
+            None
+            if validation_file is None
+            else ValidationFile(validation_file, options, log_in_turn, validation_choices)
         )
         self._counts_tokens = counts_tokens or options.max_seq_length is not None or options.context_length is not None
         self._path, self._chat, self._options = path, chat, options

@@ -20,7 +20,7 @@ from brightrun.datasets.encoded_lengths import EncodedLengths
 from brightrun.datasets.examination import Examination
 from brightrun.datasets.look_ahead import AUTOMATIC, LookAhead
 from brightrun.datasets.new_folder import new_folder
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import ReadingChoices, ReadOptions
 from brightrun.datasets.prepared import PreparedConversation, PreparedMessage
 from brightrun.datasets.repair_log import RepairLogEntry
 from brightrun.templating.chat_model import ChatModel
@@ -88,11 +88,13 @@ def examine_dataset(
     chat: ChatModel,
     options: ReadOptions,
     validation_file: Path | None = None,
+    validation_choices: ReadingChoices | None = None,
     progress: Callable[[int, int], None] | None = None,
     ahead: LookAhead = AUTOMATIC,
 ) -> ExaminedDataset:
     """Read a file once, into the folder `out`, which appears whole or not at all; `validation_file` behind it.
 
+    `validation_choices` say how the records of that one are read; as the first one's where nothing else was decided.
     `ahead` decides how many processes encode; what is written does not depend on it.
 
     Raises:
@@ -113,6 +115,7 @@ def examine_dataset(
                 log=lambda entry: _write_entry(repair_log, entry),
                 progress=progress,
                 validation_file=validation_file,
+                validation_choices=validation_choices,
                 ahead=ahead,
             )
             with closing(examination.conversations()) as conversations:

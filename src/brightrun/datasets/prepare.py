@@ -94,10 +94,15 @@ def divide_dataset(
     validation_fraction: float,
     seed: int,
     previous: Split | None = None,
+    validation_name: str | None = None,
 ) -> PreparedDataset:
-    """Split what was examined into the folder `out`, as `prepare_dataset`; encodes nothing and raises the same."""
+    """Split what was examined into the folder `out`, as `prepare_dataset`; encodes nothing and raises the same.
+
+    `source_name` and `validation_name` are what the files are called now; the latter where one was examined, too.
+    """
     check_folder(out, FILES, "a prepared dataset")
-    audit = examined.audit.model_copy(update={"file_name": source_name})
+    called = {"file_name": source_name} | ({} if validation_name is None else {"validation_file": validation_name})
+    audit = examined.audit.model_copy(update=called)
     _refuse(audit)
     split = _split(examined, validation_fraction=validation_fraction, seed=seed, previous=previous)
     with new_folder(out) as folder:

@@ -11,7 +11,7 @@ from brightrun.datasets.checks import validation_overlap
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding
 from brightrun.datasets.identities import SeenIds
-from brightrun.datasets.options import ReadOptions
+from brightrun.datasets.options import ReadingChoices, ReadOptions
 from brightrun.datasets.problems import Problems
 from brightrun.datasets.readers.detect import open_dataset
 from brightrun.datasets.readers.notes import Notes
@@ -21,10 +21,12 @@ from brightrun.datasets.repair_log import Log
 class ValidationFile:
     """`ids` are its conversations' ids, once they were read; one that the training file has gets a number behind it."""
 
-    def __init__(self, path: Path, options: ReadOptions, log: Log) -> None:
+    def __init__(self, path: Path, options: ReadOptions, log: Log, choices: ReadingChoices | None = None) -> None:
+        """`choices`: how its records are read; as the training file's where nothing else was decided."""
         self.path = path
-        of_the_other = {"part": None, "choose": ()}
-        choices = options.reading_choices().model_copy(update=of_the_other)
+        if choices is None:
+            of_the_other = {"part": None, "choose": ()}
+            choices = options.reading_choices().model_copy(update=of_the_other)
         self._notes = Notes(Problems(path.name), choices, log)
         self.ids: set[str] = set()
 

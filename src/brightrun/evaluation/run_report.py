@@ -38,7 +38,8 @@ class DatasetFacts(_Frozen):
     name: str
     sha256: str
     split_sha256: str | None = None
-    conversations: int = Field(description="In the owner's file.")
+    conversations: int = Field(description="In the owner's file, and in the validation file where there is one.")
+    validation_file: str | None = Field(None, description="Name of the validation file, where one was given.")
     train_conversations: int
     train_answers: int
     validation_conversations: int

@@ -146,6 +146,7 @@ def measure_data(
             source_name=request.file.name,
             validation_fraction=draft.validation_fraction,
             seed=draft.seed,
+            validation_name=None if request.validation_file is None else request.validation_file.name,
         )
         hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
         kept = frozenset(prepared.split.validation)

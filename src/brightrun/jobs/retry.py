@@ -44,6 +44,7 @@ def retry_job(
     changed = {} if compute is None else compute.model_dump(exclude_unset=True)
     request = JobRequest(
         training_file_id=old.training_file_id,
+        validation_file_id=old.validation_file_id,
         base_model=old.base_model,
         recipe=old.recipe,
         hyperparameters={**_own_settings(old), **(hyperparameters or {})},

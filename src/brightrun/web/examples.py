@@ -54,6 +54,7 @@ _BY_NAME: dict[str, Any] = {
     "tokens": 21480,
     "tokens_per_second": 900.0,
     "total_steps": 36,
+    "validation_file_id": None,
 }
 _JOB_REQUEST = {
     "training_file_id": _ID,

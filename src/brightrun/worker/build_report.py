@@ -92,6 +92,7 @@ def _dataset(spec: JobSpec, folder: RunFolder, inputs: ReportInputs) -> DatasetF
         sha256=spec.dataset.source_sha256,
         split_sha256=spec.dataset.split_sha256,
         conversations=audit.conversations,
+        validation_file=audit.validation_file,
         train_conversations=len({sequence.conversation_id for sequence in inputs.train}),
         train_answers=sum(sequence.size.answers for sequence in inputs.train),
         validation_conversations=len({sequence.conversation_id for sequence in inputs.validation}),

@@ -76,6 +76,9 @@ class JobView(Answer):
     hint: str | None
     can_retry: bool = Field(description="Whether trying again makes sense.")
     training_file_id: str
+    validation_file_id: str | None = Field(
+        description="The dataset that validates it; absent where a part of the training dataset does."
+    )
     retry_of: str | None
     base_model: str
     recipe: str

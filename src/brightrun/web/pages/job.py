@@ -11,7 +11,7 @@ from fastapi.responses import Response
 
 from brightrun.charts.gauges import cost_bar
 from brightrun.charts.run_charts import MAX_POINTS, MEASURES, WIDTHS, measure_chart
-from brightrun.database import metrics
+from brightrun.database import files, metrics
 from brightrun.database.metrics import Measure
 from brightrun.database.tables import TrainingJob
 from brightrun.jobs.ownership import owned
@@ -43,6 +43,7 @@ def show_job(
     values = _now(facts) | _curve(studio, facts.row, measure)
     values |= _log(studio, principal.owner_id, job_id, show, find)
     values |= {"settings": setting_rows(facts.view.hyperparameters, facts.view.recipe), "spec": facts.row.spec}
+    values |= {"validation_name": _validation_name(studio, facts.row)}
     values |= {"fields": setting_fields(facts.view.hyperparameters), "first_fields": FIRST_FIELDS}
     values |= {"cap": "" if facts.money.cap is None else f"{facts.money.cap.normalize():f}"}
     return page(request, "job.html", title=facts.view.name, active="jobs", **values)
@@ -81,6 +82,14 @@ def show_log(
 ) -> Response:
     """Its events."""
     return page(request, "job_log.html", **_log(studio, principal.owner_id, job_id, show, find))
+
+
+def _validation_name(studio: Studio, job: TrainingJob) -> str | None:
+    """What its validation dataset is called, where it has one."""
+    if job.validation_file_id is None:
+        return None
+    with studio.database.reading() as session:
+        return files.names(session, [job.validation_file_id]).get(job.validation_file_id)
 
 
 def _now(facts: JobFacts) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from brightrun.contract.compute import ComputeRequest
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import files
-from brightrun.database.tables import TrainingJob
+from brightrun.database.tables import TrainingFile, TrainingJob
+from brightrun.datasets.checks import undividable
 from brightrun.jobs.month_budget import MonthBudget, month_budget
 from brightrun.jobs.ownership import owned, owned_file
 from brightrun.jobs.studio import Studio
@@ -96,13 +97,16 @@ class ProviderChoice:
 class StartForm:
     """Everything the form shows. `old` is the job that is tried again or whose settings are taken over.
 
-    `retry` is the address that a second try is sent to; None: the form starts a job of its own.
+    `retry` is the address that a second try is sent to; None: the form starts a job of its own. `validations` are the
+    datasets that may be kept for validation whole, `validation_id` the one that is.
     """
 
     key: str
     datasets: list[FileView]
     more_datasets: bool
     dataset_id: str | None
+    validations: list[FileView]
+    validation_id: str | None
     recipes: list[RecipeChoice]
     recipe: str
     groups: list[tuple[str, list[SettingField]]]
@@ -144,13 +148,16 @@ def start_form(studio: Studio, owner_id: str, *, dataset: str | None, retry_of: 
     with studio.database.reading() as session:
         old = None if retry_of is None else owned(session, owner_id, retry_of)
         dataset = dataset if old is None else old.training_file_id
+        validation = None if old is None else old.validation_file_id
         listed = files.list_page(session, owner_id=owner_id, limit=MAX_DATASETS)
         rows = list(listed.items)
-        if dataset is not None and all(row.id != dataset for row in rows):
-            rows.insert(0, owned_file(session, owner_id, dataset))
+        for older in filter(None, (validation, dataset)):
+            if all(row.id != older for row in rows):
+                rows.insert(0, owned_file(session, owner_id, older))
         if dataset is None and len(rows) == 1:
             dataset = rows[0].id
         datasets = [FileView.of(row) for row in rows]
+        validations = [FileView.of(row) for row in rows if row.id == validation or _can_validate(row)]
     again = old is not None and old.status in {JobStatus.FAILED, JobStatus.CANCELLED}
     recipe = _usual_recipe(studio) if old is None or old.recipe not in load_recipes() else old.recipe
     models = sorted(known_models(studio), key=lambda model: not model.pulled)
@@ -165,6 +172,8 @@ def start_form(studio: Studio, owner_id: str, *, dataset: str | None, retry_of: 
         datasets=[each for each in datasets if each.id == dataset] if again else datasets,
         more_datasets=listed.has_more and not again,
         dataset_id=dataset,
+        validations=[each for each in validations if each.id == validation] if again else validations,
+        validation_id=validation,
         recipes=[choice for choice in recipe_choices() if not again or choice.name == recipe],
         recipe=recipe,
         groups=grouped(setting_fields(settings)),
@@ -178,6 +187,13 @@ def start_form(studio: Studio, owner_id: str, *, dataset: str | None, retry_of: 
         old=old,
         retry=f"/api/training/jobs/{old.id}/retry" if old is not None and again else None,
     )
+
+
+def _can_validate(row: TrainingFile) -> bool:
+    """Whether nothing is wrong with a dataset but that it is too little to be divided, which it need not be."""
+    findings = [] if row.audit is None else row.audit.get("findings", [])
+    errors = {finding["check"] for finding in findings if finding["severity"] == "error"}
+    return row.audit is not None and errors <= {undividable.NAME}
 
 
 def recipe_settings(name: str) -> dict[str, Any]:

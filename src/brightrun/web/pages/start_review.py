@@ -118,8 +118,13 @@ def _data_checks(planned: Planned) -> Iterator[ReviewCheck]:
     if audit.refused:
         yield ReviewCheck("no", "Dataset", "the audit found an error in it, so nothing may be trained on it")
     else:
-        yield ReviewCheck("ok", "Dataset", f"audited: {counted(audit.conversations, 'conversation')}, no error found")
+        both = "" if audit.validation_file is None else " with the validation file"
+        told = f"audited{both}: {counted(audit.conversations, 'conversation')}, no error found"
+        yield ReviewCheck("ok", "Dataset", told)
     held = prepared.validation
+    if audit.validation_file is not None:
+        own = f"your own file {audit.validation_file}, {counted(held.conversations, 'conversation')}"
+        yield ReviewCheck("ok", "Validation", own)
     told = f"{counted(held.answers, 'answer')} in {counted(held.conversations, 'conversation')} are never trained on"
     yield ReviewCheck(
         "ok" if planned.outlook.possible else "warn", "Before and after", f"{told}. {planned.outlook.sentence}"

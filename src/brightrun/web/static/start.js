@@ -31,6 +31,7 @@ class StartForm {
       else this.start();
     });
     this.fitMachine();
+    this.fitValidation();
     this.tellChanged();
     this.go(Number(form.dataset.first), { focus: false });
   }
@@ -79,6 +80,7 @@ class StartForm {
     const { name } = event.target;
     if (name === "recipe") this.takeRecipe();
     if (name === "provider") this.fitMachine();
+    if (name === "validation" || name === "training_file_id") this.fitValidation();
     if (name) clearWrongs(event.target.closest(".field, [data-step]")); // whether it is right now, the next plan says
     this.tellChanged();
     this.unsure();
@@ -140,6 +142,20 @@ class StartForm {
     }
   }
 
+  // A dataset cannot validate itself, so the one that is trained on is not offered.
+  fitValidation() {
+    const select = this.field("validation_file_id");
+    if (!select) return;
+    const own = this.form.querySelector('input[name="validation"][value="own"]');
+    for (const option of select.options) option.disabled = option.value === this.chosen("training_file_id");
+    const others = [...select.options].filter((option) => !option.disabled);
+    if (select.selectedOptions[0]?.disabled) select.value = others[0]?.value ?? "";
+    own.disabled = !others.length;
+    own.closest(".choice").classList.toggle("is-off", own.disabled);
+    if (own.disabled && own.checked) this.form.querySelector('input[name="validation"][value="drawn"]').checked = true;
+    this.form.querySelector("[data-own-validation]").hidden = !own.checked;
+  }
+
   compute() {
     const compute = { provider: this.field("provider").value };
     const kind = this.field("instance_type");
@@ -177,6 +193,7 @@ class StartForm {
       hyperparameters: this.differing((field) => usual[field.name]),
       compute: this.compute(),
     };
+    if (this.chosen("validation") === "own") request.validation_file_id = this.field("validation_file_id").value;
     const name = this.field("name")?.value.trim();
     return name ? { ...request, name } : request;
   }
