@@ -224,11 +224,12 @@ def test_what_belongs_to_somebody_else_is_not_found(studio: Studio) -> None:
         ("GET", f"files?after={file.id}"), ("GET", f"jobs/{job.id}/metrics.csv"),
         ("GET", f"jobs/{job.id}/chat"), ("POST", f"jobs/{job.id}/chat"),
         ("GET", f"files/{file.id}/problems"), ("GET", f"files/{file.id}/conversations"),
-        ("POST", f"files/{file.id}/choose"),
+        ("POST", f"files/{file.id}/choose"), ("POST", f"files/{file.id}/read-again"),
     ]  # fmt: skip
     bodies: dict[tuple[str, str], dict[str, Any]] = {
         ("POST", f"jobs/{job.id}/chat"): {"prompt": "Hello"},
         ("POST", f"files/{file.id}/choose"): {"choose": ["1"]},
+        ("POST", f"files/{file.id}/read-again"): {"merge_turns": True},
     }
     with a_client(studio, access) as client:
         described = client.get("/api/openapi.json").json()["paths"]

@@ -137,15 +137,19 @@ def test_the_review_names_it_and_the_form_offers_it(trained: tuple[Studio, TestC
     training = stored(studio, tmp_path, "mine.jsonl", TRAINED)
     validation = stored(studio, tmp_path, "theirs.jsonl", KEPT)
     one = stored(studio, tmp_path, "one.jsonl", ("letter",))  # too little to be divided, enough to validate
-    damaged = write_lines(tmp_path / "bad.jsonl", [chat_record(["Hi <|eot_id|>", *said("rent")[1:]])])
-    bad = add_dataset(studio, owner_id=ME, file_name="bad.jsonl", source=damaged).id
+    damaged = write_lines(
+        tmp_path / "damaged.jsonl", [chat_record(texts) for texts in (["Hi <|eot_id|>", "Hello."], said("kites"))]
+    )
+    of_another = add_dataset(studio, owner_id=ME, file_name="damaged.jsonl", source=damaged).id  # model's strings
+    untrained = write_lines(tmp_path / "none.jsonl", [{**chat_record(said("nurse")), "weight": 0}])
+    bad = add_dataset(studio, owner_id=ME, file_name="none.jsonl", source=untrained).id
     told = html.unescape(client.post("/start/review", json=body(training, validation)).text)
     assert "<b>Validation</b> your own file theirs.jsonl, 2 conversations" in told
     assert "<b>Dataset</b> audited with the validation file: 6 conversations, no error found" in told
     assert "<b>Validation</b>" not in client.post("/start/review", json=body(training, None)).text
     form = client.get("/start", headers=HTML).text
     offered = set(re.findall(r'<option value="([0-9a-f-]{36})"', form))
-    assert offered == {training, validation, one}
+    assert offered == {training, validation, one, of_another}
     assert bad not in offered
     assert 'data-may-start="yes"' in client.post("/start/review", json=body(training, one)).text
 

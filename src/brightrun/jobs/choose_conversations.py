@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from brightrun.database.tables import TrainingFile
 from brightrun.datasets.list_conversations import ListedConversation, list_conversations
 from brightrun.errors import DatasetInUse
-from brightrun.jobs.add_dataset import add_dataset, choices_of, fetch_dataset, remove_dataset
+from brightrun.jobs.add_dataset import choices_of, fetch_dataset, read_again, remove_dataset
 from brightrun.jobs.studio import Studio
 
 
@@ -39,13 +38,7 @@ def choose_conversations(
         DatasetError: a choice that no conversation fits.
         StorageError, NotEnoughDisk
     """
-    studio.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=studio.home, prefix=".making-", ignore_cleanup_errors=True) as scratch:
-        path = Path(scratch) / "dataset"
-        row = fetch_dataset(studio, owner_id=owner_id, file_id=file_id, target=path)
-        choices = choices_of(row).model_copy(update={"choose": tuple(choose)})
-        named = path.rename(path.with_name(row.file_name))  # so that what is said of the file calls it so
-        chosen = add_dataset(studio, owner_id=owner_id, file_name=row.file_name, source=named, choices=choices)
+    chosen = read_again(studio, owner_id=owner_id, file_id=file_id, changes={"choose": tuple(choose)})
     if replace and chosen.id != file_id:
         with suppress(DatasetInUse):
             remove_dataset(studio, owner_id=owner_id, file_id=file_id)

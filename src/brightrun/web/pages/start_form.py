@@ -17,6 +17,7 @@ from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.states import JobStatus
 from brightrun.database import files
 from brightrun.database.tables import TrainingFile, TrainingJob
+from brightrun.datasets.audit_report import depends_on_model
 from brightrun.datasets.checks import undividable
 from brightrun.jobs.month_budget import MonthBudget, month_budget
 from brightrun.jobs.ownership import owned, owned_file
@@ -190,10 +191,12 @@ def start_form(studio: Studio, owner_id: str, *, dataset: str | None, retry_of: 
 
 
 def _can_validate(row: TrainingFile) -> bool:
-    """Whether nothing is wrong with a dataset but that it is too little to be divided, which it need not be."""
-    findings = [] if row.audit is None else row.audit.get("findings", [])
-    errors = {finding["check"] for finding in findings if finding["severity"] == "error"}
-    return row.audit is not None and errors <= {undividable.NAME}
+    """Whether a base model may take the dataset, also where it is too little to be divided, which it need not be."""
+    if row.audit is None:
+        return False
+    others = [finding for finding in row.audit.get("findings", []) if finding["check"] != undividable.NAME]
+    refused = any(finding["severity"] == "error" for finding in others)
+    return not refused or depends_on_model({"findings": others})
 
 
 def recipe_settings(name: str) -> dict[str, Any]:
