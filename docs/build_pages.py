@@ -28,6 +28,7 @@ OTHER_FILES = {
     "evaluation/templates/model_card.md": "The adapter's model card.",
     "evaluation/templates/report.css": "The report's style, put into the page itself.",
     "evaluation/templates/report.html": "The report's page.",
+    "runs/general_questions.toml": "The general questions asked before and after training.",
     "web/static/charts.js": "Shows a chart's values under the pointer and by the arrow keys.",
     "py.typed": "Says that the package has types.",
 }

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from brightrun.contract.earlier_names import with_current_names
 from brightrun.errors import ContractError, LossNotFinite
 from brightrun.evaluation.bootstrap import Floats
+from brightrun.evaluation.forgetting import Forgetting
 from brightrun.evaluation.measurements import (
     AdapterCheck,
     AnswerScore,
@@ -24,6 +25,7 @@ from brightrun.evaluation.measurements import (
     SampleAnswer,
     Verdict,
 )
+from brightrun.evaluation.memorization import Memorization
 from brightrun.evaluation.sentences import change_sentence, failed_check_sentence
 from brightrun.evaluation.verdicts import METHOD, IntervalMethod, judge
 
@@ -60,6 +62,10 @@ class Comparison(_Frozen):
     scores: list[AnswerScore]
     interval_method: IntervalMethod = Field(
         "expanded_percentile", description="How the intervals were made; files of version 0.1 do not name theirs."
+    )
+    forgetting: Forgetting | None = Field(None, description="General questions; absent where none was asked.")
+    memorization: Memorization | None = Field(
+        None, description="Training answers repeated; absent where none was asked for."
     )
 
     @model_validator(mode="before")
