@@ -20,14 +20,14 @@ SHORTEST_WHOLE: dict[Unit, int] = {"words": 5, "characters": 8}
 """A whole answer counts from this length on; what is shorter is said by chance."""
 
 MemorizationState = Literal["found", "not_found"]
-STATES: dict[MemorizationState, str] = {"found": "Repeats training data", "not_found": "None seen"}
+STATES: dict[MemorizationState, str] = {"found": "Repeats training data", "not_found": "Nothing repeated"}
 DEFINITION = (
     f"{VERBATIM_RUN['words']} words of it in a row ({VERBATIM_RUN['characters']} characters in scripts without "
     "blanks), or all of a shorter one"
 )
 
 
-class Run(NamedTuple):
+class Stretch(NamedTuple):
     """The longest stretch that two texts share: where it begins in each, and its length."""
 
     start: int
@@ -87,10 +87,10 @@ class Memorization(Measurement):
     answers: list[RepeatedAnswer]
 
 
-def longest_run(written: Sequence[str], said: Sequence[str]) -> Run:
+def longest_stretch(written: Sequence[str], said: Sequence[str]) -> Stretch:
     """The longest stretch of units that both have; the first where several are as long."""
     match = SequenceMatcher(None, written, said, autojunk=False).find_longest_match()
-    return Run(match.a, match.b, match.size)
+    return Stretch(match.a, match.b, match.size)
 
 
 def is_verbatim(run: int, length: int, unit: Unit) -> bool:

@@ -12,10 +12,10 @@ from brightrun.datasets.word_count import counts_characters, text_units
 from brightrun.evaluation.memorization import (
     Memorization,
     RepeatedAnswer,
-    Run,
     SensitiveValue,
+    Stretch,
     Unit,
-    longest_run,
+    longest_stretch,
     summarize,
 )
 from brightrun.runs.prompts import FIRST_LOOK_TOKENS, WHOLE_LOOK_TOKENS
@@ -101,20 +101,20 @@ def _repeated(prompt: Prompt, said: str, by_base: str | None) -> RepeatedAnswer:
     )
 
 
-def _run(written: str, said: str) -> tuple[Unit, Run, int]:
+def _run(written: str, said: str) -> tuple[Unit, Stretch, int]:
     """The unit a training answer is counted in, the longest stretch of it that was said, and how long all of it is.
 
     Case and punctuation are left out of the comparison.
     """
     units = _units(written)
-    return "characters" if counts_characters(written) else "words", longest_run(units, _units(said)), len(units)
+    return "characters" if counts_characters(written) else "words", longest_stretch(units, _units(said)), len(units)
 
 
 def _units(text: str) -> list[str]:
     return [text[start:end].casefold() for start, end in text_units(text)]
 
 
-def _excerpt(written: str, run: Run) -> str:
+def _excerpt(written: str, run: Stretch) -> str:
     """The stretch as it was written, cut behind `EXCERPT_UNITS`, secrets masked before it is cut."""
     places = text_units(written)[run.start : run.start + run.length]
     if not places:
