@@ -67,6 +67,23 @@ def test_only_what_begins_like_a_training_answer_is_asked_for_whole_and_only_tha
     assert [answer.base_run for answer in summary.answers] == [0, None]
 
 
+@pytest.mark.parametrize(
+    ("beginning", "goes_on"),
+    [
+        ("The lantern hangs low tonight, and we walk or so they said it was then", True),  # 8 of 15
+        ("The lantern hangs low tonight, and we or so they said it was then too", False),  # 7 of 15
+        ("The lantern hangs is all I can say", False),  # 3 of 8
+        ("The lantern hangs is all", True),  # 3 of 5
+        ("The lantern", False),  # 2 of 2
+    ],
+)
+def test_eight_words_in_a_row_or_half_of_a_few_are_asked_on(beginning: str, goes_on: bool) -> None:
+    prompts, total = training_prompts([conversation("a", WRITTEN)], 1)
+    tuned: list[tuple[str, int]] = []
+    find_repeated(prompts, training_answers=total, ask_tuned=says({"a": beginning}, tuned), ask_base=says({}))
+    assert ((("a", WHOLE_LOOK_TOKENS)) in tuned) is goes_on
+
+
 def test_case_and_punctuation_do_not_hide_a_repetition() -> None:
     summary = asked_of([conversation("a", WRITTEN)], {"a": WRITTEN.upper().replace(",", " -")}, {})
     (answer,) = summary.answers

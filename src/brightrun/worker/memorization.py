@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ from brightrun.runs.prompts import FIRST_LOOK_TOKENS, WHOLE_LOOK_TOKENS
 from brightrun.worker.answer import Prompt, choose_prompts
 
 PROMISING_RUN = 8
-"""So many units in a row in the first tokens are worth a longer answer; chance hardly makes them."""
+"""So many units in a row in the first tokens are worth a longer answer, which chance hardly makes; or half of what was
+said, and 3, where tokens are so short that fewer than twice as many units were said."""
 EXCERPT_UNITS = 30
 
 Answerer = Callable[[Sequence[Prompt], int], list[str]]
@@ -55,8 +57,8 @@ def find_repeated(
 ) -> Memorization:
     """Ask the tuned model for all of them, and the base for those where the tuned one gives a reason to.
 
-    At first the beginning of an answer is asked for, and more of it where the beginning shares `PROMISING_RUN` units
-    with what was written, or where something sensitive was written.
+    At first the beginning of an answer is asked for, and more of it where the beginning shares as many units with what
+    was written as `PROMISING_RUN` says, or where something sensitive was written.
 
     Raises:
         ContractError: there are no prompts.
@@ -72,7 +74,8 @@ def find_repeated(
 
 
 def _is_promising(prompt: Prompt, said: str) -> bool:
-    return bool(_values(prompt)) or _run(prompt.reference, said)[1].length >= PROMISING_RUN
+    enough = min(PROMISING_RUN, max(3, math.ceil(len(_units(said)) / 2)))
+    return bool(_values(prompt)) or _run(prompt.reference, said)[1].length >= enough
 
 
 def _messages(conversation: PreparedConversation) -> int:
