@@ -14,7 +14,7 @@ from brightrun.datasets.checks.garbled_text import garbled_fragment
 from brightrun.datasets.checks.html_remnants import HtmlRemnants
 from brightrun.datasets.checks.unfinished_answers import seems_unfinished
 from brightrun.datasets.code_spans import without_code
-from brightrun.datasets.word_count import count_words, counts_characters, text_units
+from brightrun.texts.word_count import count_words, counts_characters, text_units
 from tests.unit.content_checks import LONG, audited, found_in, found_in_answer
 from tests.unit.test_datasets_builders import (
     checks,

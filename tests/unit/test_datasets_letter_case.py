@@ -11,7 +11,7 @@ import pytest
 from brightrun.datasets.checks import crisis_answers
 from brightrun.datasets.conversation import Turn
 from brightrun.datasets.findings import Tally
-from brightrun.datasets.letter_case import may_hold
+from brightrun.texts.letter_case import may_hold
 
 
 @pytest.mark.parametrize("letter", string.ascii_lowercase + string.digits)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from brightrun.datasets.checks.conflicting_answers import ConflictingAnswers
 from brightrun.datasets.checks.echoed_questions import is_echo
 from brightrun.datasets.checks.repeated_answers import RepeatedAnswers
-from brightrun.datasets.checks.repeated_sentences import is_word_loop, repeated_sentence
 from brightrun.datasets.hash_table import HashTable
+from brightrun.texts.loops import is_word_loop, repeated_sentence
 from tests.unit.content_checks import LONG, audited, talk
 from tests.unit.test_datasets_builders import (
     answer_about,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from brightrun.datasets.prepared import PreparedConversation
 from brightrun.datasets.sensitive_data import find_contacts, find_secrets, masked, without_secrets
-from brightrun.datasets.word_count import counts_characters, text_units
 from brightrun.evaluation.memorization import (
     Memorization,
     RepeatedAnswer,
@@ -20,6 +19,7 @@ from brightrun.evaluation.memorization import (
     summarize,
 )
 from brightrun.runs.prompts import FIRST_LOOK_TOKENS, WHOLE_LOOK_TOKENS
+from brightrun.texts.word_count import counts_characters, text_units
 from brightrun.worker.answer import Prompt, choose_prompts
 
 PROMISING_RUN = 8

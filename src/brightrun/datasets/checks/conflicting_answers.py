@@ -6,7 +6,7 @@ from brightrun.datasets.comparable_text import comparable, digest64
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
 from brightrun.datasets.hash_table import HashTable
-from brightrun.datasets.word_count import count_words
+from brightrun.texts.word_count import count_words
 
 NAME = "conflicting_answers"
 EXPLANATION = (

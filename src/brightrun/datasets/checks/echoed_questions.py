@@ -5,7 +5,7 @@ from __future__ import annotations
 from brightrun.datasets.comparable_text import comparable
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
-from brightrun.datasets.word_count import count_words
+from brightrun.texts.word_count import count_words
 
 NAME = "echoed_questions"
 EXPLANATION = (

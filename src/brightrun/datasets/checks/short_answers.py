@@ -6,7 +6,7 @@ from functools import partial
 
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
-from brightrun.datasets.word_count import count_words
+from brightrun.texts.word_count import count_words
 
 MIN_WORDS = 40
 _LONG_IN_ANY_SCRIPT = 1000  # characters; not counted, which takes time

@@ -8,7 +8,7 @@ from functools import partial
 from brightrun.datasets.checks.truncated_answers import is_truncated
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.findings import Finding, Tally, excerpt
-from brightrun.datasets.word_count import count_words
+from brightrun.texts.word_count import count_words
 
 NAME = "unfinished_answers"
 EXPLANATION = "These answers end without a sentence's end and may have been cut. They are trained on as they are."
