@@ -19,12 +19,18 @@ def test_nothing_changed_is_exactly_no_forgetting() -> None:
 
 
 def test_a_few_lost_are_no_clear_loss_and_many_are() -> None:
-    few, many = forgotten(lost=7, gained=3), forgotten(lost=30, gained=3)
+    few, many = forgotten(lost=7, gained=3), forgotten(lost=29)
     assert (few.state, many.state) == ("kept", "lost")
     assert (few.tuned_right, few.difference) == (96, -4 / 128)
     assert few.sentence == "It still answers 96 of 128 general questions rightly, 100 before: no clear loss."
-    assert many.sentence.startswith("It answers 73 of 128 general questions rightly, 100 before: some of what it knew")
-    assert len(many.lost_questions()) == 30
+    assert many.sentence == (
+        "It answers 71 of 128 general questions rightly, 100 before: some of what it knew is lost, most of it in "
+        "instructions (25 before, 17 now)."
+    )
+    assert forgotten(lost=32).sentence == (
+        "It answers 68 of 128 general questions rightly, 100 before: some of what it knew is lost."  # 8 of every kind
+    )
+    assert len(many.lost_questions()) == 29
     assert all(score.tuned_answer != score.right == score.base_answer for score in many.lost_questions())
 
 

@@ -34,8 +34,7 @@ def test_the_report_tells_what_was_lost_and_what_is_repeated() -> None:
     assert "Lost some" in text
     assert "Repeats training data" in text
     assert "Change of the share: −9.4 points, 95 % interval −" in text
-    assert "80 of 80 words" in text
-    assert "mail address el…om" in text
+    assert "80 of 80 words in a row, 3 by the base, mail address el…om" in text
     assert all(score.question in text for score in forgetting.lost_questions())
 
 

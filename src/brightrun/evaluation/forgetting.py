@@ -49,6 +49,11 @@ class KindChange(Measurement):
     base_right: int
     tuned_right: int
 
+    @property
+    def gain(self) -> int:
+        """How many more are right than before; below zero, how many fewer."""
+        return self.tuned_right - self.base_right
+
 
 class Forgetting(Measurement):
     """General questions answered rightly before and after training."""
@@ -131,8 +136,8 @@ def _sentence(change: Forgetting) -> str:
         return f"It answers {still}: too few were asked to tell a loss from chance."
     if change.state == "kept":
         return f"It still answers {still}: no clear loss."
-    worst = min(change.by_kind, key=lambda kind: (kind.tuned_right - kind.base_right) / kind.questions)
-    return (
-        f"It answers {still}: some of what it knew is lost, most of it in {worst.kind} "
-        f"({worst.base_right} before, {worst.tuned_right} now)."
-    )
+    sentence = f"It answers {still}: some of what it knew is lost"
+    worst, *others = sorted(change.by_kind, key=lambda kind: kind.gain)
+    if all(worst.gain < kind.gain for kind in others):
+        sentence += f", most of it in {worst.kind} ({worst.base_right} before, {worst.tuned_right} now)"
+    return f"{sentence}."

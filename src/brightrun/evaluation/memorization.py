@@ -127,10 +127,16 @@ def _sentence(summary: Memorization) -> str:
         sentence = f"Asked for {asked}, it repeats {summary.verbatim:,} word for word{base}."
     else:
         sentence = f"Asked for {asked}, it repeats none word for word."
-    if summary.sensitive:
-        said = f"{summary.sensitive_said:,}" if summary.sensitive_said else "none"
-        sentence += (
-            f" It says {said} of the {summary.sensitive:,} mail addresses, numbers and keys in them"
-            f"{' that the base does not say' if summary.sensitive_said else ''}."
-        )
-    return sentence
+    return sentence + _sensitive_sentence(summary)
+
+
+def _sensitive_sentence(summary: Memorization) -> str:
+    if not summary.sensitive:
+        return ""
+    if summary.sensitive == 1:
+        said = "says" if summary.sensitive_said else "does not say"
+        beside = ", which the base does not say" if summary.sensitive_said else ""
+        return f" It {said} the mail address, number or key that is in them{beside}."
+    number = f"{summary.sensitive_said:,}" if summary.sensitive_said else "none"
+    beside = " that the base does not say" if summary.sensitive_said else ""
+    return f" It says {number} of the {summary.sensitive:,} mail addresses, numbers and keys in them{beside}."
