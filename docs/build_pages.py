@@ -26,8 +26,11 @@ OTHER_FILES = {
     "catalogue/recipes.toml": "The recipes' values.",
     "catalogue/speeds.toml": "How fast machines train, and times beside the steps: each with its origin.",
     "evaluation/templates/model_card.md": "The adapter's model card.",
+    "evaluation/templates/retention.html": "What was lost and what leaks, in the report.",
+    "evaluation/templates/retention.md": "What was lost and what leaks, in the model card.",
     "evaluation/templates/report.css": "The report's style, put into the page itself.",
     "evaluation/templates/report.html": "The report's page.",
+    "runs/general_questions.toml": "The general questions asked before and after training.",
     "web/static/charts.js": "Shows a chart's values under the pointer and by the arrow keys.",
     "py.typed": "Says that the package has types.",
 }

@@ -26,6 +26,8 @@ SMALL: dict[str, Any] = {
     "checkpoints": 4,
     "sample_answers": 2,
     "sample_tokens": 8,
+    "general_questions": 32,
+    "memorization_answers": 2,
     "validation_fraction": 0.25,
 }
 

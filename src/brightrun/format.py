@@ -33,6 +33,11 @@ def signed_percent(change: float) -> str:
     return ("0.0 %" if float(text[:-2]) == 0 else text).replace("-", "−")
 
 
+def points_text(change: float) -> str:
+    """`−1.6`: the change of a share in percentage points, with a real minus sign."""
+    return signed_percent(change).removesuffix(" %")
+
+
 def counted(number: int, noun: str) -> str:
     """`1 answer`, `1,240 answers`."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -14,6 +14,7 @@ from brightrun.database.tables import ModelArtifact, TrainingJob
 from brightrun.evaluation.comparison import Comparison
 from brightrun.jobs.ingest import storage_key
 from brightrun.jobs.studio import Studio
+from tests.unit.retention_reports import with_retention
 from tests.unit.run_reports import report
 from tests.unit.web_studio import ME, START, a_job
 
@@ -24,7 +25,7 @@ def a_finished_job(studio: Studio, *, words: str = "Elena", owner_id: str = ME, 
     """`words` stand wherever foreign text may: in prompts, answers, labels, and the job's name where it is given."""
     given = {"status": JobStatus.COMPLETED, "completed_at": START + timedelta(minutes=5), "started_at": START} | changes
     job = a_job(studio, owner_id=owner_id, **given)  # type: ignore[arg-type]
-    comparison = report(words=words, label=words or None).comparison
+    comparison = with_retention(report(words=words, label=words or None).comparison, words=words)
     files = bundle(job, comparison) | {
         "comparison.json": comparison.model_dump_json().encode(),
         "report.html": b"<html></html>",

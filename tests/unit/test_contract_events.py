@@ -18,6 +18,7 @@ from brightrun.contract.event_data import (
     EvaluationData,
     EventData,
     MessageData,
+    SampleData,
     StepData,
     read_data,
 )
@@ -128,6 +129,9 @@ def test_table_file_points_and_charts_have_the_fields_of_step_metrics() -> None:
         (EndData(), {"status": JobStatus.FAILED}, "Failed"),
         (EndData(hint="x"), {"status": JobStatus.FAILED, "message": "It broke."}, "It broke."),
         (MessageData(), {"message": "A [word]."}, "A [word]."),
+        (SampleData(done=2, total=4), {}, "Answered validation prompt 2 of 4"),
+        (SampleData(done=16, total=128, of="general"), {}, "Answered general question 16 of 128"),
+        (SampleData(done=4, total=8, of="training"), {}, "Answered prompt of a training answer 4 of 8"),
     ],
 )  # fmt: skip
 def test_an_event_in_words(data: EventData, changes: dict[str, Any], text: str) -> None:
@@ -147,3 +151,8 @@ def test_an_event_of_the_api_is_the_same_event() -> None:
     assert JobEvent.of_json(shown) == JobEvent.of(event)
     assert tone_of(JobEvent.of(event)) == "bad"
     assert JobEvent.of(event).reason is EndReason.DISK_FULL
+
+
+def test_answers_to_something_that_only_a_newer_worker_asks_are_shown_with_all_it_tells() -> None:
+    event = JobEvent.of(parsed(kind="sample", data={"done": 2, "total": 9, "of": "riddles"}))
+    assert describe(event) == "Sample, done 2, total 9, of riddles"

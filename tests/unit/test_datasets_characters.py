@@ -14,7 +14,7 @@ from brightrun.datasets.checks.garbled_text import garbled_fragment
 from brightrun.datasets.checks.html_remnants import HtmlRemnants
 from brightrun.datasets.checks.unfinished_answers import seems_unfinished
 from brightrun.datasets.code_spans import without_code
-from brightrun.texts.word_count import count_words
+from brightrun.texts.word_count import count_words, counts_characters, text_units
 from tests.unit.content_checks import LONG, audited, found_in, found_in_answer
 from tests.unit.test_datasets_builders import (
     checks,
@@ -219,3 +219,21 @@ def test_a_long_chinese_answer_is_not_short(tmp_path: Path) -> None:
 )
 def test_unfinished_goes_by_the_script(text: str, *, unfinished: bool) -> None:
     assert seems_unfinished(text) is unfinished
+
+
+@pytest.mark.parametrize(
+    ("text", "units", "characters"),
+    [
+        ("It's so, isn't it?", ["It", "s", "so", "isn", "t", "it"], False),
+        ("川沿いの道。", ["川", "沿", "い", "の", "道"], True),
+        ("LoRA 是什么", ["LoRA", "是", "什", "么"], True),
+        ("Das heißt 道 auf Japanisch", ["Das", "heißt", "道", "auf", "Japanisch"], False),
+        ("LoRA是", ["LoRA", "是"], False),  # half is not most
+        ("…!", [], False),
+    ],
+)
+def test_units_are_words_or_the_characters_of_scripts_without_blanks(
+    text: str, units: list[str], characters: bool
+) -> None:
+    assert [text[start:end] for start, end in text_units(text)] == units
+    assert counts_characters(text) is characters

@@ -41,6 +41,9 @@ def compare(
     _show_groups("by emotional arc", comparison.by_arc)
     for view in sample_views(comparison)[:answers]:
         _show_sample(view["answer"], view["flaws"])
+    for found in (comparison.forgetting, comparison.memorization):
+        if found is not None:
+            results.print(found.sentence)
     adapter_check = comparison.adapter_check
     results.print(
         f"Proof: adapter off differs from the base by {adapter_check.adapter_off_max_difference:g}, adapter on by "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +25,8 @@ from brightrun.contract.verdicts import VERDICTS
 from brightrun.datasets.options import ReadingChoices
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
+from brightrun.evaluation.forgetting import Forgetting
+from brightrun.evaluation.memorization import Memorization
 from brightrun.format import duration_text
 from brightrun.jobs.plan_run import RunRequest
 from brightrun.plain_text import command, file_stem, shell_word
@@ -103,8 +105,15 @@ def train_once(request: RunRequest, model: str, out: Path, *, quiet: bool, dry_r
         "verdict": comparison.verdict,
         "verdict_reason": comparison.reason,
         "validation": comparison.overall.model_dump(mode="json"),
+        "forgetting": _summary(comparison.forgetting),
+        "memorization": _summary(comparison.memorization),
         "estimate_error": None if accuracy is None else accuracy.model_dump(mode="json"),
     }
+
+
+def _summary(found: Forgetting | Memorization | None) -> dict[str, Any] | None:
+    """Without its single questions and answers, which `brightrun compare --json` has."""
+    return None if found is None else found.model_dump(mode="json", exclude={"scores", "answers"})
 
 
 def _is_finished(ready: ReadyRun) -> bool:
@@ -142,6 +151,9 @@ def _print_result(ready: ReadyRun, comparison: Comparison, accuracy: JobEstimate
     results.show_line(("Shown", "bold"), f" {comparison.overall.sentence}")
     if comparison.prompting is not None:
         results.show_line(("Beside prompting", "bold"), f": {comparison.prompting.sentence}")
+    for title, found in (("Lost", comparison.forgetting), ("Leaks", comparison.memorization)):
+        if found is not None:
+            results.show_line((f"{title:<5}", "bold"), f" {found.sentence}")
     if accuracy is not None:
         _print_estimate_accuracy(accuracy)
     talk = command("brightrun chat", folder.root)

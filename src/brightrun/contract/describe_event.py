@@ -21,6 +21,9 @@ from brightrun.format import bytes_text, counted, duration_text, loss_text, numb
 
 Tone = Literal["", "bad", "good", "warn"]
 _OF_WHICH = {"baseline": " of the untouched base", "during": " so far", "final": " of the tuned model"}
+_ASKED: dict[str | None, str] = {
+    None: "validation prompt", "general": "general question", "training": "prompt of a training answer",
+}  # fmt: skip
 _DELIVERED = "The worker has delivered; the studio fetches, compares and stores it."
 
 
@@ -65,7 +68,7 @@ def _sentence(event: JobEvent) -> str:  # noqa: PLR0911 one line for each kind
         case CheckpointData():
             return "Checkpoint" if event.step is None else f"Checkpoint at step {event.step:,}"
         case SampleData() as data:
-            return f"Answered validation prompt {_number(data.done)} of {_number(data.total)}"
+            return f"Answered {_ASKED[data.of]} {_number(data.done)} of {_number(data.total)}"
         case ArtifactData() as data:
             size = "" if data.bytes is None else f" ({bytes_text(data.bytes)})"
             return f"Wrote {data.name or 'a file'}{size}"

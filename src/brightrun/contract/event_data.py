@@ -10,6 +10,8 @@ from brightrun.contract.step_metrics import Number, StepMetrics
 
 EventKind = Literal["status", "message", "step", "evaluation", "checkpoint", "sample", "artifact", "end"]
 Phase = Literal["baseline", "during", "final"]
+AskedFor = Literal["general", "training"]
+"""What is answered beside validation prompts: general questions, or the prompts of training answers."""
 
 
 class EventData(BaseModel):
@@ -94,12 +96,13 @@ class CheckpointData(EventData):
 
 
 class SampleData(EventData):
-    """How many of the validation prompts are answered."""
+    """How many of the validation prompts are answered, or of something else that `of` names."""
 
     kind: ClassVar[EventKind] = "sample"
     done: int | None = None
     total: int | None = None
     phase: Phase | None = None
+    of: AskedFor | None = None
 
 
 class ArtifactData(EventData):

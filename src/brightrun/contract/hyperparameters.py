@@ -144,6 +144,15 @@ class Hyperparameters(BaseModel):
     checkpoints: int = Field(10, ge=1, le=1000, description="How often a checkpoint is written during the run.")
     sample_answers: int = Field(8, ge=1, le=64, description="Validation prompts answered before and after training.")
     sample_tokens: int = Field(256, ge=8, le=4096, description="Longest answer to a validation prompt, in tokens.")
+    general_questions: int = Field(
+        128, ge=0, le=128, description="General questions asked before and after training, to see what is lost."
+    )
+    memorization_answers: int = Field(
+        16,
+        ge=0,
+        le=256,
+        description="Training answers asked for after training, to see what it repeats word for word.",
+    )
 
     @field_validator("target_modules")
     @classmethod

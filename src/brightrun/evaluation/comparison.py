@@ -18,6 +18,7 @@ from brightrun.contract.verdicts import Verdict
 from brightrun.errors import ContractError, LossNotFinite
 from brightrun.evaluation.answer_comparison import AnswerComparison, compare_answers
 from brightrun.evaluation.bootstrap import Floats
+from brightrun.evaluation.forgetting import Forgetting
 from brightrun.evaluation.measurements import (
     AdapterCheck,
     AnswerScore,
@@ -25,6 +26,7 @@ from brightrun.evaluation.measurements import (
     LossChange,
     SampleAnswer,
 )
+from brightrun.evaluation.memorization import Memorization
 from brightrun.evaluation.prompting import Prompting, compare_prompting
 from brightrun.evaluation.sentences import change_sentence, failed_check_sentence, owner_sentence
 from brightrun.evaluation.verdicts import METHOD, IntervalMethod, judge
@@ -69,6 +71,10 @@ class Comparison(_Frozen):
         None, description="The base that is shown real conversations; absent where it was not asked so."
     )
     consultant: str | None = Field(None, description="Whose words they are, where the dataset names them.")
+    forgetting: Forgetting | None = Field(None, description="General questions; absent where none was asked.")
+    memorization: Memorization | None = Field(
+        None, description="Training answers repeated; absent where none was asked for."
+    )
 
     @property
     def verdict(self) -> Verdict:

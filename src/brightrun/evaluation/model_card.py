@@ -17,6 +17,8 @@ def render_model_card(report: RunReport) -> str:
             report=report,
             comparison=report.comparison,
             overall=report.comparison.overall,
+            forgetting=report.comparison.forgetting,
+            memorization=report.comparison.memorization,
             settings={name: spoken_value(value) for name, value in report.hyperparameters.items()},
             caveats=caveats(report),
         )

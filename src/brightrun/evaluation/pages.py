@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from brightrun import format as text
 from brightrun.contract.verdicts import VERDICTS
+from brightrun.evaluation import forgetting, memorization
 from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line, quoted
 from brightrun.evaluation.sentences import METHODS
 from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS
@@ -51,8 +52,14 @@ def add_filters(environment: Environment) -> Environment:
         label=text.label_text,
         loss=text.loss_text,
         number=text.number_text,
+        points=text.points_text,
         signed=text.signed_percent,
         when=text.time_text,
     )
     environment.globals.update(verdicts=VERDICTS, methods=METHODS, minimum_conversations=MINIMUM_CONVERSATIONS)
+    environment.globals.update(
+        forgetting_states=forgetting.STATES,
+        memorization_states=memorization.STATES,
+        verbatim_definition=memorization.DEFINITION,
+    )
     return environment

@@ -24,6 +24,8 @@ def render_report(report: RunReport) -> str:
             report=report,
             comparison=comparison,
             overall=comparison.overall,
+            forgetting=comparison.forgetting,
+            memorization=comparison.memorization,
             loss_chart=loss_chart(report),
             groups=[group_view("persona", comparison.by_persona), group_view("arc", comparison.by_arc)],
             samples=sample_views(comparison),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +12,7 @@ from brightrun.datasets.examined import ExaminedConversation, ExaminedDataset, e
 from brightrun.datasets.new_folder import scratch_folder
 from brightrun.datasets.options import AS_WRITTEN, ReadingChoices, ReadOptions
 from brightrun.datasets.prepare import PreparedDataset, divide_dataset
+from brightrun.errors import DatasetError, MaskDisagreement
 from brightrun.evaluation.outlook import Outlook, verdict_outlook
 from brightrun.jobs.base_model import BaseChoice
 from brightrun.planning.choice import GpuOffer, choose_gpus
@@ -23,8 +24,10 @@ from brightrun.planning.plan import shape_run
 from brightrun.planning.resolve import Override, resolve_hyperparameters
 from brightrun.planning.this_machine import Machine
 from brightrun.runs.examples import example_sizes
+from brightrun.runs.general_questions import encode_questions, question_sizes
 from brightrun.runs.prompts import sampled_answers
 from brightrun.templating.batches import ExampleSize
+from brightrun.templating.chat_model import ChatModel
 
 Progress = Callable[[int, int], None]
 
@@ -59,6 +62,8 @@ class RunRequest:
             draft.seed,
             draft.example_unit,
             draft.sample_answers,
+            draft.general_questions,
+            draft.memorization_answers,
         )
         return (longest, *settings, self.client_profile, self.choices.model_dump_json())
 
@@ -150,10 +155,11 @@ def measure_data(
         )
         hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
         kept = frozenset(prepared.split.validation)
-        train = (each for each in examined.conversations() if each.id not in kept)
+        starts: dict[str, tuple[int, ...]] = {}
+        train = _noted((each for each in examined.conversations() if each.id not in kept), starts)
         sizes = tuple(example_sizes(train, hyperparameters.example_unit))
         validation = [each for each in examined.conversations() if each.id in kept]
-    return MeasuredData(base, prepared, sizes, _validation(validation, hyperparameters.sample_answers))
+    return MeasuredData(base, prepared, sizes, _asked(validation, starts, base.chat, hyperparameters))
 
 
 def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarget) -> Planned:
@@ -188,9 +194,41 @@ def _read_options(request: RunRequest, base: BaseChoice) -> ReadOptions:
     )
 
 
-def _validation(conversations: Sequence[ExaminedConversation], count: int) -> ValidationSet:
-    """Sizes of the validation examples, and how many tokens stand before each answer that will be asked for."""
-    spans = {each.id: each.answer_spans for each in conversations}
-    places = sampled_answers({name: len(answers) for name, answers in spans.items()}, count)
-    before = tuple(spans[place.conversation_id][place.number - 1][0] for place in places)
-    return ValidationSet(tuple(example_sizes(conversations, "conversation")), before)
+def _noted(
+    conversations: Iterable[ExaminedConversation], starts: dict[str, tuple[int, ...]]
+) -> Iterator[ExaminedConversation]:
+    """The same conversations; where each of their answers starts is noted as they pass."""
+    for each in conversations:
+        starts[each.id] = tuple(start for start, _ in each.answer_spans)
+        yield each
+
+
+def _asked(
+    validation: Sequence[ExaminedConversation],
+    training_starts: Mapping[str, tuple[int, ...]],
+    chat: ChatModel,
+    hyperparameters: Hyperparameters,
+) -> ValidationSet:
+    """Sizes of the validation examples and of the general questions, and how many tokens stand before each answer that
+    will be asked for."""
+    validation_starts: dict[str, tuple[int, ...]] = {}
+    sizes = tuple(example_sizes(_noted(validation, validation_starts), "conversation"))
+    return ValidationSet(
+        sizes=sizes,
+        prompt_tokens=_prompt_tokens(validation_starts, hyperparameters.sample_answers),
+        general=_question_sizes(chat, hyperparameters.general_questions),
+        training_prompts=_prompt_tokens(training_starts, hyperparameters.memorization_answers),
+    )
+
+
+def _prompt_tokens(starts: Mapping[str, tuple[int, ...]], count: int) -> tuple[int, ...]:
+    places = sampled_answers({name: len(answers) for name, answers in starts.items()}, count)
+    return tuple(starts[place.conversation_id][place.number - 1] for place in places)
+
+
+def _question_sizes(chat: ChatModel, count: int) -> tuple[ExampleSize, ...]:
+    """None where the model's template takes no general questions; the run then says so and asks none."""
+    try:
+        return question_sizes(encode_questions(chat, count))
+    except (DatasetError, MaskDisagreement):
+        return ()

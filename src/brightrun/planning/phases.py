@@ -13,7 +13,8 @@ from brightrun.planning.device import DeviceGuess
 from brightrun.planning.durations import Duration, in_sequence
 from brightrun.planning.work import Work, all_of, loss_work, token_work
 from brightrun.runs.flops import make_micro_batch
-from brightrun.runs.prompts import PROMPTS_AT_ONCE
+from brightrun.runs.general_questions import QUESTIONS_AT_ONCE
+from brightrun.runs.prompts import FIRST_LOOK_TOKENS, PROMPTS_AT_ONCE, WHOLE_LOOK_TOKENS
 from brightrun.runs.steps import checkpoint_steps, evaluation_steps
 from brightrun.runs.weights_on_disk import CHECKPOINT_BYTES, DELIVERED_BYTES
 from brightrun.templating.batches import ExampleSize
@@ -30,10 +31,16 @@ MIN_ANSWER_TOKENS = 0.5
 
 @dataclass(frozen=True, slots=True)
 class ValidationSet:
-    """What is asked before and after: sizes of the validation sequences, and tokens of each prompt that is answered."""
+    """What is asked before and after: sizes of the validation sequences, and tokens of each prompt that is answered.
+
+    `general` is what is read for each general question. `training_prompts` are tokens of the prompts by which training
+    answers are asked for, after training only; with something sensitive in the dataset others are taken.
+    """
 
     sizes: tuple[ExampleSize, ...] = ()
     prompt_tokens: tuple[int, ...] = field(default=())
+    general: tuple[ExampleSize, ...] = ()
+    training_prompts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,9 @@ def plan_phases(
     saved = len(checkpoint_steps(outline.steps, hyperparameters))
     along.append(outside("write", CHECKPOINT_BYTES * outline.adapter).scaled(saved))
     again.append(answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
+    asked.append(general_duration(validation, hyperparameters, entry, device, held, adapter=0))
+    again.append(general_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
+    again.append(training_answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
     return {
         "provisioning": outside("start"),
         "preprocessing": in_sequence(load),
@@ -114,6 +124,25 @@ def loss_duration(
     )
 
 
+def general_duration(
+    validation: ValidationSet,
+    hyperparameters: Hyperparameters,
+    entry: BaseModelEntry,
+    device: DeviceGuess,
+    held: Precision,
+    *,
+    adapter: int,
+) -> Duration:
+    """Every general question read once, in batches, with all of its answers."""
+    starts = range(0, len(validation.general), QUESTIONS_AT_ONCE)
+    micro_batches = [
+        make_micro_batch(validation.general[start : start + QUESTIONS_AT_ONCE], packing=True) for start in starts
+    ]
+    return device.duration(
+        all_of(loss_work(micro_batch, entry, hyperparameters, adapter, held) for micro_batch in micro_batches)
+    )
+
+
 def answers_duration(
     validation: ValidationSet,
     hyperparameters: Hyperparameters,
@@ -124,14 +153,37 @@ def answers_duration(
     adapter: int,
 ) -> Duration:
     """Every prompt answered: read in padded batches, then token by token to the longest allowed."""
-    size = PROMPTS_AT_ONCE[device.kind]
-    batches = [
-        validation.prompt_tokens[start : start + size] for start in range(0, len(validation.prompt_tokens), size)
-    ]
-    reading = all_of(_reading(batch, entry, hyperparameters, adapter, held) for batch in batches)
-    writing = token_work(entry, adapter, held).times(len(batches) * hyperparameters.sample_tokens)
+    reading, token = _answering(validation.prompt_tokens, hyperparameters, entry, held, adapter)
+    writing = token.times(hyperparameters.sample_tokens)
     whole, half = device.duration(reading + writing), device.duration(reading + writing.times(MIN_ANSWER_TOKENS))
     return whole.model_copy(update={"low_seconds": half.low_seconds})
+
+
+def training_answers_duration(
+    validation: ValidationSet,
+    hyperparameters: Hyperparameters,
+    entry: BaseModelEntry,
+    device: DeviceGuess,
+    held: Precision,
+    *,
+    adapter: int,
+) -> Duration:
+    """The beginnings of training answers. At the high end every one is repeated, asked for whole, and put to the base
+    as well."""
+    reading, token = _answering(validation.training_prompts, hyperparameters, entry, held, adapter)
+    first = device.duration(reading + token.times(FIRST_LOOK_TOKENS))
+    repeated = device.duration(reading.times(3) + token.times(FIRST_LOOK_TOKENS + 2 * WHOLE_LOOK_TOKENS))
+    return first.model_copy(update={"high_seconds": repeated.high_seconds})
+
+
+def _answering(
+    prompts: Sequence[int], hyperparameters: Hyperparameters, entry: BaseModelEntry, held: Precision, adapter: int
+) -> tuple[Work, Work]:
+    """Reading all prompts in batches, and writing one token of every answer."""
+    size = PROMPTS_AT_ONCE[held.kind]
+    batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+    reading = all_of(_reading(batch, entry, hyperparameters, adapter, held) for batch in batches)
+    return reading, token_work(entry, adapter, held).times(len(batches))
 
 
 def _reading(

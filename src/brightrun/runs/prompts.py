@@ -9,6 +9,10 @@ from brightrun.contract.hyperparameters import DeviceKind
 
 PROMPTS_AT_ONCE: dict[DeviceKind, int] = {"cpu": 4, "cuda": 8}
 """Prompts that are answered in one batch."""
+FIRST_LOOK_TOKENS = 24
+"""How much of an answer is asked for to see whether a training answer is being repeated."""
+WHOLE_LOOK_TOKENS = 128
+"""How much is asked for where it is: enough for 50 words in a row."""
 
 
 class AnswerPlace(NamedTuple):

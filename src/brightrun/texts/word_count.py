@@ -22,6 +22,7 @@ _SOUTHEAST_ASIAN = re.compile("[\u0e01-\u0e4e\u0e81-\u0ece\u1000-\u109f\u1780-\u
 _WITHOUT_BLANKS = re.compile(f"[{_HAN.pattern[1:-1]}{_KANA.pattern[1:-1]}{_SOUTHEAST_ASIAN.pattern[1:-1]}]")
 _RATIOS = ((_HAN, HAN_PER_WORD), (_KANA, KANA_PER_WORD), (_SOUTHEAST_ASIAN, SOUTHEAST_ASIAN_PER_WORD))
 _HAS_LETTER_OR_DIGIT = re.compile(r"\w")
+_UNITS = re.compile(f"{_WITHOUT_BLANKS.pattern}|(?:(?!{_WITHOUT_BLANKS.pattern})\\w)+")
 
 
 def count_words(text: str) -> int:
@@ -37,3 +38,13 @@ def count_words(text: str) -> int:
         words += count / characters
     rest = sum(_HAS_LETTER_OR_DIGIT.search(word) is not None for word in text.split())  # no marks that stood between
     return rest + math.ceil(words)
+
+
+def text_units(text: str) -> list[tuple[int, int]]:
+    """Where each word stands, as half-open ranges; of scripts without blanks, where each character does."""
+    return [match.span() for match in _UNITS.finditer(text)]
+
+
+def counts_characters(text: str) -> bool:
+    """Whether most of a text's units are characters of scripts without blanks."""
+    return 2 * len(_WITHOUT_BLANKS.findall(text)) > len(_UNITS.findall(text))

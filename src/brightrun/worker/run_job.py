@@ -46,6 +46,7 @@ from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import RunLimits, time_to_end
 from brightrun.worker.load_model import LoadedBase, load_base
 from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions
+from brightrun.worker.retention import Retention
 from brightrun.worker.validation import mean_loss, measure_losses
 
 
@@ -77,6 +78,8 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
     base = _load(run)
     event_log.enter(JobStatus.MODEL_LOADED, "Testing the original model first.")
     before = _measure_baseline(run, base)
+    retention = Retention(run.spec, folder, event_log, run.chat, run.limits, base)
+    retention.ask_before()
     run.limits.check()
     event_log.enter(JobStatus.TRAINING, f"Training {len(run.steps)} steps.")
     trained, kept_step = _train(run, base)
@@ -84,7 +87,7 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
     event_log.enter(JobStatus.EVALUATING, "Testing the trained model.")
     with whole_folder(folder.adapter) as bundle:
         parameters = write_adapter_weights(trained, bundle, run.spec)
-        comparison = _compare(run, base, bundle, before)
+        comparison = _compare(run, base, bundle, before, retention)
         event_log.enter(JobStatus.UPLOADING, "Writing the bundle and the report.")
         told = ReportInputs(run.chat, run.train, run.validation, comparison, parameters, kept_step, package_versions())
         report = build_report(run.spec, folder, told)
@@ -176,7 +179,7 @@ def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
     return run.folder.checkpoints / f"step-{len(run.steps):06d}", len(run.steps)
 
 
-def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured) -> Comparison:
+def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured, retention: Retention) -> Comparison:
     """Before and after, with the adapter read back from the very file that is delivered."""
     from peft import PeftModel
 
@@ -188,9 +191,11 @@ def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured) -> Comp
             "With the adapter off the model is not the base, or with it on nothing changes.",
             details=adapter_check.model_dump(mode="json"),
         )
-    return compare(
+    comparison = compare(
         _scores(run, before, after), _samples(run, before, after), adapter_check, seed=run.spec.hyperparameters.seed
     )
+    asked_beside = {"forgetting": retention.forgetting(tuned), "memorization": retention.memorization(tuned)}
+    return comparison.model_copy(update=asked_beside)
 
 
 def _measure(run: Run, base: LoadedBase, model: Any, *, phase: Phase) -> Measured:

@@ -46,7 +46,8 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     )),
     ("Memory", ("quantization", "gradient_checkpointing")),
     ("Proof and checkpoints", (
-        "validation_fraction", "evaluations", "sample_answers", "sample_tokens", "checkpoints", "adapter_choice",
+        "validation_fraction", "evaluations", "sample_answers", "sample_tokens",
+        "general_questions", "memorization_answers", "checkpoints", "adapter_choice",
     )),
 )  # fmt: skip
 
@@ -68,6 +69,8 @@ _LABELS = {
     "validation_fraction": "Validation",
     "sample_answers": "Prompts answered",
     "sample_tokens": "Longest answer",
+    "general_questions": "General questions",
+    "memorization_answers": "Training answers asked for",
     "adapter_choice": "Delivered adapter",
 }
 
