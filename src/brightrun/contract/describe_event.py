@@ -22,7 +22,8 @@ from brightrun.format import bytes_text, counted, duration_text, loss_text, numb
 Tone = Literal["", "bad", "good", "warn"]
 _OF_WHICH = {"baseline": " of the untouched base", "during": " so far", "final": " of the tuned model"}
 _ASKED: dict[str | None, str] = {
-    None: "validation prompt", "general": "general question", "training": "prompt of a training answer",
+    None: "validation prompt", "general": "general question",
+    "prompted": "validation prompt behind real conversations", "training": "prompt of a training answer",
 }  # fmt: skip
 _DELIVERED = "The worker has delivered; the studio fetches, compares and stores it."
 

@@ -10,8 +10,9 @@ from brightrun.contract.step_metrics import Number, StepMetrics
 
 EventKind = Literal["status", "message", "step", "evaluation", "checkpoint", "sample", "artifact", "end"]
 Phase = Literal["baseline", "during", "final"]
-AskedFor = Literal["general", "training"]
-"""What is answered beside validation prompts: general questions, or the prompts of training answers."""
+AskedFor = Literal["general", "prompted", "training"]
+"""What is answered beside validation prompts: general questions, the same prompts behind real conversations, or the
+prompts of training answers."""
 
 
 class EventData(BaseModel):

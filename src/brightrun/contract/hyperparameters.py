@@ -142,8 +142,26 @@ class Hyperparameters(BaseModel):
     )
     evaluations: int = Field(10, ge=1, le=100, description="How often validation loss is measured during the run.")
     checkpoints: int = Field(10, ge=1, le=1000, description="How often a checkpoint is written during the run.")
-    sample_answers: int = Field(8, ge=1, le=64, description="Validation prompts answered before and after training.")
-    sample_tokens: int = Field(256, ge=8, le=4096, description="Longest answer to a validation prompt, in tokens.")
+    sample_answers: int | None = Field(
+        None,
+        ge=1,
+        le=64,
+        description="Validation prompts answered before and after training. Not set: as many as take about a fifth of "
+        "the training's time.",
+    )
+    sample_tokens: int | None = Field(
+        None,
+        ge=8,
+        le=4096,
+        description="Longest answer to a validation prompt, in tokens. Not set: 1.25 times the longest in the data.",
+    )
+    prompted_tokens: int = Field(
+        2048,
+        ge=0,
+        le=32768,
+        description="Real conversations that the base is shown before each prompt, in tokens, to see what prompting "
+        "alone does. 0: it is not asked so.",
+    )
     general_questions: int = Field(
         128, ge=0, le=128, description="General questions asked before and after training, to see what is lost."
     )

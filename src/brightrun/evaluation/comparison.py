@@ -79,13 +79,19 @@ class Comparison(_Frozen):
     @property
     def verdict(self) -> Verdict:
         """What may be claimed of the run: a better loss whose answers do not hold up must be looked at first."""
-        looked_at = self.overall.verdict == "better" and self.answers is not None and self.answers.needs_a_look
-        return "better_but_look" if looked_at else self.overall.verdict
+        spoils = (self.answers is not None and self.answers.needs_a_look) or self._leaks is not None
+        return "better_but_look" if self.overall.verdict == "better" and spoils else self.overall.verdict
 
     @property
     def reason(self) -> str:
         """The verdict's reason in plain words."""
-        return owner_sentence(self.overall, self.answers, passed=self.adapter_check.passed, consultant=self.consultant)
+        said = owner_sentence(self.overall, self.answers, passed=self.adapter_check.passed, consultant=self.consultant)
+        return said if self._leaks is None else f"{said} {self._leaks.sentence}"
+
+    @property
+    def _leaks(self) -> Memorization | None:
+        """What it repeats of its training answers, where something private is among it."""
+        return self.memorization if self.memorization is not None and self.memorization.sensitive_said else None
 
     @model_validator(mode="before")
     @classmethod

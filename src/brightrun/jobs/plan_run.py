@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,12 +20,12 @@ from brightrun.planning.cost import HourlyPrice, InstanceType
 from brightrun.planning.fixes import checked
 from brightrun.planning.job_plan import JobPlan, plan_job
 from brightrun.planning.phases import ValidationSet
-from brightrun.planning.plan import shape_run
+from brightrun.planning.plan import RunShape, shape_run
 from brightrun.planning.resolve import Override, resolve_hyperparameters
 from brightrun.planning.this_machine import Machine
 from brightrun.runs.examples import example_sizes
 from brightrun.runs.general_questions import encode_questions, question_sizes
-from brightrun.runs.prompts import sampled_answers
+from brightrun.runs.prompts import MOST_ANSWERS, sampled_answers, settle_sampling
 from brightrun.templating.batches import ExampleSize
 from brightrun.templating.chat_model import ChatModel
 
@@ -170,14 +170,26 @@ def plan_measured(request: RunRequest, measured: MeasuredData, target: PlanTarge
     base, prepared, sizes, validation = measured.base, measured.prepared, measured.sizes, measured.validation
     hyperparameters = request.resolve(prepared.audit.longest_tokens, base.entry.context_length)
     device = target.machine(base.entry, hyperparameters)
-    shape = shape_run(sizes, hyperparameters, base.entry, device.kind)
-    plan = target.calibrate(plan_job(shape, device, validation=validation, price=target.price), hyperparameters)
-    rentable = shape if device.kind == "cuda" else shape_run(sizes, hyperparameters, base.entry, "cuda")
-    offers = choose_gpus(rentable, validation=validation, instance_type=target.instance_type)
+    shape, asked = _settled(shape_run(sizes, hyperparameters, base.entry, device.kind), validation)
+    hyperparameters = shape.hyperparameters
+    plan = target.calibrate(plan_job(shape, device, validation=asked, price=target.price), hyperparameters)
+    rentable = (shape, asked)
+    if device.kind != "cuda":
+        rentable = _settled(shape_run(sizes, hyperparameters, base.entry, "cuda"), validation)
+    offers = choose_gpus(rentable[0], validation=rentable[1], instance_type=target.instance_type)
     plan = checked(
         plan, shape, offers=offers, max_cost_usd=target.max_cost_usd, max_duration_hours=target.max_duration_hours
     )
     return Planned(plan, offers, prepared, hyperparameters)
+
+
+def _settled(shape: RunShape, validation: ValidationSet) -> tuple[RunShape, ValidationSet]:
+    """The run with its sampled answers settled, and what is then asked."""
+    settled = settle_sampling(
+        shape.hyperparameters, answer_tokens=validation.answer_tokens, trained_on=shape.tokens, kind=shape.kind
+    )
+    asked = replace(validation, prompt_tokens=validation.prompt_tokens[: settled.sample_answers])
+    return replace(shape, hyperparameters=settled), asked
 
 
 def _read_options(request: RunRequest, base: BaseChoice) -> ReadOptions:
@@ -215,7 +227,8 @@ def _asked(
     sizes = tuple(example_sizes(_noted(validation, validation_starts), "conversation"))
     return ValidationSet(
         sizes=sizes,
-        prompt_tokens=_prompt_tokens(validation_starts, hyperparameters.sample_answers),
+        prompt_tokens=_prompt_tokens(validation_starts, hyperparameters.sample_answers or MOST_ANSWERS),
+        answer_tokens=tuple(end - start for each in validation for start, end in each.answer_spans),
         general=_question_sizes(chat, hyperparameters.general_questions),
         training_prompts=_prompt_tokens(training_starts, hyperparameters.memorization_answers),
     )

@@ -14,7 +14,7 @@ from brightrun.planning.durations import Duration, in_sequence
 from brightrun.planning.work import Work, all_of, loss_work, token_work
 from brightrun.runs.flops import make_micro_batch
 from brightrun.runs.general_questions import QUESTIONS_AT_ONCE
-from brightrun.runs.prompts import FIRST_LOOK_TOKENS, PROMPTS_AT_ONCE, WHOLE_LOOK_TOKENS
+from brightrun.runs.prompts import FIRST_LOOK_TOKENS, PROMPTS_AT_ONCE, WHOLE_LOOK_TOKENS, sampling_of
 from brightrun.runs.steps import checkpoint_steps, evaluation_steps
 from brightrun.runs.weights_on_disk import CHECKPOINT_BYTES, DELIVERED_BYTES
 from brightrun.templating.batches import ExampleSize
@@ -33,12 +33,14 @@ MIN_ANSWER_TOKENS = 0.5
 class ValidationSet:
     """What is asked before and after: sizes of the validation sequences, and tokens of each prompt that is answered.
 
+    `answer_tokens` are those of every validation answer as it is written in the dataset.
     `general` is what is read for each general question. `training_prompts` are tokens of the prompts by which training
     answers are asked for, after training only; with something sensitive in the dataset others are taken.
     """
 
     sizes: tuple[ExampleSize, ...] = ()
     prompt_tokens: tuple[int, ...] = field(default=())
+    answer_tokens: tuple[int, ...] = ()
     general: tuple[ExampleSize, ...] = ()
     training_prompts: tuple[int, ...] = ()
 
@@ -81,6 +83,7 @@ def plan_phases(
     saved = len(checkpoint_steps(outline.steps, hyperparameters))
     along.append(outside("write", CHECKPOINT_BYTES * outline.adapter).scaled(saved))
     again.append(answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
+    asked.append(prompted_duration(validation, hyperparameters, entry, device, held))
     asked.append(general_duration(validation, hyperparameters, entry, device, held, adapter=0))
     again.append(general_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
     again.append(training_answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
@@ -124,6 +127,28 @@ def loss_duration(
     )
 
 
+def prompted_duration(
+    validation: ValidationSet,
+    hyperparameters: Hyperparameters,
+    entry: BaseModelEntry,
+    device: DeviceGuess,
+    held: Precision,
+) -> Duration:
+    """The same with real conversations before every prompt, read once. That every token also looks back at them is in
+    neither: 4 × layers × width × shown tokens beside 2 × weights, a quarter for SmolLM2 135M and 1,024 shown."""
+    shown = hyperparameters.prompted_tokens
+    if not shown:
+        return device.duration(Work())
+    before = make_micro_batch([ExampleSize(tokens=shown, trained_tokens=1, answers=1)], packing=True)
+    return in_sequence(
+        [
+            device.duration(loss_work(before, entry, hyperparameters, 0, held)),
+            loss_duration(validation, hyperparameters, entry, device, held, adapter=0),
+            answers_duration(validation, hyperparameters, entry, device, held, adapter=0),
+        ]
+    )
+
+
 def general_duration(
     validation: ValidationSet,
     hyperparameters: Hyperparameters,
@@ -154,7 +179,7 @@ def answers_duration(
 ) -> Duration:
     """Every prompt answered: read in padded batches, then token by token to the longest allowed."""
     reading, token = _answering(validation.prompt_tokens, hyperparameters, entry, held, adapter)
-    writing = token.times(hyperparameters.sample_tokens)
+    writing = token.times(sampling_of(hyperparameters).tokens)
     whole, half = device.duration(reading + writing), device.duration(reading + writing.times(MIN_ANSWER_TOKENS))
     return whole.model_copy(update={"low_seconds": half.low_seconds})
 

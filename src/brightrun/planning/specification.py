@@ -17,6 +17,7 @@ from brightrun.planning.plan import shape_run
 from brightrun.planning.resolve import resolve_hyperparameters
 from brightrun.runs.flops import make_micro_batch
 from brightrun.runs.memory import MemoryEstimate, estimate_memory
+from brightrun.runs.prompts import DEFAULT_ANSWERS, DEFAULT_TOKENS
 from brightrun.templating.batches import ExampleSize
 
 MODEL = "llama-3-70b-instruct"
@@ -64,8 +65,9 @@ def job_of_the_specification(gpu: str) -> JobPlan:
     chosen = resolve_hyperparameters(
         "balanced", {}, longest_tokens=CONVERSATION.tokens, context_length=entry.context_length
     )
+    chosen = chosen.model_copy(update={"sample_answers": DEFAULT_ANSWERS, "sample_tokens": DEFAULT_TOKENS})
     shape = shape_run([CONVERSATION] * (CONVERSATIONS - VALIDATION), chosen, entry, "cuda")
-    prompts = (CONVERSATION.tokens // 3,) * chosen.sample_answers
+    prompts = (CONVERSATION.tokens // 3,) * DEFAULT_ANSWERS
     validation = ValidationSet((CONVERSATION,) * VALIDATION, prompts)
     return plan_job(shape, guess_gpu(card, entry, chosen), validation=validation, price=gpu_price(card))
 

@@ -2,17 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from brightrun.contract.hyperparameters import DeviceKind
+from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters
 
-PROMPTS_AT_ONCE: dict[DeviceKind, int] = {"cpu": 4, "cuda": 8}
+PROMPTS_AT_ONCE: dict[DeviceKind, int] = {"cpu": 8, "cuda": 8}
 """Prompts that are answered in one batch."""
 FIRST_LOOK_TOKENS = 24
 """How much of an answer is asked for to see whether a training answer is being repeated."""
 WHOLE_LOOK_TOKENS = 128
 """How much is asked for where it is: enough for 50 words in a row."""
+
+
+ANSWER_LENGTHS = 1.25
+"""An answer may have so many times the tokens of the longest one in the validation part."""
+SAMPLING_SHARE = 0.2
+"""Of the training's work, what the answers of base, prompted base and tuned model may take together."""
+_MODELS_ASKED = 3
+TOKEN_COST: dict[DeviceKind, float] = {"cpu": 1.8, "cuda": 10.0}
+"""What a written token takes beside a trained one, written in batches of `PROMPTS_AT_ONCE`. CPU: 25 to 32 ms of two
+cores with SmolLM2 135M, of which a trained token takes about 15 (2026-12-01, in batches of 4 it was 44); CUDA: assumed,
+no GPU was measured."""
+FEWEST_ANSWERS, MOST_ANSWERS = 4, 64
+_SHORTEST_LIMIT, _LONGEST_LIMIT = 32, 4096
+DEFAULT_ANSWERS, DEFAULT_TOKENS = 8, 256
+"""Of a run whose settings were made by hand and name none."""
+
+
+def settle_sampling(
+    hyperparameters: Hyperparameters, *, answer_tokens: Sequence[int], trained_on: int, kind: DeviceKind
+) -> Hyperparameters:
+    """The settings with `sample_answers` and `sample_tokens` as the data want them, where they are not set.
+
+    Args:
+        answer_tokens: Tokens of every validation answer.
+        trained_on: Tokens that training computes over all epochs.
+        kind: What the run is computed on.
+    """
+    longest = max(answer_tokens, default=DEFAULT_TOKENS)
+    limit = hyperparameters.sample_tokens
+    if limit is None:
+        limit = min(max(math.ceil(ANSWER_LENGTHS * longest), _SHORTEST_LIMIT), _LONGEST_LIMIT)
+    answers = hyperparameters.sample_answers
+    if answers is None:
+        affordable = SAMPLING_SHARE * trained_on / (_MODELS_ASKED * TOKEN_COST[kind] * limit)
+        answers = min(max(int(affordable), FEWEST_ANSWERS), MOST_ANSWERS, max(len(answer_tokens), 1))
+    return hyperparameters.model_copy(update={"sample_answers": answers, "sample_tokens": limit})
+
+
+class Sampling(NamedTuple):
+    """How many validation answers are asked for, and how long each may become in tokens."""
+
+    answers: int
+    tokens: int
+
+
+def sampling_of(hyperparameters: Hyperparameters) -> Sampling:
+    """What the settings say, or the usual where nobody settled them."""
+    return Sampling(hyperparameters.sample_answers or DEFAULT_ANSWERS, hyperparameters.sample_tokens or DEFAULT_TOKENS)
 
 
 class AnswerPlace(NamedTuple):

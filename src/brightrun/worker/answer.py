@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -85,18 +86,36 @@ def answer_prompts(
     for start in range(0, len(prompts), batch):
         asked = prompts[start : start + batch]
         encoded = [chat.encode_prompt(one.messages, reasons=one.reasons) for one in asked]
-        answers.extend(_answer_batch(base, model, chat, encoded, max_tokens))
+        answers.extend(generate_answers(base, model, chat, encoded, max_tokens=max_tokens))
         if done is not None:
             done(len(answers))
     return answers
 
 
-def _answer_batch(
-    base: LoadedBase, model: Any, chat: ChatModel, prompts: list[list[int]], max_tokens: int
+def generate_answers(
+    base: LoadedBase,
+    model: Any,
+    chat: ChatModel,
+    prompts: Sequence[Sequence[int]],
+    *,
+    max_tokens: int,
+    prefix: Sequence[int] = (),
+    cache: Any = None,
 ) -> list[Generated]:
-    width = max(len(ids) for ids in prompts)
-    padded = [[chat.pad_id] * (width - len(ids)) + ids for ids in prompts]
-    mask = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
+    """Greedy answers to one batch of encoded prompts.
+
+    Args:
+        prefix: Tokens with which every prompt begins and that the model has read; padding stands behind them.
+        cache: What it keeps of them, one row; it is left as it is.
+    """
+    read, rests = len(prefix), [list(ids[len(prefix) :]) for ids in prompts]
+    longest = max(len(ids) for ids in rests)
+    width = read + longest
+    padded = [[*prefix, *([chat.pad_id] * (longest - len(ids))), *ids] for ids in rests]
+    mask = [[1] * read + [0] * (longest - len(ids)) + [1] * len(ids) for ids in rests]
+    kept = copy.deepcopy(cache) if read else None
+    if kept is not None:
+        kept.batch_repeat_interleave(len(rests))
     settings = GenerationConfig(
         max_new_tokens=max_tokens,
         do_sample=False,
@@ -111,6 +130,7 @@ def _answer_batch(
             input_ids=torch.tensor(padded, device=base.device),
             attention_mask=torch.tensor(mask, device=base.device),
             generation_config=settings,
+            **({} if kept is None else {"past_key_values": kept}),
         )
     model.train(was_training)
     return [_read_answer(chat, row[width:].tolist()) for row in output]

@@ -72,13 +72,14 @@ def _not_checked(checkpoint: Checkpoint, total_steps: int | None) -> NotChecked:
 
 
 def _write(folder: RunFolder, spec: JobSpec, checkpoint: Checkpoint, adapter_check: NotChecked) -> Manifest:
+    from brightrun.runs.prompts import sampling_of
     from brightrun.worker.answer import choose_prompts
     from brightrun.worker.bundle import check_golden_prompts, write_adapter_weights, write_companions, write_manifest
 
     model_folder = Path(spec.model.path)
     chat = load_chat_model(model_folder)
     conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
-    prompts = [prompt.asked for prompt in choose_prompts(conversations, spec.hyperparameters.sample_answers)]
+    prompts = [prompt.asked for prompt in choose_prompts(conversations, sampling_of(spec.hyperparameters).answers)]
     with whole_folder(folder.adapter) as bundle:
         write_adapter_weights(checkpoint.folder, bundle, spec)
         write_companions(bundle, model_folder=model_folder, chat=chat, prompts=prompts)

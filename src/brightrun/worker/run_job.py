@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from brightrun.catalogue.model_shapes import entry_of_folder
 from brightrun.contract.event_data import ArtifactData, EndData, MessageData, Phase
@@ -14,16 +15,18 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.datasets.prepared import read_prepared
 from brightrun.errors import AdapterCheckFailed, DatasetError
-from brightrun.evaluation.comparison import AnswerScore, Comparison, SampleAnswer, compare
+from brightrun.evaluation.comparison import AnswerScore, Comparison, Generated, SampleAnswer, Shown, compare
 from brightrun.evaluation.model_card import render_model_card
 from brightrun.evaluation.report import render_report
 from brightrun.files import whole_folder, write_model, write_text
 from brightrun.runs.examples import TokenizedExample, encode_examples, require_trainable, validation_examples
 from brightrun.runs.flops import micro_batches_of
+from brightrun.runs.prompts import sampling_of
 from brightrun.runs.steps import run_steps
 from brightrun.templating.batches import Step
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.model_folder import load_chat_model
+from brightrun.texts.names import capitalized_words, capitalizes_nouns
 from brightrun.worker.answer import Prompt, choose_prompts, written_answer
 from brightrun.worker.baseline import (
     Measured,
@@ -46,6 +49,7 @@ from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import RunLimits, time_to_end
 from brightrun.worker.load_model import LoadedBase, load_base
 from brightrun.worker.preflight import check_data, check_machine, check_model, package_versions
+from brightrun.worker.prompted import Prompted, ask_prompted, load_prompted, save_prompted
 from brightrun.worker.retention import Retention
 from brightrun.worker.validation import mean_loss, measure_losses
 
@@ -65,6 +69,21 @@ class Run:
     limits: RunLimits
 
 
+class Base(NamedTuple):
+    """What the untouched base scored and said, and what it does with real conversations before each prompt."""
+
+    measured: Measured
+    prompted: Prompted | None
+
+    def prompted_losses(self) -> Sequence[float | None]:
+        known = {} if self.prompted is None else {(one.conversation_id, one.answer_number): one.loss
+                                                  for one in self.prompted.losses}  # fmt: skip
+        return [known.get((one.conversation_id, one.answer_number)) for one in self.measured.losses]
+
+    def prompted_answers(self) -> Sequence[Generated | None]:
+        return [None] * len(self.measured.answers) if self.prompted is None else self.prompted.answers
+
+
 def run_job(folder: RunFolder, event_log: EventLog) -> None:
     """Run the job in `folder` to its end, or go on where an earlier attempt stopped.
 
@@ -78,6 +97,7 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
     base = _load(run)
     event_log.enter(JobStatus.MODEL_LOADED, "Testing the original model first.")
     before = _measure_baseline(run, base)
+    prompted = _ask_prompted(run, base)
     retention = Retention(run.spec, folder, event_log, run.chat, run.limits, base)
     retention.ask_before()
     run.limits.check()
@@ -87,7 +107,7 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
     event_log.enter(JobStatus.EVALUATING, "Testing the trained model.")
     with whole_folder(folder.adapter) as bundle:
         parameters = write_adapter_weights(trained, bundle, run.spec)
-        comparison = _compare(run, base, bundle, before, retention)
+        comparison = _compare(run, base, bundle, Base(before, prompted), retention)
         event_log.enter(JobStatus.UPLOADING, "Writing the bundle and the report.")
         told = ReportInputs(run.chat, run.train, run.validation, comparison, parameters, kept_step, package_versions())
         report = build_report(run.spec, folder, told)
@@ -127,7 +147,7 @@ def _prepare(folder: RunFolder, event_log: EventLog) -> Run:
         chat=chat,
         train=train,
         validation=list(require_trainable(validation_examples(conversations, chat), hyperparameters.max_seq_length)),
-        prompts=choose_prompts(conversations, hyperparameters.sample_answers),
+        prompts=choose_prompts(conversations, sampling_of(hyperparameters).answers),
         steps=steps,
         limits=RunLimits(folder.root, reserve=time_to_end(adapter)),
     )
@@ -146,6 +166,18 @@ def _measure_baseline(run: Run, base: LoadedBase) -> Measured:
     measured = _measure(run, base, base.model, phase="baseline")
     save_baseline(run.folder.baseline, measured, fingerprint=fingerprint, logits=logits)
     return measured
+
+
+def _ask_prompted(run: Run, base: LoadedBase) -> Prompted | None:
+    """The untouched base with real conversations before each prompt, if no earlier attempt of this very run asked."""
+    path, fingerprint = run.folder.work / "prompted.json", run.spec.fingerprint()
+    if (kept := load_prompted(path, fingerprint=fingerprint)) is not None:
+        return kept.prompted
+    prompted = ask_prompted(
+        base, run.chat, run.spec, run.folder, run.prompts, event_log=run.event_log, limits=run.limits
+    )
+    save_prompted(path, prompted, fingerprint=fingerprint)
+    return prompted
 
 
 def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
@@ -179,7 +211,7 @@ def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
     return run.folder.checkpoints / f"step-{len(run.steps):06d}", len(run.steps)
 
 
-def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured, retention: Retention) -> Comparison:
+def _compare(run: Run, base: LoadedBase, bundle: Path, untouched: Base, retention: Retention) -> Comparison:
     """Before and after, with the adapter read back from the very file that is delivered."""
     from peft import PeftModel
 
@@ -191,8 +223,14 @@ def _compare(run: Run, base: LoadedBase, bundle: Path, before: Measured, retenti
             "With the adapter off the model is not the base, or with it on nothing changes.",
             details=adapter_check.model_dump(mode="json"),
         )
+    prompted = untouched.prompted
     comparison = compare(
-        _scores(run, before, after), _samples(run, before, after), adapter_check, seed=run.spec.hyperparameters.seed
+        _scores(run, untouched, after),
+        _samples(run, untouched, after),
+        adapter_check,
+        seed=run.spec.hyperparameters.seed,
+        shown=None if prompted is None else Shown(prompted.conversations, prompted.tokens),
+        known_names=_known_names(run),
     )
     asked_beside = {"forgetting": retention.forgetting(tuned), "memorization": retention.memorization(tuned)}
     return comparison.model_copy(update=asked_beside)
@@ -207,13 +245,14 @@ def _measure(run: Run, base: LoadedBase, model: Any, *, phase: Phase) -> Measure
         run.prompts,
         event_log=run.event_log,
         limits=run.limits,
-        max_tokens=run.spec.hyperparameters.sample_tokens,
+        max_tokens=sampling_of(run.spec.hyperparameters).tokens,
         phase=phase,
     )
 
 
-def _scores(run: Run, before: Measured, after: Measured) -> list[AnswerScore]:
+def _scores(run: Run, untouched: Base, after: Measured) -> list[AnswerScore]:
     conversations = {c.id: c for c in read_prepared(run.folder.root / run.spec.dataset.validation_path)}
+    before = untouched.measured
     return [
         AnswerScore(
             conversation_id=base.conversation_id,
@@ -223,12 +262,13 @@ def _scores(run: Run, before: Measured, after: Measured) -> list[AnswerScore]:
             trained_tokens=base.trained_tokens,
             base_loss=base.loss,
             tuned_loss=tuned.loss,
+            prompted_loss=prompted,
         )
-        for base, tuned in zip(before.losses, after.losses, strict=True)
+        for base, tuned, prompted in zip(before.losses, after.losses, untouched.prompted_losses(), strict=True)
     ]
 
 
-def _samples(run: Run, before: Measured, after: Measured) -> list[SampleAnswer]:
+def _samples(run: Run, untouched: Base, after: Measured) -> list[SampleAnswer]:
     return [
         SampleAnswer(
             conversation_id=prompt.conversation_id,
@@ -239,9 +279,20 @@ def _samples(run: Run, before: Measured, after: Measured) -> list[SampleAnswer]:
             prompt=[{"role": message.role, "content": written_answer(message)} for message in prompt.messages],
             base=base,
             tuned=tuned,
+            prompted=prompted,
         )
-        for prompt, base, tuned in zip(run.prompts, before.answers, after.answers, strict=True)
+        for prompt, base, tuned, prompted in zip(
+            run.prompts, untouched.measured.answers, after.answers, untouched.prompted_answers(), strict=True
+        )
     ]
+
+
+def _known_names(run: Run) -> set[str] | None:
+    """Every capitalized word of the dataset; None where its language capitalizes more than names."""
+    paths = (run.spec.dataset.train_path, run.spec.dataset.validation_path)
+    texts = [message.content for path in paths for conversation in read_prepared(run.folder.root / path)
+             for message in conversation.messages]  # fmt: skip
+    return None if capitalizes_nouns(texts) else {name for text in texts for name in capitalized_words(text)}
 
 
 def _write_bundle(run: Run, bundle: Path, comparison: Comparison, card: str) -> None:
