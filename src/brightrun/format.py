@@ -110,3 +110,8 @@ def spoken_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def possessive(name: str) -> str:
+    """Whose it is: `Elena's`, `James'`."""
+    return f"{name}'" if name.endswith(("s", "S")) else f"{name}'s"

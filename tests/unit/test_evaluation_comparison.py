@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from brightrun.contract.verdicts import ChangeVerdict as Verdict
 from brightrun.errors import ContractError, LossNotFinite
 from brightrun.evaluation.comparison import (
     AdapterCheck,
@@ -18,7 +19,7 @@ from brightrun.evaluation.comparison import (
     compare,
     loss_change,
 )
-from brightrun.evaluation.measurements import LossChange, Verdict
+from brightrun.evaluation.measurements import LossChange
 from brightrun.evaluation.sentences import change_sentence, owner_sentence
 
 ADAPTER_CHECK = AdapterCheck(

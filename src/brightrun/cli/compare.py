@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.columns import Columns
 
-from brightrun.cli.show import panel, paragraphs, plain_table, print_json, results, styled
+from brightrun.cli.show import panel, paragraphs, plain_table, print_json, results
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.run_folder import RunFolder
+from brightrun.contract.verdicts import VERDICTS
 from brightrun.errors import RunFolderError
 from brightrun.evaluation.comparison import Comparison, LossChange, SampleAnswer
+from brightrun.evaluation.report import sample_views
 
 
 def compare(
@@ -29,12 +32,15 @@ def compare(
     if json:
         print_json(comparison)
         return
-    results.print(styled((comparison.overall.sentence, "bold")))
+    results.show_line((VERDICTS[comparison.verdict], "bold"), f": {comparison.reason}")
+    results.print(comparison.overall.sentence)
+    if comparison.prompting is not None:
+        results.print(comparison.prompting.sentence)
     results.print()
     _show_groups("by persona", comparison.by_persona)
     _show_groups("by emotional arc", comparison.by_arc)
-    for sample in comparison.samples[:answers]:
-        _show_sample(sample)
+    for view in sample_views(comparison)[:answers]:
+        _show_sample(view["answer"], view["flaws"])
     for found in (comparison.forgetting, comparison.memorization):
         if found is not None:
             results.print(found.sentence)
@@ -56,9 +62,11 @@ def _show_groups(title: str, groups: dict[str, LossChange]) -> None:
     results.print()
 
 
-def _show_sample(sample: SampleAnswer) -> None:
+def _show_sample(sample: SampleAnswer, flaws: Sequence[str]) -> None:
     asked = sample.prompt[-1]["content"]
     results.print(paragraphs(("Client", "bold"), f" {asked}"))
+    if flaws:
+        results.show_line(("Look at this answer", "yellow"), f": the tuned model {', '.join(flaws)}.")
     half = max((results.width - 3) // 2, 30)
     results.print(
         Columns(

@@ -21,6 +21,7 @@ from brightrun.contract.actuals import measure
 from brightrun.contract.events import read_event_log
 from brightrun.contract.job_event import JobEvent
 from brightrun.contract.states import JobStatus
+from brightrun.contract.verdicts import VERDICTS
 from brightrun.datasets.options import ReadingChoices
 from brightrun.errors import RecipeError, RunFolderError
 from brightrun.evaluation.comparison import Comparison
@@ -101,6 +102,8 @@ def train_once(request: RunRequest, model: str, out: Path, *, quiet: bool, dry_r
         "status": JobStatus.COMPLETED.value,
         "adapter": str(ready.folder.adapter),
         "report": str(ready.folder.report),
+        "verdict": comparison.verdict,
+        "verdict_reason": comparison.reason,
         "validation": comparison.overall.model_dump(mode="json"),
         "forgetting": _summary(comparison.forgetting),
         "memorization": _summary(comparison.memorization),
@@ -144,7 +147,10 @@ def _print_result(ready: ReadyRun, comparison: Comparison, accuracy: JobEstimate
     folder = ready.folder
     results.print()
     results.show_line(("Made", "bold green"), f"  {folder.adapter}  (adapter, model card, self-test, manifest)")
+    results.show_line((VERDICTS[comparison.verdict], "bold"), f": {comparison.reason}")
     results.show_line(("Shown", "bold"), f" {comparison.overall.sentence}")
+    if comparison.prompting is not None:
+        results.show_line(("Beside prompting", "bold"), f": {comparison.prompting.sentence}")
     for title, found in (("Lost", comparison.forgetting), ("Leaks", comparison.memorization)):
         if found is not None:
             results.show_line((f"{title:<5}", "bold"), f" {found.sentence}")

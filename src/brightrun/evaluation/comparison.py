@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from brightrun.contract.earlier_names import with_current_names
+from brightrun.contract.verdicts import Verdict
 from brightrun.errors import ContractError, LossNotFinite
+from brightrun.evaluation.answer_comparison import AnswerComparison, compare_answers
 from brightrun.evaluation.bootstrap import Floats
 from brightrun.evaluation.forgetting import Forgetting
 from brightrun.evaluation.measurements import (
@@ -23,10 +25,10 @@ from brightrun.evaluation.measurements import (
     Generated,
     LossChange,
     SampleAnswer,
-    Verdict,
 )
 from brightrun.evaluation.memorization import Memorization
-from brightrun.evaluation.sentences import change_sentence, failed_check_sentence
+from brightrun.evaluation.prompting import Prompting, compare_prompting
+from brightrun.evaluation.sentences import change_sentence, failed_check_sentence, owner_sentence
 from brightrun.evaluation.verdicts import METHOD, IntervalMethod, judge
 
 __all__ = [
@@ -36,7 +38,6 @@ __all__ = [
     "Generated",
     "LossChange",
     "SampleAnswer",
-    "Verdict",
     "compare",
     "loss_change",
 ]
@@ -63,10 +64,28 @@ class Comparison(_Frozen):
     interval_method: IntervalMethod = Field(
         "expanded_percentile", description="How the intervals were made; files of version 0.1 do not name theirs."
     )
+    answers: AnswerComparison | None = Field(
+        None, description="What the sampled answers are like; absent in files of version 0.1."
+    )
+    prompting: Prompting | None = Field(
+        None, description="The base that is shown real conversations; absent where it was not asked so."
+    )
+    consultant: str | None = Field(None, description="Whose words they are, where the dataset names them.")
     forgetting: Forgetting | None = Field(None, description="General questions; absent where none was asked.")
     memorization: Memorization | None = Field(
         None, description="Training answers repeated; absent where none was asked for."
     )
+
+    @property
+    def verdict(self) -> Verdict:
+        """What may be claimed of the run: a better loss whose answers do not hold up must be looked at first."""
+        looked_at = self.overall.verdict == "better" and self.answers is not None and self.answers.needs_a_look
+        return "better_but_look" if looked_at else self.overall.verdict
+
+    @property
+    def reason(self) -> str:
+        """The verdict's reason in plain words."""
+        return owner_sentence(self.overall, self.answers, passed=self.adapter_check.passed, consultant=self.consultant)
 
     @model_validator(mode="before")
     @classmethod
@@ -74,10 +93,29 @@ class Comparison(_Frozen):
         return with_current_names(document)
 
 
+class Shown(NamedTuple):
+    """What the prompted base was shown before every prompt: conversations of the training part, and their tokens."""
+
+    conversations: int
+    tokens: int
+
+
 def compare(
-    scores: Sequence[AnswerScore], samples: Sequence[SampleAnswer], adapter_check: AdapterCheck, *, seed: int
+    scores: Sequence[AnswerScore],
+    samples: Sequence[SampleAnswer],
+    adapter_check: AdapterCheck,
+    *,
+    seed: int,
+    shown: Shown | None = None,
+    known_names: Collection[str] | None = None,
+    consultant: str | None = None,
 ) -> Comparison:
     """Compare base and tuned model; the order of the scores does not matter.
+
+    Args:
+        shown: To the prompted base, where it was asked.
+        known_names: Capitalized words of the dataset; None where capitals do not tell a name.
+        consultant: Their name, where the dataset has it.
 
     Where the proof fails, nothing is claimed: verdicts of better and worse become unclear and say why.
 
@@ -102,6 +140,11 @@ def compare(
         adapter_check=adapter_check,
         scores=list(scores),
         interval_method=METHOD,
+        answers=compare_answers(samples, known_names=known_names, seed=seed),
+        prompting=None
+        if shown is None
+        else compare_prompting(ordered, judged, shown=shown.conversations, shown_tokens=shown.tokens),
+        consultant=consultant,
     )
 
 

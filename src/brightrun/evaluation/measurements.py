@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from brightrun.contract.verdicts import Verdict
+from brightrun.contract.verdicts import ChangeVerdict
 
-__all__ = ["AdapterCheck", "AnswerScore", "Generated", "LossChange", "Measurement", "SampleAnswer", "Verdict"]
+__all__ = ["AdapterCheck", "AnswerScore", "Generated", "LossChange", "Measurement", "SampleAnswer"]
 
 
 class Measurement(BaseModel):
@@ -33,6 +33,9 @@ class AnswerScore(Measurement):
     trained_tokens: int = Field(ge=1)
     base_loss: float
     tuned_loss: float
+    prompted_loss: float | None = Field(
+        None, description="Of the base with real examples before the conversation; absent where it was not asked so."
+    )
 
 
 class SampleAnswer(Measurement):
@@ -46,6 +49,9 @@ class SampleAnswer(Measurement):
     reference: str = Field(description="The answer that stands in the dataset.")
     base: Generated
     tuned: Generated
+    prompted: Generated | None = Field(
+        None, description="The base with real examples before the prompt; absent where it was not asked so."
+    )
 
 
 class AdapterCheck(Measurement):
@@ -85,5 +91,5 @@ class LossChange(Measurement):
     win_rate: float = Field(description="Share of answers whose loss fell; ties count half.")
     improved: int = Field(description="Answers whose loss fell.")
     unchanged: int = Field(description="Answers whose loss stayed exactly the same.")
-    verdict: Verdict
+    verdict: ChangeVerdict
     sentence: str

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from brightrun.evaluation.answer_facts import FLAWS
 from brightrun.evaluation.caveats import caveats
-from brightrun.evaluation.comparison import LossChange, SampleAnswer
+from brightrun.evaluation.comparison import Comparison, LossChange, SampleAnswer
 from brightrun.evaluation.pages import html_pages
 from brightrun.evaluation.report_charts import MAX_GROUPS, group_chart, loss_chart
 from brightrun.evaluation.run_report import RunReport
@@ -27,7 +28,7 @@ def render_report(report: RunReport) -> str:
             memorization=comparison.memorization,
             loss_chart=loss_chart(report),
             groups=[group_view("persona", comparison.by_persona), group_view("arc", comparison.by_arc)],
-            samples=[sample_view(sample) for sample in comparison.samples],
+            samples=sample_views(comparison),
             same_texts=sum(sample.base.text == sample.tuned.text for sample in comparison.samples),
             settings={name: spoken_value(value) for name, value in report.hyperparameters.items()},
             total_seconds=sum(report.seconds_by_phase.values()),
@@ -47,6 +48,14 @@ def group_view(name: str, changes: Mapping[str, LossChange]) -> dict[str, Any]:
 
 
 _SPEAKERS = {"system": "Instructions", "user": "Client", "assistant": "Consultant"}
+
+
+def sample_views(comparison: Comparison) -> list[dict[str, Any]]:
+    """Every sampled answer with its `flaws` in words, those that need a look first and the worst of them before all."""
+    flagged = () if comparison.answers is None else comparison.answers.flagged
+    flaws = {one.sample: [FLAWS[flaw] for flaw in one.flaws] for one in flagged}
+    order = [*flaws, *(index for index in range(len(comparison.samples)) if index not in flaws)]
+    return [sample_view(comparison.samples[index]) | {"flaws": flaws.get(index, [])} for index in order]
 
 
 def sample_view(sample: SampleAnswer) -> dict[str, Any]:

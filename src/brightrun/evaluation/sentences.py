@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from brightrun.evaluation.answer_comparison import AnswerComparison, Habit
+from brightrun.evaluation.answer_facts import FLAWS
 from brightrun.evaluation.measurements import LossChange
 from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS, SMALLEST_CHANGE, IntervalMethod
-from brightrun.format import counted, direction, loss_text, span
+from brightrun.format import counted, direction, loss_text, possessive, span
 
 METHODS: dict[IntervalMethod, str] = {
     "expanded_percentile": "a percentile bootstrap over whole conversations, expanded where they are few",
     "bootstrap_t": "a bootstrap-t over whole conversations, widened where they are few",
 }
 """How an interval was made, in an engineer's words."""
+
+
+HABITS: dict[Habit, str] = {
+    "finishes": "coming to an end",
+    "repetition": "repeating words",
+    "loops": "loops",
+    "length": "length",
+    "asks_back": "asking back",
+    "new_names": "names that stand nowhere in the dataset",
+    "helpline": "naming the helpline",
+    "refuses": "stock refusals",
+    "markdown": "Markdown",
+}
+"""What is measured of answers, in words."""
 
 
 def change_sentence(change: LossChange) -> str:
@@ -46,18 +64,55 @@ def change_sentence(change: LossChange) -> str:
     )
 
 
-def owner_sentence(change: LossChange, *, passed: bool = True) -> str:
-    """The verdict's reason in a sentence for someone who knows no losses. `passed`: the adapter check held."""
+def owner_sentence(
+    change: LossChange,
+    answers: AnswerComparison | None = None,
+    *,
+    passed: bool = True,
+    consultant: str | None = None,
+) -> str:
+    """The verdict's reason for someone who knows no losses.
+
+    Args:
+        change: Of all answers together.
+        answers: What the sampled ones are like; where some need a look, a sentence says why.
+        passed: The adapter check held.
+        consultant: Their name, where the dataset has it.
+    """
     if not passed:
         return "Base and tuned model were not shown to be two different models, so their comparison does not count."
+    said = [_closeness(change, "the consultant's" if consultant is None else possessive(consultant))]
+    if answers is not None:
+        said += filter(None, [flaws_sentence(answers), habits_sentence(answers)])
+    return " ".join(said)
+
+
+def flaws_sentence(answers: AnswerComparison) -> str | None:
+    """How many of the tuned model's answers need a look, and why; None where none does."""
+    if not answers.flagged:
+        return None
+    worst = Counter(flagged.flaws[0] for flagged in answers.flagged)
+    reasons = ", ".join(f"{worst[flaw]:,} {words}" for flaw, words in FLAWS.items() if flaw in worst)
+    verb = "needs" if len(answers.flagged) == 1 else "need"
+    return f"{len(answers.flagged):,} of {counted(answers.answers, 'answer')} it wrote {verb} a look: {reasons}."
+
+
+def habits_sentence(answers: AnswerComparison) -> str | None:
+    """In which habits the tuned model's answers went away from the consultant's; None where in none."""
+    if not answers.worse:
+        return None
+    return f"Farther from the consultant's than the base's in {', '.join(HABITS[row.habit] for row in answers.worse)}."
+
+
+def _closeness(change: LossChange, whose: str) -> str:
     if change.verdict == "too_few":
         kept = counted(change.conversations, "conversation")
         return f"{kept} kept aside for the comparison; {MINIMUM_CONVERSATIONS} are needed to tell a change from chance."
     worsened = change.answers - change.improved - change.unchanged
     seen = f"of {counted(change.answers, 'answer')} it had never seen"
     if change.verdict == "worse":
-        return f"Further from the consultant's own words on {worsened:,} {seen}."
-    closer = f"closer to the consultant's own words on {change.improved:,} {seen}"
+        return f"Further from {whose} own words on {worsened:,} {seen}."
+    closer = f"closer to {whose} own words on {change.improved:,} {seen}"
     if change.verdict == "better":
         return f"{closer[0].upper()}{closer[1:]}."
     return f"It came {closer}, which chance could do as well."

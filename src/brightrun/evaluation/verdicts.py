@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from brightrun.contract.verdicts import ChangeVerdict
 from brightrun.evaluation.bootstrap import RESAMPLES, Floats, ratio_intervals, resampling_weights
-from brightrun.evaluation.measurements import Verdict
 
 MINIMUM_CONVERSATIONS = 6
 """Without any change, five of five conversations lie on the same side in one case of 32 on each side, which is more
@@ -32,7 +32,7 @@ class Judgment(NamedTuple):
     high: float | None
     relative_low: float | None
     relative_high: float | None
-    verdict: Verdict
+    verdict: ChangeVerdict
 
 
 def judge(tables: Floats, *, seed: int, resamples: int = RESAMPLES) -> list[Judgment]:
@@ -58,7 +58,7 @@ def _judgment(low: float, high: float, relative_low: float, relative_high: float
     return Judgment(low, high, relative_low, relative_high, verdict_of(low, high, relative_low, relative_high))
 
 
-def verdict_of(low: float, high: float, relative_low: float, relative_high: float) -> Verdict:
+def verdict_of(low: float, high: float, relative_low: float, relative_high: float) -> ChangeVerdict:
     """Better or worse only where both intervals lie on the same side of zero, so that no two figures disagree, and
     the whole interval of the relative change is beyond the smallest that is worth a claim."""
     if high < 0 and relative_high < -SMALLEST_CHANGE:

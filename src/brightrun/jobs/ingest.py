@@ -16,7 +16,6 @@ from brightrun.database import artifacts, attempts, jobs
 from brightrun.database.tables import ModelArtifact, TrainingAttempt, TrainingJob
 from brightrun.errors import AdapterCheckFailed
 from brightrun.evaluation.comparison import Comparison
-from brightrun.evaluation.sentences import owner_sentence
 from brightrun.jobs.record_event import worker_end
 from brightrun.jobs.results import COMPARISONS
 from brightrun.jobs.studio import Studio
@@ -88,8 +87,7 @@ def _judged(comparisons: Sequence[Path]) -> dict[str, str]:
             comparison = Comparison.model_validate_json(place.read_bytes())
         except (OSError, ValueError):
             continue
-        overall, passed = comparison.overall, comparison.adapter_check.passed
-        return {"verdict": overall.verdict, "verdict_reason": owner_sentence(overall, passed=passed)}
+        return {"verdict": comparison.verdict, "verdict_reason": comparison.reason}
     return {}
 
 

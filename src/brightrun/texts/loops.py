@@ -57,3 +57,32 @@ def _with_lines(text: str) -> str:
 
 def _marks(text: str) -> str:
     return _ENDS if text.isascii() else _ENDS + _ENDS_OF_OTHER_SCRIPTS
+
+
+LOOP_TIMES = 3
+"""A block of words that stands so often in a row at the end of a text is a loop."""
+LOOP_WORDS_AT_LEAST = 18
+"""So many words the repeats have together; fewer are emphasis ("no, no, no")."""
+_LONGEST_BLOCK = 120
+
+
+def ending_loop(text: str) -> str | None:
+    """The block of words that the text says again and again at its end; None where it does not.
+
+    A block cut off within its last repeat counts as repeated.
+    """
+    words = text.split()
+    for length in range(1, min(_LONGEST_BLOCK, len(words) // LOOP_TIMES) + 1):
+        same = 0
+        while same + length < len(words) and words[-1 - same] == words[-1 - same - length]:
+            same += 1
+        if same + length >= max(LOOP_TIMES * length, LOOP_WORDS_AT_LEAST):
+            return " ".join(words[-length:])
+    return None
+
+
+def repeated_share(text: str, *, words_at_once: int = 4) -> float:
+    """The share of a text's runs of so many words that stood in it before; 0 for a text that is shorter."""
+    words = text.casefold().split()
+    runs = [tuple(words[start : start + words_at_once]) for start in range(len(words) - words_at_once + 1)]
+    return 1.0 - len(set(runs)) / len(runs) if runs else 0.0

@@ -13,7 +13,7 @@ from brightrun.charts.matrix import matrix
 from brightrun.charts.run_charts import WIDTHS
 from brightrun.evaluation.comparison import Comparison
 from brightrun.evaluation.measurements import AnswerScore, SampleAnswer
-from brightrun.evaluation.report import group_view, sample_view
+from brightrun.evaluation.report import group_view, sample_views
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.results import read_comparison
 from brightrun.web.api.chat import PlaygroundDep, chat_state
@@ -45,7 +45,7 @@ def _shown(comparison: Comparison) -> dict[str, Any]:
         "overall": comparison.overall,
         "groups": [group_view("persona", comparison.by_persona), group_view("arc", comparison.by_arc)],
         "coverage": _coverage(comparison.scores),
-        "samples": [sample_view(sample) for sample in comparison.samples],
+        "samples": sample_views(comparison),
         "same_texts": sum(sample.base.text == sample.tuned.text for sample in comparison.samples),
     }
 
