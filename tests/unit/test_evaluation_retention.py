@@ -53,6 +53,20 @@ def test_what_answers_say_is_shown_as_text(words: str) -> None:
     assert f"EXCERPT {words}" in page.text
 
 
+def test_how_many_more_may_be_repeated_is_said_only_where_more_could_be_asked_for() -> None:
+    told = with_both()
+    memorization = told.comparison.memorization
+    assert memorization is not None
+    all_asked = told.comparison.model_copy(
+        update={"memorization": memorization.model_copy(update={"training_answers": memorization.asked})}
+    )
+    for page, complete in (
+        (told, False), (told.model_copy(update={"comparison": all_asked}), True),
+    ):  # fmt: skip
+        for text in (render_report(page), render_model_card(page)):
+            assert ("up to 99 % may be repeated" in text) is not complete
+
+
 def test_the_card_has_both_sentences_and_no_word_of_an_answer() -> None:
     told = with_both(words=HOSTILE)
     card = render_model_card(told)
