@@ -17,7 +17,7 @@ from brightrun.evaluation.answer_facts import (
     length_distance,
     text_facts,
 )
-from brightrun.evaluation.comparison import AdapterCheck, AnswerScore, Comparison, Shown, compare
+from brightrun.evaluation.comparison import AdapterCheck, AnswerScore, Comparison, PromptedWith, compare
 from brightrun.evaluation.measurements import Generated, SampleAnswer
 from brightrun.evaluation.report import sample_views
 from brightrun.evaluation.sentences import owner_sentence
@@ -201,7 +201,7 @@ def _comparison(*samples: SampleAnswer, prompted: float | None = None, gain: flo
         )
         for number in range(12)
     ]
-    shown = None if prompted is None else Shown(2, 900)
+    shown = None if prompted is None else PromptedWith(2, 900)
     return compare(scores, samples, HOLDS, seed=1, shown=shown, consultant="Elena Morales")
 
 

@@ -138,10 +138,17 @@ def test_a_price_makes_a_cost_and_without_one_there_is_none() -> None:
 
 
 def test_answers_and_losses_take_longer_under_an_adapter() -> None:
-    plan = plan_job(small(), quiet(), validation=HELD)
+    plan = plan_job(small(prompted_tokens=0), quiet(), validation=HELD)
     assert plan.phases["evaluating"].expected_seconds > plan.phases["model_loaded"].expected_seconds
-    longer = plan_job(small(sample_tokens=512), quiet(), validation=HELD)
+    longer = plan_job(small(prompted_tokens=0, sample_tokens=512), quiet(), validation=HELD)
     assert longer.phases["model_loaded"].expected_seconds > plan.phases["model_loaded"].expected_seconds
+
+
+def test_the_prompted_base_is_asked_once_more_before_training() -> None:
+    alone, prompted = (plan_job(small(prompted_tokens=shown), quiet(), validation=HELD) for shown in (0, 512))
+    before, after = (plan.phases["model_loaded"].expected_seconds for plan in (alone, prompted))
+    assert 1.5 * before < after < 3 * before
+    assert prompted.phases["evaluating"] == alone.phases["evaluating"]
 
 
 @pytest.mark.parametrize(("steps", "count", "expected"), [(20, 5, 5), (3, 10, 3), (1, 10, 1), (7, 3, 3)])

@@ -24,6 +24,7 @@ from brightrun.jobs.base_model import pulled_base
 from brightrun.jobs.make_run import PLAN_NAME, make_run
 from brightrun.jobs.plan_run import PlanTarget, RunRequest
 from brightrun.planning.job_plan import JobPlan
+from brightrun.runs.prompts import SETTLED_BY_DATA
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,10 @@ def _found_again(request: RunRequest, folder: RunFolder, entry: BaseModelEntry) 
             differences.append(f"{name} ({before} there, {asked} asked)")
     there = spec.hyperparameters.model_dump()
     now = request.resolve(audit.longest_tokens, entry.context_length).model_dump()
-    differences += [f"{name} ({there[name]} there, {now[name]} asked)" for name in now if now[name] != there[name]]
+    asked_for = [name for name in now if not (name in SETTLED_BY_DATA and now[name] is None)]
+    differences += [
+        f"{name} ({there[name]} there, {now[name]} asked)" for name in asked_for if now[name] != there[name]
+    ]
     if differences:
         raise RunFolderError(
             f"{folder.root} holds another run; it differs in {', '.join(differences)}.",

@@ -99,7 +99,7 @@ class Comparison(_Frozen):
         return with_current_names(document)
 
 
-class Shown(NamedTuple):
+class PromptedWith(NamedTuple):
     """What the prompted base was shown before every prompt: conversations of the training part, and their tokens."""
 
     conversations: int
@@ -112,7 +112,7 @@ def compare(
     adapter_check: AdapterCheck,
     *,
     seed: int,
-    shown: Shown | None = None,
+    shown: PromptedWith | None = None,
     known_names: Collection[str] | None = None,
     consultant: str | None = None,
 ) -> Comparison:

@@ -31,6 +31,10 @@ DEFAULT_ANSWERS, DEFAULT_TOKENS = 8, 256
 """Of a run whose settings were made by hand and name none."""
 
 
+SETTLED_BY_DATA = ("sample_answers", "sample_tokens")
+"""Settings that `settle_sampling` gives a value where they have none."""
+
+
 def settle_sampling(
     hyperparameters: Hyperparameters, *, answer_tokens: Sequence[int], trained_on: int, kind: DeviceKind
 ) -> Hyperparameters:

@@ -15,7 +15,7 @@ from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
 from brightrun.datasets.prepared import read_prepared
 from brightrun.errors import AdapterCheckFailed, DatasetError
-from brightrun.evaluation.comparison import AnswerScore, Comparison, Generated, SampleAnswer, Shown, compare
+from brightrun.evaluation.comparison import AnswerScore, Comparison, Generated, PromptedWith, SampleAnswer, compare
 from brightrun.evaluation.model_card import render_model_card
 from brightrun.evaluation.report import render_report
 from brightrun.files import whole_folder, write_model, write_text
@@ -229,7 +229,7 @@ def _compare(run: Run, base: LoadedBase, bundle: Path, untouched: Base, retentio
         _samples(run, untouched, after),
         adapter_check,
         seed=run.spec.hyperparameters.seed,
-        shown=None if prompted is None else Shown(prompted.conversations, prompted.tokens),
+        shown=None if prompted is None else PromptedWith(prompted.conversations, prompted.tokens),
         known_names=_known_names(run),
     )
     asked_beside = {"forgetting": retention.forgetting(tuned), "memorization": retention.memorization(tuned)}

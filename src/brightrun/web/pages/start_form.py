@@ -47,6 +47,7 @@ _GROUPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Memory", ("quantization", "gradient_checkpointing")),
     ("Proof and checkpoints", (
         "validation_fraction", "evaluations", "sample_answers", "sample_tokens",
+        "prompted_tokens",
         "general_questions", "memorization_answers", "checkpoints", "adapter_choice",
     )),
 )  # fmt: skip
@@ -71,6 +72,7 @@ _LABELS = {
     "sample_tokens": "Longest answer",
     "general_questions": "General questions",
     "memorization_answers": "Training answers asked for",
+    "prompted_tokens": "Real conversations shown to the base",
     "adapter_choice": "Delivered adapter",
 }
 
