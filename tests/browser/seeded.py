@@ -24,6 +24,11 @@ from tests.unit.web_studio import ME, START, a_job, a_studio, end, tell
 _SAID = {"current_user_input", "target_response", "content", "system_prompt", "persona_key", "emotional_arc_key"}
 _LABELS = {"persona_name", "client_persona", "emotional_arc", "training_topic", "business", "name"}
 _TOLD = JobMetrics(loss=1.4321, validation_loss=1.61, base_validation_loss=2.4, tokens_per_second=812.0)
+_JUDGED = {
+    "verdict": "better_but_look",
+    "verdict_reason": "Closer to Priya's own words on 16 of 16 answers it had never seen. 1 of 2 answers it wrote "
+    "needs a look: 1 repeats itself.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,7 @@ def _completed(studio: Studio, name: str, words: str) -> str:
         words=words,
         current_step=120,
         total_steps=120,
-        metrics=_TOLD,
+        metrics=_TOLD.model_copy(update=_JUDGED),
         completed_at=START + timedelta(minutes=8),
         actual_cost_usd=Decimal("1.62"),
         estimated_cost_usd=Decimal("1.75"),

@@ -25,7 +25,7 @@ def a_finished_job(studio: Studio, *, words: str = "Elena", owner_id: str = ME, 
     """`words` stand wherever foreign text may: in prompts, answers, labels, and the job's name where it is given."""
     given = {"status": JobStatus.COMPLETED, "completed_at": START + timedelta(minutes=5), "started_at": START} | changes
     job = a_job(studio, owner_id=owner_id, **given)  # type: ignore[arg-type]
-    comparison = with_retention(report(words=words, label=words or None).comparison, words=words)
+    comparison = with_retention(report(words=words, label=words or None, looped=True).comparison, words=words)
     files = bundle(job, comparison) | {
         "comparison.json": comparison.model_dump_json().encode(),
         "report.html": b"<html></html>",

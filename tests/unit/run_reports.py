@@ -9,6 +9,7 @@ from brightrun.evaluation.comparison import (
     AdapterCheck,
     AnswerScore,
     Generated,
+    PromptedWith,
     SampleAnswer,
     compare,
 )
@@ -45,6 +46,7 @@ def report(
     words: str = "Elena",
     holds: bool = True,
     label: str | None = "planner",
+    looped: bool = False,
     **changes: object,
 ) -> RunReport:
     scores = [
@@ -55,6 +57,7 @@ def report(
             trained_tokens=200,
             base_loss=2.5 + number / 100,
             tuned_loss=2.0 + number / 50,
+            prompted_loss=2.3 + number / 90 if looped else None,
         )
         for number in range(conversations)
         for answer in (1, 2)
@@ -74,6 +77,15 @@ def report(
         base=Generated(text=f"BASE\n\n    kept   spaces {words}", tokens=256, stopped=False),
         tuned=Generated(text=f"TUNED {words}", tokens=1, stopped=True),
     )
+    loop = sample.model_copy(
+        update={
+            "conversation_id": "c2",
+            "tuned": Generated(text=f"{words} hears you and is here for you. " * 6, tokens=160, stopped=False),
+            "prompted": Generated(text=f"PROMPTED {words}", tokens=40, stopped=True),
+        }
+    )
+    samples = [sample, loop] if looped else [sample]
+    shown = PromptedWith(5, 1980) if looped else None
     told = RunReport(
         title=f"Title {words}",
         job_id="job_1",
@@ -104,7 +116,7 @@ def report(
         training=tuple(TrainingPoint(step=step, loss=3 - step / 20) for step in range(1, 21)),
         validation=(ValidationPoint(step=0, loss=2.5), ValidationPoint(step=20, loss=2.1)),
         kept_step=20,
-        comparison=compare(scores, [sample], adapter_check(holds=holds), seed=1),
+        comparison=compare(scores, samples, adapter_check(holds=holds), seed=1, shown=shown, known_names=set()),
         template_sha256="cd" * 32,
         fingerprint="ef" * 32,
         packages={"torch": "2.13.0"},

@@ -66,7 +66,7 @@ def _show_sample(sample: SampleAnswer, flaws: Sequence[str]) -> None:
     asked = sample.prompt[-1]["content"]
     results.print(paragraphs(("Client", "bold"), f" {asked}"))
     if flaws:
-        results.show_line(("Look at this answer", "yellow"), f": the tuned model {', '.join(flaws)}.")
+        results.show_line(("Look at this answer", "yellow"), f": the tuned model {' and '.join(flaws)}.")
     half = max((results.width - 3) // 2, 30)
     results.print(
         Columns(

@@ -20,7 +20,7 @@ from brightrun.cli.train import parse_settings
 from brightrun.contract.job_spec import file_sha256
 from brightrun.contract.manifest import verify_bundle
 from brightrun.contract.states import JobStatus
-from brightrun.contract.verdicts import VERDICTS
+from brightrun.contract.verdicts import CHIPS, VERDICTS
 from brightrun.errors import BrightRunError, DatasetError, InputError, RunFolderError
 from brightrun.format import about_text
 from brightrun.plain_text import command, shell_word
@@ -118,7 +118,7 @@ def list_jobs(
     table.columns[0].min_width = 36  # an id that is cut is no use
     for job in page["data"]:
         step = "" if job["current_step"] is None else f"{job['current_step']}/{job['total_steps'] or '?'}"
-        verdict = VERDICTS[job["verdict"]] if job["verdict"] else ""
+        verdict = CHIPS[job["verdict"]] if job["verdict"] else ""
         table.add_row(job["id"], job["status"], verdict, step, job["name"], _minute(job["created_at"]))
     if page["data"]:
         results.print(table, soft_wrap=True)

@@ -18,3 +18,6 @@ VERDICTS: dict[Verdict, str] = {
     "too_few": "Too few to say",
 }
 """In words."""
+
+CHIPS: dict[Verdict, str] = {**VERDICTS, "better_but_look": "Better, but look"}
+"""In the few words that a list has room for."""

@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 
 from brightrun.catalogue import dollars
 from brightrun.contract.states import JobStatus
-from brightrun.contract.verdicts import VERDICTS
+from brightrun.contract.verdicts import CHIPS
 from brightrun.format import about_text
 from brightrun.planning.estimate_error import Summary
 
@@ -81,7 +81,7 @@ def short_id(identifier: str) -> Markup:
 
 PAGE_FILTERS = {
     "status_text": status_text,
-    "verdict_text": VERDICTS.__getitem__,
+    "verdict_text": CHIPS.__getitem__,
     "status_tone": status_tone,
     "usd": usd,
     "median_text": median_text,
