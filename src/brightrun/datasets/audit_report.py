@@ -80,6 +80,7 @@ class AuditReport(_Frozen):
     tokenizer: str = Field(description="The chat model that counted.")
     template_sha256: str
     options: ReadOptions
+    consultant: str | None = Field(None, description="Whose answers they are; absent where the file names nobody.")
     header: HeaderCounts | None = Field(description="The header's counts beside the body's; absent without a header.")
     personas: dict[str, int] = Field(description="Conversations by persona; those without one are not in it.")
     arcs: dict[str, int] = Field(description="Conversations by emotional arc; those without one are not in it.")

@@ -334,6 +334,7 @@ class Examination:
             template_sha256=self._chat.template_sha256,
             options=self._options,
             header=header,
+            consultant=self._notes.header.consultant,
             independent_conversations=self._independent(),
             personas=totals.personas(),
             arcs=totals.arcs(),

@@ -13,6 +13,7 @@ from brightrun.contract.event_data import ArtifactData, EndData, MessageData, Ph
 from brightrun.contract.job_spec import JobSpec
 from brightrun.contract.run_folder import RunFolder
 from brightrun.contract.states import JobStatus
+from brightrun.datasets.audit_report import AuditReport
 from brightrun.datasets.prepared import read_prepared
 from brightrun.errors import AdapterCheckFailed, DatasetError
 from brightrun.evaluation.comparison import AnswerScore, Comparison, Generated, PromptedWith, SampleAnswer, compare
@@ -231,6 +232,7 @@ def _compare(run: Run, base: LoadedBase, bundle: Path, untouched: Base, retentio
         seed=run.spec.hyperparameters.seed,
         shown=None if prompted is None else PromptedWith(prompted.conversations, prompted.tokens),
         known_names=_known_names(run),
+        consultant=AuditReport.model_validate_json((run.folder.data / "audit.json").read_bytes()).consultant,
     )
     asked_beside = {"forgetting": retention.forgetting(tuned), "memorization": retention.memorization(tuned)}
     return comparison.model_copy(update=asked_beside)

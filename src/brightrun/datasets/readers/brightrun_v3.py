@@ -9,6 +9,7 @@ from typing import Any
 from brightrun.datasets.conversation import Conversation
 from brightrun.datasets.identities import SeenIds, content_id
 from brightrun.datasets.problems import UnreadableRecordError
+from brightrun.datasets.readers.brightrun_v4 import consultant_name
 from brightrun.datasets.readers.fields import (
     Json,
     as_object,
@@ -32,6 +33,7 @@ def read(document: Json, notes: Notes) -> Iterator[Conversation]:
     header = maybe_object(document, "dataset_metadata")
     notes.header.conversations = maybe_count(header, "total_conversations")
     notes.header.pairs = maybe_count(header, "total_training_pairs")
+    notes.header.consultant = consultant_name(document)
     seen = SeenIds()
     with notes.collecting():
         pairs = need_list(document, "training_pairs", "")

@@ -28,6 +28,7 @@ NAME = "brightrun-lora-v4"
 RECOGNIZED_BY = "`training_file_metadata` and `conversations[].training_pairs`"
 
 
+_LONGEST_NAME = 60
 _ITEM_FIELDS = frozenset({"conversation_metadata", "training_pairs"})
 _FACTS = frozenset({"conversation_id", "source_file", "created_date", "total_turns", "quality_tier", "scaffolding"})
 
@@ -55,6 +56,13 @@ def read_header(document: Json, notes: Notes) -> None:
     header = maybe_object(document, "training_file_metadata")
     notes.header.conversations = maybe_count(header, "total_conversations")
     notes.header.pairs = maybe_count(header, "total_training_pairs")
+    notes.header.consultant = consultant_name(document)
+
+
+def consultant_name(document: Json) -> str | None:
+    """The consultant's name without titles behind a comma, in one line; None where the file names nobody."""
+    name = maybe_text(maybe_object(document, "consultant_profile"), "name") or ""
+    return " ".join(name.partition(",")[0].split())[:_LONGEST_NAME] or None
 
 
 def merge_pairs(pairs: list[Any], place: str, name: str, notes: Notes) -> Conversation:

@@ -25,6 +25,7 @@ class FileHeader:
 
     conversations: int | None = None
     pairs: int | None = None
+    consultant: str | None = None
 
 
 @dataclass(slots=True)
