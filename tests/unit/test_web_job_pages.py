@@ -537,6 +537,15 @@ def test_runs_are_laid_over_each_other_and_differences_stand_out(studio: Studio,
     )
 
 
+def test_what_each_run_says_to_the_same_prompts_stands_side_by_side(studio: Studio, client: TestClient) -> None:
+    pair = [a_finished_job(studio), a_finished_job(studio)]
+    page = look(client, f"/compare?job={pair[0].id}&job={pair[1].id}")
+    assert "What each says to the same" in page.words
+    assert page.words.count("hears you and is here for you") == 2 * 6
+    assert page.words.count("The consultant wrote") == 2
+    assert "no run is better than all others by more than chance" in page.words
+
+
 def test_runs_of_one_name_are_told_apart(studio: Studio, client: TestClient) -> None:
     pair = [a_job(studio), a_job(studio)]
     for job in pair:

@@ -17,6 +17,7 @@ from brightrun.database.metrics import Kind, Measure
 from brightrun.database.tables import TrainingJob
 from brightrun.errors import BrightRunError
 from brightrun.evaluation.comparison import Comparison
+from brightrun.evaluation.several_runs import best_run, same_prompts
 from brightrun.format import spoken_value
 from brightrun.jobs.ownership import owned
 from brightrun.jobs.results import read_comparison
@@ -29,6 +30,7 @@ router = APIRouter(include_in_schema=False)
 
 MOST, FEWEST = 4, 2
 _NAME = 40
+_PROMPTS = 8
 JobIds = Annotated[list[Annotated[str, Query(pattern=r"^[A-Za-z0-9_-]{1,100}$")]], Query(alias="job", max_length=20)]
 
 
@@ -75,6 +77,8 @@ def show_compare(
     labels = _labels(rows)
     runs = [_run(studio, principal.owner_id, row.id, labels[row.id]) for row in rows]
     values |= {"runs": runs, "measure": measure, "measures": MEASURES, "most": MOST}
+    compared = [run.comparison for run in runs]
+    values |= {"best": best_run(compared), "prompts": same_prompts(compared)[:_PROMPTS]}
     values |= {"settings": compared_settings([row.hyperparameters for row in rows]), "facts": _facts(rows)}
     return page(request, "compare.html", **values, charts=_charts(studio, rows, labels, measure))
 
