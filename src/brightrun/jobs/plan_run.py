@@ -239,9 +239,16 @@ def _prompt_tokens(starts: Mapping[str, tuple[int, ...]], count: int) -> tuple[i
     return tuple(starts[place.conversation_id][place.number - 1] for place in places)
 
 
+_QUESTIONS: dict[tuple[str, int], tuple[ExampleSize, ...]] = {}
+"""Sizes of the general questions by tokenizer and template: they are encoded once in a process."""
+
+
 def _question_sizes(chat: ChatModel, count: int) -> tuple[ExampleSize, ...]:
     """None where the model's template takes no general questions; the run then says so and asks none."""
-    try:
-        return question_sizes(encode_questions(chat, count))
-    except (DatasetError, MaskDisagreement):
-        return ()
+    key = (chat.fingerprint, count)
+    if key not in _QUESTIONS:
+        try:
+            _QUESTIONS[key] = question_sizes(encode_questions(chat, count))
+        except (DatasetError, MaskDisagreement):
+            _QUESTIONS[key] = ()
+    return _QUESTIONS[key]
