@@ -27,7 +27,7 @@ _TOLD = JobMetrics(loss=1.4321, validation_loss=1.61, base_validation_loss=2.4, 
 _JUDGED = {
     "verdict": "better_but_look",
     "verdict_reason": "Closer to Priya's own words on 16 of 16 answers it had never seen. 1 of 2 answers it wrote "
-    "needs a look: 1 repeats itself.",
+    "needs a look: 1 in a loop.",
 }
 
 

@@ -37,6 +37,12 @@ def test_the_database_and_the_pages_on_sqlite() -> None:
     )
 
 
+def test_what_a_written_token_takes(tiny_model: Path) -> None:
+    measured = run("answers.py", "--model", tiny_model, "--rounds", "1")
+    assert set(measured) == {"trained token, ms", "4 at once", "8 at once", "16 at once"}
+    assert all(value > 0 for value in measured.values())
+
+
 def test_from_an_upload_to_the_queue(tiny_model: Path) -> None:
     steps = run("start_job.py", "--models", tiny_model.parent, "--model", tiny_model.name)
     assert steps["upload"]["encodes"] > 20

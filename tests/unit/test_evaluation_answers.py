@@ -10,7 +10,6 @@ import pytest
 from brightrun.contract.verdicts import VERDICTS
 from brightrun.evaluation.answer_comparison import AnswerComparison, Habit, HabitRow, compare_answers
 from brightrun.evaluation.answer_facts import (
-    FLAWS,
     AnswerFacts,
     answer_facts,
     find_flaws,
@@ -214,10 +213,10 @@ def test_better_losses_are_shown_only_when_the_words_hold_up() -> None:
     looped = _comparison(_sample(), _sample(LOOP))
     assert looped.overall.verdict == "better"
     assert looped.verdict == "better_but_look"
-    assert looped.reason == f"{good.reason} 1 of 2 answers it wrote needs a look: 1 {FLAWS['loops']}."
+    assert looped.reason == f"{good.reason} 1 of 2 answers it wrote needs a look: 1 in a loop."
     assert VERDICTS[looped.verdict] == "Better, but look at these answers"
     assert _comparison(_sample(LOOP), gain=-0.3).verdict == "worse", "nothing is better than it is"
-    assert [view["flaws"] for view in sample_views(looped)] == [[FLAWS["loops"]], []], "worst first"
+    assert [view.look_at for view in sample_views(looped)] == ["The tuned model repeats itself.", None], "worst first"
 
 
 def test_a_habit_that_went_away_from_the_consultant_needs_a_look_too() -> None:

@@ -78,6 +78,15 @@ def test_a_benchmark_that_does_not_hold_is_not_used(
     assert saved_cpu_benchmark(tmp_path, 10) is None
 
 
+def test_a_benchmark_that_others_disturbed_is_soon_made_again(benchmark: CpuBenchmark, tmp_path: Path) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    for slowest, minutes, kept in ((0.9, 11, True), (0.5, 9, True), (0.5, 11, False)):
+        measured_at = now - datetime.timedelta(minutes=minutes)
+        changes = {"slowest": slowest, "fastest": 1.0, "seconds": 10.0, "measured_at": measured_at}
+        write_model(tmp_path / CPU_BENCHMARK_NAME, benchmark.model_copy(update=changes))
+        assert (saved_cpu_benchmark(tmp_path, 10) is not None) is kept
+
+
 def test_a_damaged_file_is_no_benchmark(tmp_path: Path) -> None:
     (tmp_path / CPU_BENCHMARK_NAME).write_text("{}", encoding="utf-8")
     assert saved_cpu_benchmark(tmp_path, 1) is None

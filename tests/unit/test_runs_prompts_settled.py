@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters
-from brightrun.runs.prompts import DEFAULT_ANSWERS, DEFAULT_TOKENS, FEWEST_ANSWERS, sampling_of, settle_sampling
+from brightrun.runs.prompts import DEFAULT_ANSWERS, DEFAULT_TOKENS, sampling_of, settle_sampling
 
 
 def _settled(answer_tokens: list[int], trained_on: int, kind: DeviceKind = "cpu", **settings: int) -> tuple[int, int]:
@@ -24,15 +24,15 @@ def test_an_answer_may_be_a_quarter_longer_than_the_longest() -> None:
 @pytest.mark.parametrize(
     ("kind", "trained_on", "answers"),
     [
-        ("cpu", 22_698, 6),  # 0.2 × 22,698 / (3 × 1.8 × 125) = 6.7: the quickstart
-        ("cpu", 100_000, 29),
+        ("cpu", 22_698, 16),  # the quickstart: a batch in any case
+        ("cpu", 149_000, 16),  # 0.2 × 149,000 / (3 × 40 × 125) = 1.99
+        ("cpu", 150_000, 32),
         ("cpu", 10_000_000, 40),  # all there are
-        ("cpu", 10, FEWEST_ANSWERS),
-        ("cuda", 1_300_000, 40),
-        ("cuda", 100_000, 5),  # 0.2 × 100,000 / (3 × 10 × 125) = 5.3
+        ("cuda", 100_000, 8),
+        ("cuda", 300_000, 16),  # 0.2 × 300,000 / (3 × 80 × 125) = 2
     ],
 )
-def test_as_many_answers_as_a_fifth_of_the_training_pays_for(kind: DeviceKind, trained_on: int, answers: int) -> None:
+def test_as_many_batches_as_a_fifth_of_the_training_pays_for(kind: DeviceKind, trained_on: int, answers: int) -> None:
     assert _settled([100] * 40, trained_on, kind)[0] == answers
 
 
@@ -43,7 +43,7 @@ def test_no_more_than_there_are_and_no_more_than_sixty_four() -> None:
 
 def test_what_a_person_sets_stays() -> None:
     assert _settled([100] * 40, 22_698, sample_answers=3, sample_tokens=50) == (3, 50)
-    assert _settled([100] * 40, 22_698, sample_tokens=50)[0] == 16
+    assert _settled([100] * 40, 60_000, sample_tokens=50)[0] == 32
 
 
 def test_settings_that_nobody_settled_have_the_usual_values() -> None:

@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import JobSpec
 from brightrun.datasets.prepared import PreparedConversation, read_prepared
+from brightrun.runs.examples import validation_examples
 from brightrun.runs.shown_conversations import behind_shown, choose_shown
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
@@ -23,7 +24,7 @@ from brightrun.worker.answer import choose_prompts, generate_answers
 from brightrun.worker.event_log import EventLog
 from brightrun.worker.limits import RunLimits
 from brightrun.worker.load_model import LoadedBase, load_base
-from brightrun.worker.prompted import Prompted, _common_prefix, ask_prompted, load_prompted, save_prompted
+from brightrun.worker.prompted import Prompted, ask_prompted, common_prefix, load_prompted, save_prompted
 from tests.runs import make_run
 
 pytestmark = pytest.mark.worker
@@ -78,11 +79,11 @@ def test_shown_turns_stand_behind_the_system_prompt() -> None:
     assert behind_shown(shown, own[1:]) == (*shown, *own[1:])
 
 
-def test_the_common_prefix_leaves_something_of_every_sequence() -> None:
-    assert _common_prefix([[1, 2, 3, 4, 5], [1, 2, 3, 9, 9]]) == [1, 2, 3]
-    assert _common_prefix([[1, 2, 3], [1, 2, 3]]) == [1]
-    assert _common_prefix([[1, 2, 3, 4], [7, 2, 3, 4]]) == []
-    assert _common_prefix([[1], [1]]) == []
+def test_thecommon_prefix_leaves_something_of_every_sequence() -> None:
+    assert common_prefix([[1, 2, 3, 4, 5], [1, 2, 3, 9, 9]]) == [1, 2, 3]
+    assert common_prefix([[1, 2, 3], [1, 2, 3]]) == [1]
+    assert common_prefix([[1, 2, 3, 4], [7, 2, 3, 4]]) == []
+    assert common_prefix([[1], [1]]) == []
 
 
 def test_losses_and_answers_are_those_of_reading_everything_anew(
@@ -95,8 +96,9 @@ def test_losses_and_answers_are_those_of_reading_everything_anew(
     folder.work.mkdir(exist_ok=True)
     conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
     prompts = choose_prompts(conversations, 3)
+    examples = list(validation_examples(conversations, chat))
     log = EventLog(folder.event_log, attempt=1)
-    prompted = ask_prompted(base, chat, spec, folder, prompts, event_log=log, limits=RunLimits())
+    prompted = ask_prompted(base, chat, spec, folder, examples, prompts, event_log=log, limits=RunLimits())
     log.close()
     assert prompted is not None
     train = read_prepared(folder.root / spec.dataset.train_path)

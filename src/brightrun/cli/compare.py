@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +39,7 @@ def compare(
     _show_groups("by persona", comparison.by_persona)
     _show_groups("by emotional arc", comparison.by_arc)
     for view in sample_views(comparison)[:answers]:
-        _show_sample(view["answer"], view["flaws"])
+        _show_sample(view.answer, view.look_at)
     for found in (comparison.forgetting, comparison.memorization):
         if found is not None:
             results.print(found.sentence)
@@ -62,11 +61,11 @@ def _show_groups(title: str, groups: dict[str, LossChange]) -> None:
     results.print()
 
 
-def _show_sample(sample: SampleAnswer, flaws: Sequence[str]) -> None:
+def _show_sample(sample: SampleAnswer, look_at: str | None) -> None:
     asked = sample.prompt[-1]["content"]
     results.print(paragraphs(("Client", "bold"), f" {asked}"))
-    if flaws:
-        results.show_line(("Look at this answer", "yellow"), f": the tuned model {' and '.join(flaws)}.")
+    if look_at is not None:
+        results.show_line(("Look at this answer.", "yellow"), f" {look_at}")
     half = max((results.width - 3) // 2, 30)
     results.print(
         Columns(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Collection
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -17,15 +17,24 @@ from brightrun.texts.names import names_in
 from brightrun.texts.word_count import count_words
 
 Flaw = Literal["empty", "no_helpline", "loops", "refuses", "speaks_for_client", "unfinished"]
-FLAWS: dict[Flaw, str] = {
-    "empty": "says nothing",
-    "no_helpline": "leaves out the helpline",
-    "loops": "repeats itself",
-    "refuses": "turns the client away in stock words",
-    "speaks_for_client": "writes the client's turn as well",
-    "unfinished": "does not come to an end",
+
+
+class FlawWords(NamedTuple):
+    """A flaw of one answer, behind "it", and what several answers with it are."""
+
+    one: str
+    several: str
+
+
+FLAWS: dict[Flaw, FlawWords] = {
+    "empty": FlawWords("says nothing", "empty"),
+    "no_helpline": FlawWords("leaves out the helpline", "without the helpline"),
+    "loops": FlawWords("repeats itself", "in a loop"),
+    "refuses": FlawWords("turns the client away in stock words", "with a stock refusal"),
+    "speaks_for_client": FlawWords("writes the client's turn as well", "with the client's turn"),
+    "unfinished": FlawWords("does not come to an end", "without an end"),
 }
-"""What must be seen before anything is shown, the worst first, in words that follow "it"."""
+"""What must be seen before anything is shown, the worst first."""
 
 TOO_LONG = 1.25
 """An answer that was cut off although it has this many times the words of the consultant's own came to no end."""

@@ -10,7 +10,7 @@ from brightrun import format as text
 from brightrun.contract.verdicts import VERDICTS
 from brightrun.evaluation import forgetting, memorization
 from brightrun.evaluation.markdown import markdown_code, markdown_text, one_line, quoted
-from brightrun.evaluation.sentences import METHODS
+from brightrun.evaluation.sentences import HABITS, METHODS
 from brightrun.evaluation.verdicts import MINIMUM_CONVERSATIONS
 
 
@@ -56,7 +56,9 @@ def add_filters(environment: Environment) -> Environment:
         signed=text.signed_percent,
         when=text.time_text,
     )
-    environment.globals.update(verdicts=VERDICTS, methods=METHODS, minimum_conversations=MINIMUM_CONVERSATIONS)
+    environment.globals.update(
+        habits=HABITS, verdicts=VERDICTS, methods=METHODS, minimum_conversations=MINIMUM_CONVERSATIONS
+    )
     environment.globals.update(
         forgetting_states=forgetting.STATES,
         memorization_states=memorization.STATES,

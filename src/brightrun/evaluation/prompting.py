@@ -38,7 +38,7 @@ class Prompting(Measurement):
                     f"{losses}: training does what prompting does not ({signed_percent(self.against.relative_change)})."
                 )
             case "worse":
-                return f"{losses}: prompting does better than this training, and costs nothing."
+                return f"{losses}: prompting does better than this training."
             case "unclear":
                 return f"{losses}: no clear difference. Prompting may do as well as training here."
             case "too_few":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from brightrun.evaluation.answer_facts import FLAWS
 from brightrun.evaluation.caveats import caveats
@@ -50,18 +50,29 @@ def group_view(name: str, changes: Mapping[str, LossChange]) -> dict[str, Any]:
 _SPEAKERS = {"system": "Instructions", "user": "Client", "assistant": "Consultant"}
 
 
-def sample_views(comparison: Comparison) -> list[dict[str, Any]]:
-    """Every sampled answer with its `flaws` in words, those that need a look first and the worst of them before all."""
+class SampleView(NamedTuple):
+    """A sampled answer as it is shown: its prompt as (speaker, words), `earlier` turns and the `last`.
+
+    `look_at` says in words what is wrong with the tuned model's answer; None where nothing was found.
+    """
+
+    answer: SampleAnswer
+    earlier: Sequence[tuple[str, str]]
+    last: tuple[str, str]
+    look_at: str | None
+
+
+def sample_views(comparison: Comparison) -> list[SampleView]:
+    """Every sampled answer, those that need a look first and the worst of them before all."""
     flagged = () if comparison.answers is None else comparison.answers.flagged
-    flaws = {one.sample: [FLAWS[flaw] for flaw in one.flaws] for one in flagged}
+    flaws = {one.sample: " and ".join(FLAWS[flaw].one for flaw in one.flaws) for one in flagged}
     order = [*flaws, *(index for index in range(len(comparison.samples)) if index not in flaws)]
-    return [sample_view(comparison.samples[index]) | {"flaws": flaws.get(index, [])} for index in order]
+    return [_sample_view(comparison.samples[index], flaws.get(index)) for index in order]
 
 
-def sample_view(sample: SampleAnswer) -> dict[str, Any]:
-    """The `answer`, and the prompt as (speaker, words): `earlier` turns and the `last`."""
+def _sample_view(sample: SampleAnswer, flaws: str | None) -> SampleView:
     messages = [
         (_SPEAKERS.get(message.get("role", ""), message.get("role", "")), message.get("content", ""))
         for message in sample.prompt
     ]
-    return {"answer": sample, "earlier": messages[:-1], "last": messages[-1]}
+    return SampleView(sample, messages[:-1], messages[-1], None if flaws is None else f"The tuned model {flaws}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 from brightrun.evaluation.answer_comparison import AnswerComparison, Habit
 from brightrun.evaluation.answer_facts import FLAWS
@@ -17,18 +18,24 @@ METHODS: dict[IntervalMethod, str] = {
 """How an interval was made, in an engineer's words."""
 
 
-HABITS: dict[Habit, str] = {
-    "finishes": "coming to an end",
-    "repetition": "repeating words",
-    "loops": "loops",
-    "length": "length",
-    "asks_back": "asking back",
-    "new_names": "names that stand nowhere in the dataset",
-    "helpline": "naming the helpline",
-    "refuses": "stock refusals",
-    "markdown": "Markdown",
+class HabitWords(NamedTuple):
+    """A habit in the middle of a sentence, and as the heading of a row of figures."""
+
+    spoken: str
+    heading: str
+
+
+HABITS: dict[Habit, HabitWords] = {
+    "finishes": HabitWords("coming to an end", "Came to an end"),
+    "repetition": HabitWords("repeating words", "Runs of four words said before"),
+    "loops": HabitWords("loops", "Answers in a loop"),
+    "length": HabitWords("length", "Length"),
+    "asks_back": HabitWords("asking back", "Asked something back"),
+    "new_names": HabitWords("names that stand nowhere in the dataset", "Named someone or something new"),
+    "helpline": HabitWords("naming the helpline", "Named a crisis line"),
+    "refuses": HabitWords("stock refusals", "Refused in stock words"),
+    "markdown": HabitWords("Markdown", "Headings, lists, bold words"),
 }
-"""What is measured of answers, in words."""
 
 
 def change_sentence(change: LossChange) -> str:
@@ -92,7 +99,7 @@ def flaws_sentence(answers: AnswerComparison) -> str | None:
     if not answers.flagged:
         return None
     worst = Counter(flagged.flaws[0] for flagged in answers.flagged)
-    reasons = ", ".join(f"{worst[flaw]:,} {words}" for flaw, words in FLAWS.items() if flaw in worst)
+    reasons = ", ".join(f"{worst[flaw]:,} {words.several}" for flaw, words in FLAWS.items() if flaw in worst)
     verb = "needs" if len(answers.flagged) == 1 else "need"
     return f"{len(answers.flagged):,} of {counted(answers.answers, 'answer')} it wrote {verb} a look: {reasons}."
 
@@ -101,7 +108,8 @@ def habits_sentence(answers: AnswerComparison) -> str | None:
     """In which habits the tuned model's answers went away from the consultant's; None where in none."""
     if not answers.worse:
         return None
-    return f"Farther from the consultant's than the base's in {', '.join(HABITS[row.habit] for row in answers.worse)}."
+    habits = ", ".join(HABITS[row.habit].spoken for row in answers.worse)
+    return f"Farther from the consultant's than the base's in {habits}."
 
 
 def _closeness(change: LossChange, whose: str) -> str:

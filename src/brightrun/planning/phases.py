@@ -83,7 +83,7 @@ def plan_phases(
     saved = len(checkpoint_steps(outline.steps, hyperparameters))
     along.append(outside("write", CHECKPOINT_BYTES * outline.adapter).scaled(saved))
     again.append(answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
-    asked.append(prompted_duration(validation, hyperparameters, entry, device, held))
+    asked.append(prompted_duration(validation, hyperparameters, entry, device, held, outline.tokens_per_epoch))
     asked.append(general_duration(validation, hyperparameters, entry, device, held, adapter=0))
     again.append(general_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
     again.append(training_answers_duration(validation, hyperparameters, entry, device, held, adapter=outline.adapter))
@@ -133,16 +133,21 @@ def prompted_duration(
     entry: BaseModelEntry,
     device: DeviceGuess,
     held: Precision,
+    training_tokens: int,
 ) -> Duration:
-    """The same with real conversations before every prompt, read once. That every token also looks back at them is in
-    neither: 4 × layers × width × shown tokens beside 2 × weights, a quarter for SmolLM2 135M and 1,024 shown."""
-    shown = hyperparameters.prompted_tokens
+    """The same with real conversations before every prompt: they are read once, and every token looks back at them.
+
+    That takes 4 operations for each layer, number of its heads, and token looked back at (`runs/flops.py`).
+    """
+    shown = min(hyperparameters.prompted_tokens, training_tokens)
     if not shown:
         return device.duration(Work())
     before = make_micro_batch([ExampleSize(tokens=shown, trained_tokens=1, answers=1)], packing=True)
+    read = sum(size.tokens for size in validation.sizes) + sum(validation.prompt_tokens)
+    looking_back = Work(attention_flops=4.0 * entry.layers * entry.heads * entry.head_dim * shown * read)
     return in_sequence(
         [
-            device.duration(loss_work(before, entry, hyperparameters, 0, held)),
+            device.duration(loss_work(before, entry, hyperparameters, 0, held) + looking_back),
             loss_duration(validation, hyperparameters, entry, device, held, adapter=0),
             answers_duration(validation, hyperparameters, entry, device, held, adapter=0),
         ]

@@ -22,6 +22,8 @@ Machine = Callable[[BaseModelEntry, Hyperparameters], DeviceGuess]
 
 CPU_BENCHMARK_NAME = "processor.json"
 CPU_BENCHMARK_LASTS = datetime.timedelta(days=1)
+BUSY_CPU_BENCHMARK_LASTS = datetime.timedelta(minutes=10)
+"""Of one that other programs disturbed: the machine may soon be free again."""
 UNKNOWN_FACTOR = 10.0
 LONG_ENOUGH = 0.8
 """A benchmark that ends a little before its time is as good."""
@@ -79,7 +81,8 @@ def current_cpu_benchmark(home: Path, seconds: float, *, again: bool = False) ->
 
 
 def saved_cpu_benchmark(home: Path, seconds: float, *, now: datetime.datetime | None = None) -> CpuBenchmark | None:
-    """The benchmark in that home: of this processor with as many threads, about as long or longer, of the last day."""
+    """The benchmark in that home: of this processor with as many threads, about as long or longer, of the last day, or
+    of the last ten minutes where other programs disturbed it."""
     try:
         benchmark = CpuBenchmark.model_validate_json((home / CPU_BENCHMARK_NAME).read_bytes())
     except (OSError, ValidationError):
@@ -87,7 +90,8 @@ def saved_cpu_benchmark(home: Path, seconds: float, *, now: datetime.datetime | 
     age = (now or datetime.datetime.now(datetime.UTC)) - benchmark.measured_at
     same = (benchmark.processor, benchmark.threads) == (processor_name(), thread_count())
     long_enough = benchmark.seconds >= LONG_ENOUGH * seconds
-    return benchmark if same and long_enough and datetime.timedelta(0) <= age <= CPU_BENCHMARK_LASTS else None
+    lasts = BUSY_CPU_BENCHMARK_LASTS if benchmark.is_busy else CPU_BENCHMARK_LASTS
+    return benchmark if same and long_enough and datetime.timedelta(0) <= age <= lasts else None
 
 
 def free_memory_bytes() -> int:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from brightrun.contract.hyperparameters import DeviceKind, Hyperparameters
 
-PROMPTS_AT_ONCE: dict[DeviceKind, int] = {"cpu": 8, "cuda": 8}
+PROMPTS_AT_ONCE: dict[DeviceKind, int] = {"cpu": 16, "cuda": 8}
 """Prompts that are answered in one batch."""
 FIRST_LOOK_TOKENS = 24
 """How much of an answer is asked for to see whether a training answer is being repeated."""
@@ -21,11 +21,11 @@ ANSWER_LENGTHS = 1.25
 SAMPLING_SHARE = 0.2
 """Of the training's work, what the answers of base, prompted base and tuned model may take together."""
 _MODELS_ASKED = 3
-TOKEN_COST: dict[DeviceKind, float] = {"cpu": 1.8, "cuda": 10.0}
-"""What a written token takes beside a trained one, written in batches of `PROMPTS_AT_ONCE`. CPU: 25 to 32 ms of two
-cores with SmolLM2 135M, of which a trained token takes about 15 (2026-12-01, in batches of 4 it was 44); CUDA: assumed,
-no GPU was measured."""
-FEWEST_ANSWERS, MOST_ANSWERS = 4, 64
+STEP_COST: dict[DeviceKind, float] = {"cpu": 40.0, "cuda": 80.0}
+"""Trained tokens that take as long as one more token of every answer of a batch. Weights are read once for all of them,
+so that their number hardly matters. CPU: `benchmarks/answers.py`, SmolLM2 135M on two cores: 39, 38 and 41 for 4, 8 and
+16 answers (2026-12-01); CUDA: assumed, no GPU was measured."""
+MOST_ANSWERS = 64
 _SHORTEST_LIMIT, _LONGEST_LIMIT = 32, 4096
 DEFAULT_ANSWERS, DEFAULT_TOKENS = 8, 256
 """Of a run whose settings were made by hand and name none."""
@@ -40,6 +40,8 @@ def settle_sampling(
 ) -> Hyperparameters:
     """The settings with `sample_answers` and `sample_tokens` as the data want them, where they are not set.
 
+    As many whole batches are answered as `SAMPLING_SHARE` pays for, and one in any case.
+
     Args:
         answer_tokens: Tokens of every validation answer.
         trained_on: Tokens that training computes over all epochs.
@@ -51,8 +53,8 @@ def settle_sampling(
         limit = min(max(math.ceil(ANSWER_LENGTHS * longest), _SHORTEST_LIMIT), _LONGEST_LIMIT)
     answers = hyperparameters.sample_answers
     if answers is None:
-        affordable = SAMPLING_SHARE * trained_on / (_MODELS_ASKED * TOKEN_COST[kind] * limit)
-        answers = min(max(int(affordable), FEWEST_ANSWERS), MOST_ANSWERS, max(len(answer_tokens), 1))
+        batches = int(SAMPLING_SHARE * trained_on / (_MODELS_ASKED * STEP_COST[kind] * limit))
+        answers = min(max(batches, 1) * PROMPTS_AT_ONCE[kind], MOST_ANSWERS, max(len(answer_tokens), 1))
     return hyperparameters.model_copy(update={"sample_answers": answers, "sample_tokens": limit})
 
 

@@ -11,6 +11,9 @@ from brightrun.errors import BrightRunError
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
 
+TRIED = 32
+"""After so many that do not fit none is likely to; in a large dataset each would be rendered for nothing."""
+
 
 class Labelled(Protocol):
     """A conversation with its labels."""
@@ -39,18 +42,22 @@ def choose_shown(conversations: Iterable[Labelled], chat: ChatModel, *, room: in
     """As many conversations as fit into `room` tokens, from as many personas and arcs as possible, in order of ids.
 
     Only plain ones can stand there: from a client's turn to a consultant's, without tools and calls. What does not fit
-    any more is passed over for what does.
+    any more is passed over for what does, `TRIED` in a row at most.
     """
     turns: list[Message] = []
-    chosen = tokens = 0
+    chosen = tokens = missed = 0
     for conversation in _by_turns(conversations):
+        if missed == TRIED:
+            break
         candidate = [*turns, *conversation]
         try:
             size = len(chat.encode_prompt([*candidate, Message("user", "?")]))
         except BrightRunError:  # the template refuses such turns
-            continue
+            size = room + 1
         if size <= room:
-            turns, tokens, chosen = candidate, size, chosen + 1
+            turns, tokens, chosen, missed = candidate, size, chosen + 1, 0
+        else:
+            missed += 1
     return ShownConversations(tuple(turns), chosen, tokens)
 
 

@@ -25,6 +25,7 @@ from brightrun.errors import BrightRunError
 from brightrun.evaluation.comparison import Generated
 from brightrun.files import write_model
 from brightrun.format import counted, loss_text
+from brightrun.runs.examples import TokenizedExample
 from brightrun.runs.prompts import PROMPTS_AT_ONCE, sampling_of
 from brightrun.runs.shown_conversations import ShownConversations, behind_shown, choose_shown
 from brightrun.templating.chat_model import ChatModel, EncodedConversation
@@ -76,12 +77,16 @@ def ask_prompted(
     chat: ChatModel,
     spec: JobSpec,
     folder: RunFolder,
+    examples: Sequence[TokenizedExample],
     prompts: Sequence[Prompt],
     *,
     event_log: EventLog,
     limits: RunLimits,
 ) -> Prompted | None:
-    """Score and ask the base behind real conversations; None, said in the log, where none can stand there.
+    """Score and ask the base behind real conversations; None, said in the log, where it cannot be asked so.
+
+    Args:
+        examples: The validation conversations as they are without the shown ones.
 
     Raises:
         LimitReached: the run may not go on; nothing of this is kept.
@@ -90,7 +95,11 @@ def ask_prompted(
         return None
     validation = list(read_prepared(folder.root / spec.dataset.validation_path))
     train = read_prepared(folder.root / spec.dataset.train_path)
-    shown = choose_shown(train, chat, room=_room(spec, chat, validation))
+    longest = max(max(example.encoded.sequence_lengths) for example in examples)
+    shown = choose_shown(train, chat, room=_room(spec, validation, longest))
+    if not shown.conversations:
+        event_log.say("No training conversation is short and plain enough to be shown to the base.")
+        return None
     try:
         encoded = {
             one.id: chat.encode_conversation(behind_shown(shown.turns, one.chat_messages())) for one in validation
@@ -99,19 +108,20 @@ def ask_prompted(
     except BrightRunError as error:
         event_log.say(f"The base cannot be asked with real conversations before the prompt: {error}")
         return None
-    if not shown.conversations:
-        event_log.say("No training conversation is short and plain enough to be shown to the base.")
-        return None
     event_log.say(f"Asking the base model with {counted(shown.conversations, 'real conversation')} before each prompt.")
-    prompted = _measure(base, chat, spec, shown, encoded, asked, event_log, limits)
+    try:
+        prompted = _measure(base, chat, spec, shown, encoded, asked, event_log, limits)
+    except torch.OutOfMemoryError:
+        torch.cuda.empty_cache()
+        event_log.say("This GPU has not the memory to show conversations to the base: it is not asked so.")
+        return None
     event_log.say(f"Prompted so, its validation loss is {loss_text(mean_loss(prompted.losses))}.")
     return prompted
 
 
-def _room(spec: JobSpec, chat: ChatModel, validation: Sequence[PreparedConversation]) -> int:
+def _room(spec: JobSpec, validation: Sequence[PreparedConversation], longest: int) -> int:
     """Tokens that may be shown: what was asked for, or what the model holds beside the longest conversation."""
     context = entry_of_folder(Path(spec.model.path)).context_length
-    longest = max(len(chat.encode_conversation(one.chat_messages()).input_ids) for one in validation)
     systems = {one.messages[0].content if one.messages[0].role == "system" else "" for one in validation}
     wanted = spec.hyperparameters.prompted_tokens // (1 if len(systems) == 1 else _SEVERAL_SYSTEMS)
     return min(wanted, context - longest - sampling_of(spec.hyperparameters).tokens)
@@ -127,14 +137,14 @@ def _measure(
     event_log: EventLog,
     limits: RunLimits,
 ) -> Prompted:
-    prefix = _common_prefix([*(ids for one in encoded.values() for ids, _ in _sequences(one)), *asked])
+    prefix = common_prefix([*(ids for one in encoded.values() for ids, _ in sequences_of(one)), *asked])
     base.model.eval()
     with base.inference():
-        cache = _read(base, prefix)
+        cache = read_prefix(base, prefix)
         losses: list[AnswerLoss] = []
         for name, one in encoded.items():
             limits.check()
-            losses.extend(_losses(base, cache, len(prefix), name, one))
+            losses.extend(losses_behind(base, cache, len(prefix), name, one))
     answers: list[Generated] = []
     batch = PROMPTS_AT_ONCE[base.precision.kind]
     for start in range(0, len(asked), batch):
@@ -146,14 +156,14 @@ def _measure(
     return Prompted(conversations=shown.conversations, tokens=len(prefix), losses=tuple(losses), answers=tuple(answers))
 
 
-def _sequences(encoded: EncodedConversation) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
+def sequences_of(encoded: EncodedConversation) -> Iterator[tuple[list[int], list[tuple[int, int]]]]:
     """Ids and answer spans of each of its sequences."""
     for start, end in pairwise((*encoded.sequence_starts, len(encoded.input_ids))):
         spans = [(begin - start, stop - start) for begin, stop in encoded.answer_spans if start <= begin < end]
         yield encoded.input_ids[start:end], spans
 
 
-def _common_prefix(sequences: Sequence[Sequence[int]]) -> list[int]:
+def common_prefix(sequences: Sequence[Sequence[int]]) -> list[int]:
     """The tokens with which all of them begin; each goes on for at least two tokens behind them."""
     shortest = min(len(sequence) for sequence in sequences) - 2
     first = sequences[0]
@@ -163,7 +173,8 @@ def _common_prefix(sequences: Sequence[Sequence[int]]) -> list[int]:
     return list(first[:length])
 
 
-def _read(base: LoadedBase, prefix: Sequence[int]) -> Any:
+def read_prefix(base: LoadedBase, prefix: Sequence[int]) -> Any:
+    """What the base keeps of these tokens: a transformers cache of one row."""
     cache = DynamicCache(config=base.model.config)
     if prefix:
         ids = torch.tensor([list(prefix)], device=base.device)
@@ -171,12 +182,12 @@ def _read(base: LoadedBase, prefix: Sequence[int]) -> Any:
     return cache
 
 
-def _losses(
+def losses_behind(
     base: LoadedBase, cache: Any, read: int, conversation_id: str, encoded: EncodedConversation
 ) -> Iterator[AnswerLoss]:
     """The loss of every answer; the output head is applied to trained positions only, as in `validation.py`."""
     model, number = base.model, 0
-    for ids, spans in _sequences(encoded):
+    for ids, spans in sequences_of(encoded):
         rest = torch.tensor([ids[read:]], device=base.device)
         hidden = model.get_decoder()(
             input_ids=rest, past_key_values=copy.deepcopy(cache), use_cache=True

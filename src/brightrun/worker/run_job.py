@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from brightrun.runs.steps import run_steps
 from brightrun.templating.batches import Step
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.model_folder import load_chat_model
-from brightrun.texts.names import capitalized_words, capitalizes_nouns
+from brightrun.texts.names import known_names
 from brightrun.worker.answer import Prompt, choose_prompts, written_answer
 from brightrun.worker.baseline import (
     Measured,
@@ -70,16 +70,19 @@ class Run:
     limits: RunLimits
 
 
-class Base(NamedTuple):
-    """What the untouched base scored and said, and what it does with real conversations before each prompt."""
+class Untouched(NamedTuple):
+    """What the untouched base scored and said, alone and with real conversations before each prompt.
+
+    `prompted` is None where it was not asked so; where it was, it was for the same answers in the same order.
+    """
 
     measured: Measured
     prompted: Prompted | None
 
     def prompted_losses(self) -> Sequence[float | None]:
-        known = {} if self.prompted is None else {(one.conversation_id, one.answer_number): one.loss
-                                                  for one in self.prompted.losses}  # fmt: skip
-        return [known.get((one.conversation_id, one.answer_number)) for one in self.measured.losses]
+        if self.prompted is None:
+            return [None] * len(self.measured.losses)
+        return [one.loss for one in self.prompted.losses]
 
     def prompted_answers(self) -> Sequence[Generated | None]:
         return [None] * len(self.measured.answers) if self.prompted is None else self.prompted.answers
@@ -108,7 +111,7 @@ def run_job(folder: RunFolder, event_log: EventLog) -> None:
     event_log.enter(JobStatus.EVALUATING, "Testing the trained model.")
     with whole_folder(folder.adapter) as bundle:
         parameters = write_adapter_weights(trained, bundle, run.spec)
-        comparison = _compare(run, base, bundle, Base(before, prompted), retention)
+        comparison = _compare(run, base, bundle, Untouched(before, prompted), retention)
         event_log.enter(JobStatus.UPLOADING, "Writing the bundle and the report.")
         told = ReportInputs(run.chat, run.train, run.validation, comparison, parameters, kept_step, package_versions())
         report = build_report(run.spec, folder, told)
@@ -175,7 +178,7 @@ def _ask_prompted(run: Run, base: LoadedBase) -> Prompted | None:
     if (kept := load_prompted(path, fingerprint=fingerprint)) is not None:
         return kept.prompted
     prompted = ask_prompted(
-        base, run.chat, run.spec, run.folder, run.prompts, event_log=run.event_log, limits=run.limits
+        base, run.chat, run.spec, run.folder, run.validation, run.prompts, event_log=run.event_log, limits=run.limits
     )
     save_prompted(path, prompted, fingerprint=fingerprint)
     return prompted
@@ -212,7 +215,7 @@ def _train(run: Run, base: LoadedBase) -> tuple[Path, int]:
     return run.folder.checkpoints / f"step-{len(run.steps):06d}", len(run.steps)
 
 
-def _compare(run: Run, base: LoadedBase, bundle: Path, untouched: Base, retention: Retention) -> Comparison:
+def _compare(run: Run, base: LoadedBase, bundle: Path, untouched: Untouched, retention: Retention) -> Comparison:
     """Before and after, with the adapter read back from the very file that is delivered."""
     from peft import PeftModel
 
@@ -231,7 +234,7 @@ def _compare(run: Run, base: LoadedBase, bundle: Path, untouched: Base, retentio
         adapter_check,
         seed=run.spec.hyperparameters.seed,
         shown=None if prompted is None else PromptedWith(prompted.conversations, prompted.tokens),
-        known_names=_known_names(run),
+        known_names=known_names(_texts(run)),
         consultant=AuditReport.model_validate_json((run.folder.data / "audit.json").read_bytes()).consultant,
     )
     asked_beside = {"forgetting": retention.forgetting(tuned), "memorization": retention.memorization(tuned)}
@@ -252,7 +255,7 @@ def _measure(run: Run, base: LoadedBase, model: Any, *, phase: Phase) -> Measure
     )
 
 
-def _scores(run: Run, untouched: Base, after: Measured) -> list[AnswerScore]:
+def _scores(run: Run, untouched: Untouched, after: Measured) -> list[AnswerScore]:
     conversations = {c.id: c for c in read_prepared(run.folder.root / run.spec.dataset.validation_path)}
     before = untouched.measured
     return [
@@ -270,7 +273,7 @@ def _scores(run: Run, untouched: Base, after: Measured) -> list[AnswerScore]:
     ]
 
 
-def _samples(run: Run, untouched: Base, after: Measured) -> list[SampleAnswer]:
+def _samples(run: Run, untouched: Untouched, after: Measured) -> list[SampleAnswer]:
     return [
         SampleAnswer(
             conversation_id=prompt.conversation_id,
@@ -289,12 +292,11 @@ def _samples(run: Run, untouched: Base, after: Measured) -> list[SampleAnswer]:
     ]
 
 
-def _known_names(run: Run) -> set[str] | None:
-    """Every capitalized word of the dataset; None where its language capitalizes more than names."""
-    paths = (run.spec.dataset.train_path, run.spec.dataset.validation_path)
-    texts = [message.content for path in paths for conversation in read_prepared(run.folder.root / path)
-             for message in conversation.messages]  # fmt: skip
-    return None if capitalizes_nouns(texts) else {name for text in texts for name in capitalized_words(text)}
+def _texts(run: Run) -> Iterator[str]:
+    """Everything that the dataset says."""
+    for path in (run.spec.dataset.train_path, run.spec.dataset.validation_path):
+        for conversation in read_prepared(run.folder.root / path):
+            yield from (message.content for message in conversation.messages)
 
 
 def _write_bundle(run: Run, bundle: Path, comparison: Comparison, card: str) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, PrefixLoader, StrictUndefined
 
 import brightrun
 from brightrun.evaluation.pages import add_filters
@@ -53,7 +53,9 @@ def page(
 def environment() -> Environment:
     """Templates whose every value is escaped and in which a missing value is an error."""
     made = Environment(
-        loader=PackageLoader("brightrun.web"),
+        loader=ChoiceLoader(
+            [PackageLoader("brightrun.web"), PrefixLoader({"evaluation": PackageLoader("brightrun.evaluation")})]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
