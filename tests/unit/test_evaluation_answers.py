@@ -20,6 +20,7 @@ from brightrun.evaluation.comparison import AdapterCheck, AnswerScore, Compariso
 from brightrun.evaluation.measurements import Generated, SampleAnswer
 from brightrun.evaluation.report import sample_views
 from brightrun.evaluation.sentences import owner_sentence
+from tests.unit.retention_reports import with_retention
 
 OWN = (
     "That sounds exhausting, and it makes sense that you put it off. Let us look at one bill first, the one that "
@@ -177,6 +178,15 @@ def test_a_gap_has_an_interval_from_six_conversations_on() -> None:
     assert not _compared(*same).needs_a_look
 
 
+def test_no_share_changes_by_more_than_all() -> None:
+    samples = [_sample(LOOP if number < 3 else OWN, conversation_id=f"c{number}") for number in range(6)]
+    row = _row(_compared(*samples), "loops")
+    assert row.gap == 0.5
+    assert row.gap_low is not None
+    assert -1.0 <= row.gap_low < 0 < row.gap
+    assert row.gap_high == 1.0
+
+
 def test_one_of_many_is_flagged_but_no_habit() -> None:
     samples = [_sample(LOOP if number == 0 else OWN, conversation_id=f"c{number}") for number in range(12)]
     compared = _compared(*samples)
@@ -226,6 +236,15 @@ def test_a_habit_that_went_away_from_the_consultant_needs_a_look_too() -> None:
     assert comparison.answers.flagged == ()
     assert comparison.verdict == "better_but_look"
     assert comparison.reason.endswith("Farther from the consultant's than the base's in length.")
+
+
+@pytest.mark.parametrize(("said", "verdict"), [(0, "better"), (1, "better_but_look")])
+def test_private_data_that_is_repeated_needs_a_look(said: int, verdict: str) -> None:
+    told = with_retention(_comparison(_sample())).memorization
+    assert told is not None
+    leaks = _comparison(_sample()).model_copy(update={"memorization": told.model_copy(update={"sensitive_said": said})})
+    assert leaks.verdict == verdict
+    assert leaks.reason.endswith(told.sentence) is bool(said)
 
 
 def test_a_file_of_an_earlier_version_has_its_verdict() -> None:

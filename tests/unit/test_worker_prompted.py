@@ -16,7 +16,7 @@ from brightrun.contract.hyperparameters import Hyperparameters
 from brightrun.contract.job_spec import JobSpec
 from brightrun.datasets.prepared import PreparedConversation, read_prepared
 from brightrun.runs.examples import validation_examples
-from brightrun.runs.shown_conversations import behind_shown, choose_shown
+from brightrun.runs.shown_conversations import TRIED, behind_shown, choose_shown
 from brightrun.templating.chat_model import ChatModel
 from brightrun.templating.messages import Message
 from brightrun.templating.model_folder import load_chat_model
@@ -63,6 +63,14 @@ def test_every_persona_is_shown_before_a_second_one_of_any(chat: ChatModel) -> N
     less = choose_shown(conversations, chat, room=shown.tokens - 1)
     assert [message.content for message in less.turns] == ["one", "two", "five", "six"]
     assert choose_shown(conversations, chat, room=3).turns == ()
+
+
+def test_after_so_many_that_do_not_fit_none_is_tried_any_more(chat: ChatModel) -> None:
+    first, last = _conversation("a", "one", "two"), _conversation("z", "three", "four")
+    room = choose_shown([first, last], chat, room=10_000).tokens
+    for misses, shown in ((TRIED - 1, 2), (TRIED, 1)):
+        long = [_conversation(f"m{number:03}", "word " * room, "yes") for number in range(misses)]
+        assert choose_shown([first, *long, last], chat, room=room).conversations == shown
 
 
 def test_only_plain_turns_can_be_shown(chat: ChatModel) -> None:
@@ -118,6 +126,23 @@ def test_losses_and_answers_are_those_of_reading_everything_anew(
     for prompt, answer in zip(prompts, prompted.answers, strict=True):
         whole = chat.encode_prompt(behind_shown(shown.turns, prompt.messages))
         assert generate_answers(base, base.model, chat, [whole], max_tokens=12) == [answer]
+
+
+def test_where_memory_ends_the_run_goes_on_without(
+    tmp_path: Path, tiny_model: Path, sample_dataset: Path, chat: ChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    folder = make_run(tmp_path / "run", tiny_model, sample_dataset, prompted_tokens=1500)
+    spec, log = JobSpec.load(folder.spec), EventLog(folder.event_log, attempt=1)
+    conversations = list(read_prepared(folder.root / spec.dataset.validation_path))
+    examples = list(validation_examples(conversations, chat))
+    base = load_base(tiny_model, Hyperparameters().resolve("cpu"))
+    monkeypatch.setattr(base.model, "get_decoder", lambda: full)
+    assert ask_prompted(base, chat, spec, folder, examples, [], event_log=log, limits=RunLimits()) is None
+    log.close()
+    assert "has not the memory" in folder.event_log.read_text(encoding="utf-8")
 
 
 def test_what_was_asked_is_kept_for_the_same_run_alone(tmp_path: Path) -> None:

@@ -176,6 +176,8 @@ def _row(habit: Habit, facts: Sequence[_Facts], seed: int) -> HabitRow:
     value, distance = _MEASURES[habit]
     gaps = [distance(one.tuned, one.own) - distance(one.base, one.own) for one in facts]
     low, high = _interval([one.conversation_id for one in facts], gaps, seed)
+    if low is not None and high is not None and habit != "length":  # a share changes by 1 at most
+        low, high = max(low, -1.0), min(high, 1.0)
     prompted = [value(one.prompted) for one in facts if one.prompted is not None]
     by_hand = habit not in ("finishes", "new_names")  # a person finishes, and no name of theirs is invented
     return HabitRow(

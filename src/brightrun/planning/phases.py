@@ -122,9 +122,8 @@ def loss_duration(
 ) -> Duration:
     """The loss of every validation sequence once, one after the other; with 0 adapter weights by the base alone."""
     micro_batches = [make_micro_batch([size], packing=True) for size in validation.sizes]
-    return device.duration(
-        all_of(loss_work(micro_batch, entry, hyperparameters, adapter, held) for micro_batch in micro_batches)
-    )
+    work = all_of(loss_work(micro_batch, entry, hyperparameters, adapter, held) for micro_batch in micro_batches)
+    return device.duration(work)
 
 
 def prompted_duration(
@@ -168,9 +167,8 @@ def general_duration(
     micro_batches = [
         make_micro_batch(validation.general[start : start + QUESTIONS_AT_ONCE], packing=True) for start in starts
     ]
-    return device.duration(
-        all_of(loss_work(micro_batch, entry, hyperparameters, adapter, held) for micro_batch in micro_batches)
-    )
+    work = all_of(loss_work(micro_batch, entry, hyperparameters, adapter, held) for micro_batch in micro_batches)
+    return device.duration(work)
 
 
 def answers_duration(
