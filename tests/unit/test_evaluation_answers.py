@@ -226,7 +226,7 @@ def test_better_losses_are_shown_only_when_the_words_hold_up() -> None:
     assert looped.reason == f"{good.reason} 1 of 2 answers it wrote needs a look: 1 in a loop."
     assert VERDICTS[looped.verdict] == "Better, but look at these answers"
     assert _comparison(_sample(LOOP), gain=-0.3).verdict == "worse", "nothing is better than it is"
-    assert [view.look_at for view in sample_views(looped)] == ["The tuned model repeats itself.", None], "worst first"
+    assert [view.warning for view in sample_views(looped)] == ["The tuned model repeats itself.", None], "worst first"
 
 
 def test_a_habit_that_went_away_from_the_consultant_needs_a_look_too() -> None:

@@ -11,7 +11,7 @@ from brightrun.templating.batches import ExampleSize
 from tests.unit.test_planning_job_plan import HELD, quiet, small
 
 QUESTIONS = (ExampleSize(22, 8, 3),) * 128
-PROMPTS = (300, 280, 320, 310, 290, 300, 305, 295)
+PROMPTS = (300, 280, 320, 310) * 4  # a whole batch
 
 
 def phase(name: str, **asked: object) -> float:

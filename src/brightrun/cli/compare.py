@@ -39,7 +39,7 @@ def compare(
     _show_groups("by persona", comparison.by_persona)
     _show_groups("by emotional arc", comparison.by_arc)
     for view in sample_views(comparison)[:answers]:
-        _show_sample(view.answer, view.look_at)
+        _show_sample(view.answer, view.warning)
     for found in (comparison.forgetting, comparison.memorization):
         if found is not None:
             results.print(found.sentence)
@@ -61,11 +61,11 @@ def _show_groups(title: str, groups: dict[str, LossChange]) -> None:
     results.print()
 
 
-def _show_sample(sample: SampleAnswer, look_at: str | None) -> None:
+def _show_sample(sample: SampleAnswer, warning: str | None) -> None:
     asked = sample.prompt[-1]["content"]
     results.print(paragraphs(("Client", "bold"), f" {asked}"))
-    if look_at is not None:
-        results.show_line(("Look at this answer.", "yellow"), f" {look_at}")
+    if warning is not None:
+        results.show_line(("Look at this answer.", "yellow"), f" {warning}")
     half = max((results.width - 3) // 2, 30)
     results.print(
         Columns(

@@ -53,13 +53,13 @@ _SPEAKERS = {"system": "Instructions", "user": "Client", "assistant": "Consultan
 class SampleView(NamedTuple):
     """A sampled answer as it is shown: its prompt as (speaker, words), `earlier` turns and the `last`.
 
-    `look_at` says in words what is wrong with the tuned model's answer; None where nothing was found.
+    `warning` says in words what is wrong with the tuned model's answer; None where nothing was found.
     """
 
     answer: SampleAnswer
     earlier: Sequence[tuple[str, str]]
     last: tuple[str, str]
-    look_at: str | None
+    warning: str | None
 
 
 def sample_views(comparison: Comparison) -> list[SampleView]:
