@@ -22,7 +22,7 @@ RETIRED_PARTS = {
 }  # fmt: skip
 """Parts of identifiers, between underscores or capitals."""
 RETIRED_NAMES = {
-    "end_machine", "held_out", "keep_adapter", "list_ours", "warning", "look_up", "next_look_at", "settle_cap",
+    "end_machine", "held_out", "keep_adapter", "list_ours", "look_at", "look_up", "next_look_at", "settle_cap",
     "standing_worker", "tell_budget", "try_out",
 }  # fmt: skip
 RETIRED_TEXT = re.compile(
